@@ -1,0 +1,132 @@
+/** The words of the orders service: facts of an order's life, told by the saga that owns it. */
+
+import { defineEvent } from "@onsale/messaging";
+import { Type } from "typebox";
+import { BuyerId, HoldId, OrderId, ReturnId, Sku } from "./ids.ts";
+import { AmountMinor, Currency, PriceMinor, Units } from "./money.ts";
+import { Instant } from "./time.ts";
+
+/** Lines of one order, at most: the largest real invoice seen had 1,114, a basket of a person has far fewer. */
+export const maximumLines = 1_000;
+
+/** How the order is paid. */
+export const PaymentMethod = Type.Union([Type.Literal("card")]);
+
+export const OrderLine = Type.Object({ sku: Sku, units: Units, unitPriceMinor: PriceMinor });
+const ReturnedLine = Type.Object({ sku: Sku, units: Units });
+
+const orderId = "0192f0c1-0000-7000-8000-000000000001";
+const buyerId = "0192f0c1-0000-7000-8000-000000000002";
+const returnId = "0192f0c1-0000-7000-8000-000000000003";
+
+/** An order was accepted. Nothing is held and nothing is charged yet. */
+export const orderPlaced = defineEvent("order.placed.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({
+    orderId: OrderId,
+    buyerId: BuyerId,
+    currency: Currency,
+    totalMinor: AmountMinor,
+    lines: Type.Array(OrderLine, { minItems: 1, maxItems: maximumLines }),
+    payment: Type.Object({ method: PaymentMethod }),
+    /** Holds that the order brings with it, to be attached instead of new ones. */
+    holdIds: Type.Array(HoldId, { maxItems: maximumLines }),
+    /** The arrival ticket: a later order has a higher one. Who is first is decided by it alone. */
+    arrival: Type.Integer({ minimum: 1 }),
+    placedAt: Instant,
+  }),
+  sample: {
+    orderId,
+    buyerId,
+    currency: "GBP",
+    totalMinor: 1530,
+    lines: [{ sku: "85123A", units: 6, unitPriceMinor: 255 }],
+    payment: { method: "card" },
+    holdIds: [],
+    arrival: 1,
+    placedAt: "2026-11-21T09:00:00.000Z",
+  },
+});
+
+/** Stock is held for the whole order: it may be paid. */
+export const orderPayable = defineEvent("order.payable.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, amountMinor: AmountMinor, currency: Currency, method: PaymentMethod }),
+  sample: { orderId, buyerId, amountMinor: 1530, currency: "GBP", method: "card" },
+});
+
+/** The buyer's payment is authorised: the held stock may be made final. */
+export const orderAuthorised = defineEvent("order.authorised.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId }),
+  sample: { orderId },
+});
+
+/** The stock is finally the order's: the authorised money may be captured. */
+export const orderSecured = defineEvent("order.secured.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId }),
+  sample: { orderId },
+});
+
+/** Paid for and secured: the good end. */
+export const orderConfirmed = defineEvent("order.confirmed.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, totalMinor: AmountMinor, currency: Currency, lineCount: Type.Integer({ minimum: 1 }) }),
+  sample: { orderId, buyerId, totalMinor: 1530, currency: "GBP", lineCount: 1 },
+});
+
+/** Why an order does not end CONFIRMED. */
+export const OrderEndReason = Type.Union([
+  Type.Literal("SOLD_OUT"),
+  Type.Literal("UNKNOWN_SKU"),
+  Type.Literal("LIMIT_PER_BUYER"),
+  Type.Literal("HOLD_EXPIRED"),
+  Type.Literal("PAYMENT_DECLINED"),
+  Type.Literal("PAYMENT_FAILED"),
+  Type.Literal("CANCELLED_BY_BUYER"),
+  Type.Literal("TIMED_OUT"),
+]);
+
+/** The order will not be fulfilled: what was taken for it, money first, is to be given back. The order is not at its end yet. */
+export const orderWithdrawn = defineEvent("order.withdrawn.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId, reason: OrderEndReason }),
+  sample: { orderId, reason: "PAYMENT_DECLINED" },
+});
+
+/** Ended by a refusal: sold out, limit, declined. */
+export const orderRejected = defineEvent("order.rejected.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, reason: OrderEndReason }),
+  sample: { orderId, buyerId, reason: "SOLD_OUT" },
+});
+
+/** Ended by the buyer's wish or by the clock. */
+export const orderCancelled = defineEvent("order.cancelled.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, reason: OrderEndReason }),
+  sample: { orderId, buyerId, reason: "CANCELLED_BY_BUYER" },
+});
+
+/** Units of a confirmed order come back: they are to be restocked, and their price refunded. */
+export const orderReturned = defineEvent("order.returned.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({
+    orderId: OrderId,
+    returnId: ReturnId,
+    lines: Type.Array(ReturnedLine, { minItems: 1, maxItems: maximumLines }),
+    refundMinor: AmountMinor,
+    currency: Currency,
+  }),
+  sample: { orderId, returnId, lines: [{ sku: "85123A", units: 2 }], refundMinor: 510, currency: "GBP" },
+});

@@ -1,0 +1,114 @@
+import type { Static, TObject, TSchema } from "typebox";
+import { Compile, type Validator } from "typebox/compile";
+
+/** The two outboxes of a service. A monthly batch writes to `bulk`, so that it can't stand in the way of `online`. */
+export type Lane = "online" | "bulk";
+export const lanes: readonly Lane[] = ["online", "bulk"];
+
+/** Where an event comes from and belongs to; passed on from what caused it (CloudEvents extension attributes). */
+export interface Cause {
+  /** Id of the event or request that directly caused this event. Absent at the very beginning. */
+  readonly causationId?: string;
+  /** The same for everything that one request set off. */
+  readonly correlationId: string;
+  /** W3C trace context, carried unchanged through outbox, log and consumer. */
+  readonly traceparent?: string;
+}
+
+/** One type of event: its name, its shape, and what can't be added to it later. */
+export interface EventDefinition<Type extends string = string, Data = unknown> {
+  /** A past fact with a version: `stock.reserved.v1`. */
+  readonly type: Type;
+  /** The first word of the type. All types of one aggregate share the aggregate's key and count one sequence per key. */
+  readonly aggregate: string;
+  /** The field of the data that is the key. */
+  readonly key: string;
+  /** Which lanes the type may travel in. */
+  readonly lanes: Readonly<Partial<Record<Lane, true>>>;
+  /**
+   * What it means that a key's events come through both lanes. `same-lane`: its writer keeps the key in the lane it is
+   * in. `latest-wins`: a consumer takes the highest sequence and forgets what is older.
+   */
+  readonly laneChange: "same-lane" | "latest-wins";
+  /** Fields that tell about a person. Best none: carry the person's id. */
+  readonly personal: readonly string[];
+  readonly schema: TObject;
+  /** An example of the data. Tests keep it readable for ever; the documents show it. */
+  readonly sample: Data;
+  readonly validator: Validator;
+}
+
+export interface EventSpecification<Schema extends TObject> {
+  readonly key: keyof Static<Schema> & string;
+  readonly lanes: Readonly<Partial<Record<Lane, true>>>;
+  readonly laneChange?: "same-lane" | "latest-wins";
+  readonly personal?: readonly (keyof Static<Schema> & string)[];
+  readonly schema: Schema;
+  readonly sample: Static<Schema>;
+}
+
+/** Defines one type of event. The schema is closed: a field that it does not name is refused at publish. */
+export function defineEvent<const Type extends string, Schema extends TObject>(
+  type: Type,
+  specification: EventSpecification<Schema>,
+): EventDefinition<Type, Static<Schema>> {
+  const [, aggregate] = /^([a-z]+(?:-[a-z]+)*)\.[a-z]+(?:-[a-z]+)*\.v[1-9][0-9]*$/.exec(type) ?? [];
+  if (aggregate === undefined) throw new Error(`${type} is not an event name like "order.placed.v1".`);
+  const schema = { ...specification.schema, additionalProperties: false } as Schema;
+  const validator = Compile(schema as TSchema) as unknown as Validator;
+  if (!validator.Check(specification.sample)) throw new Error(`The sample of ${type} does not fit its schema.`);
+  return {
+    type,
+    aggregate,
+    key: specification.key,
+    lanes: specification.lanes,
+    laneChange: specification.laneChange ?? "same-lane",
+    personal: specification.personal ?? [],
+    schema,
+    sample: specification.sample,
+    validator,
+  };
+}
+
+export type DataOf<Definition> = Definition extends EventDefinition<string, infer Data> ? Data : never;
+
+/** An event about to be published: a fact that the running transaction makes true. */
+export interface OutgoingEvent<Definition extends EventDefinition = EventDefinition> {
+  readonly event: Definition;
+  readonly data: DataOf<Definition>;
+  /**
+   * The key's version after this fact, counted over all types of the aggregate, first 1. The publisher holds the key's
+   * row lock, so no two transactions can count the same.
+   */
+  readonly sequence: number;
+  readonly cause: Cause;
+  /** Default `online`. */
+  readonly lane?: Lane;
+}
+
+/** Builds an outgoing event; only for its types. */
+export const fact = <Definition extends EventDefinition>(
+  event: Definition,
+  rest: Omit<OutgoingEvent<Definition>, "event">,
+): OutgoingEvent<Definition> => ({ event, ...rest });
+
+/** An event as a consumer gets it (CloudEvents attributes in this language's spelling). */
+export type Delivered<Definition extends EventDefinition = EventDefinition> = Definition extends EventDefinition<infer Type, infer Data>
+  ? {
+      /** Unique; the same however often it is delivered. */
+      readonly id: string;
+      readonly type: Type;
+      /** The service whose outbox it was read from. */
+      readonly source: string;
+      readonly key: string;
+      readonly sequence: number;
+      readonly lane: Lane;
+      /** When it was published, RFC 3339. */
+      readonly time: string;
+      readonly cause: Cause;
+      readonly data: Data;
+    }
+  : never;
+
+/** What an event published because of this one carries as its cause. */
+export const causedBy = (event: Pick<Delivered, "id" | "cause">): Cause => ({ ...event.cause, causationId: event.id });
