@@ -31,7 +31,18 @@ export interface ServiceDefinition<Ports extends BasePorts = BasePorts> {
 
 export function defineService<Ports extends BasePorts = BasePorts>(
   name: string,
-  rest: { migrations: URL; consumers?: readonly Consumer<Ports>[]; routes?: ServiceDefinition<Ports>["routes"]; jobs?: readonly Job<Ports>[] },
+  rest: {
+    migrations: URL;
+    consumers?: readonly Consumer<Ports>[];
+    routes?: ServiceDefinition<Ports>["routes"];
+    jobs?: readonly Job<Ports>[];
+  },
 ): ServiceDefinition<Ports> {
-  return { name, migrations: rest.migrations, consumers: rest.consumers ?? [], routes: rest.routes ?? (() => undefined), jobs: rest.jobs ?? [] };
+  return {
+    name,
+    migrations: rest.migrations,
+    consumers: rest.consumers ?? [],
+    routes: rest.routes ?? (() => undefined),
+    jobs: rest.jobs ?? [],
+  };
 }
