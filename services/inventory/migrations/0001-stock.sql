@@ -1,0 +1,92 @@
+-- What there is of each SKU, in pieces. `held` waits for its orders' payment, `sold` is the orders' for good (less what
+-- came back); the rest is available. The checks are the last line against overselling: whatever the code above believes,
+-- a change that takes more than was received does not commit.
+-- SKUs compare by code point, so that every process locks rows in the same order whatever the server's language is.
+create table stock (
+  sku text collate "C" primary key,
+  received bigint not null default 0 check (received >= 0),
+  held bigint not null default 0 check (held >= 0),
+  sold bigint not null default 0 check (sold >= 0),
+  -- Counts the shelf.* events of this SKU.
+  version int not null default 0,
+  per_buyer_limit int check (per_buyer_limit >= 1),
+  constraint taken_within_received check (held + sold <= received)
+  -- A hot SKU is rewritten by every batch: half of its page is left free so that the new row stays in the page.
+) with (fillfactor = 50);
+
+-- What became of each order here, one row per order that inventory has heard of.
+--   HELD      its units are held until `expires_at`
+--   SOLD      its units are the order's
+--   REFUSED   it got nothing
+--   EXPIRED   its time passed and the units went back; nobody has asked for them since
+--   LAPSED    it asked for its units too late and was told so
+--   RELEASED  it ended and gave back what it had; also the mark of an order that ended before it was allocated, which
+--             keeps a late reserve from holding anything
+create table allocation (
+  order_id uuid primary key,
+  state text not null check (state in ('HELD', 'SOLD', 'REFUSED', 'EXPIRED', 'LAPSED', 'RELEASED')),
+  -- Counts the stock.* events of this order.
+  version int not null,
+  -- Null where nothing was ever allocated.
+  buyer_id uuid,
+  expires_at timestamptz,
+  check (state not in ('HELD', 'SOLD') or (buyer_id is not null and expires_at is not null))
+);
+create index allocation_by_expiry on allocation (expires_at) where state = 'HELD';
+
+-- The units of one SKU that an order was given; whether they are held, sold or given back is the allocation's state.
+create table hold (
+  hold_id uuid not null,
+  order_id uuid not null references allocation,
+  sku text collate "C" not null,
+  units int not null check (units >= 1),
+  returned_units int not null default 0 check (returned_units between 0 and units),
+  -- Whether the units count in buyer_take: only those taken while the SKU had a limit do.
+  limited boolean not null,
+  primary key (order_id, sku)
+);
+
+-- What each buyer has of a SKU that has a limit per buyer.
+create table buyer_take (
+  buyer_id uuid not null,
+  sku text collate "C" not null,
+  units bigint not null check (units >= 0),
+  primary key (buyer_id, sku)
+) with (fillfactor = 80);
+
+-- Goods that came in. A purchase order's number counts once per SKU, however often it is delivered.
+create table receipt (
+  receipt_id uuid primary key,
+  receipt_number text,
+  sku text collate "C" not null,
+  units int not null check (units >= 1),
+  received_by uuid not null,
+  received_at timestamptz not null default clock_timestamp(),
+  unique (receipt_number, sku)
+);
+
+-- Returns that were put back, each once.
+create table restock (
+  return_id uuid primary key,
+  order_id uuid not null references allocation,
+  restocked_at timestamptz not null default clock_timestamp()
+);
+
+-- The ledger: every unit that ever moved. Per SKU the deltas add up to the columns of stock.
+create table movement (
+  position bigint generated always as identity primary key,
+  sku text collate "C" not null,
+  kind text not null check (kind in ('RECEIVED', 'HELD', 'SOLD', 'RELEASED', 'EXPIRED', 'UNSOLD', 'RETURNED')),
+  received_delta int not null,
+  held_delta int not null,
+  sold_delta int not null,
+  order_id uuid,
+  receipt_id uuid,
+  return_id uuid,
+  moved_at timestamptz not null default clock_timestamp()
+);
+
+do $do$
+begin
+  execute format('revoke update, delete, truncate on movement, receipt, restock from %I', current_setting('onsale.role'));
+end $do$;
