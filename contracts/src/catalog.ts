@@ -10,6 +10,11 @@ export const productPublished = defineEvent("product.published.v1", {
   key: "sku",
   lanes: { online: true, bulk: true },
   laneChange: "latest-wins",
-  schema: Type.Object({ sku: Sku, name: Type.String({ minLength: 1, maxLength: 200 }), priceMinor: PriceMinor, currency: Currency }),
+  schema: Type.Object({
+    sku: Sku,
+    name: Type.String({ minLength: 1, maxLength: 200 }),
+    priceMinor: PriceMinor,
+    currency: Currency,
+  }),
   sample: { sku: "85123A", name: "WHITE HANGING HEART T-LIGHT HOLDER", priceMinor: 255, currency: "GBP" },
 });

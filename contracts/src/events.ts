@@ -7,7 +7,8 @@ import * as inventory from "./inventory.ts";
 import * as orders from "./orders.ts";
 import * as payments from "./payments.ts";
 
-const isEvent = (value: unknown): value is EventDefinition => typeof value === "object" && value !== null && "aggregate" in value && "sample" in value;
+const isEvent = (value: unknown): value is EventDefinition =>
+  typeof value === "object" && value !== null && "aggregate" in value && "sample" in value;
 const eventsIn = (file: object): readonly EventDefinition[] => Object.values(file).filter(isEvent);
 
 export const eventsByOwner = {

@@ -3,8 +3,8 @@
 import { defineEvent } from "@onsale/messaging";
 import { Type } from "typebox";
 import { HoldId, OrderId, ReturnId, Sku } from "./ids.ts";
-import { maximumLines } from "./orders.ts";
 import { Units } from "./money.ts";
+import { maximumLines } from "./orders.ts";
 import { Instant } from "./time.ts";
 
 const orderId = "0192f0c1-0000-7000-8000-000000000001";
@@ -26,13 +26,22 @@ export const stockReserved = defineEvent("stock.reserved.v1", {
   sample: { orderId, holds: [{ holdId, sku: "85123A", units: 6 }], expiresAt: "2026-11-21T09:15:00.000Z" },
 });
 
-export const StockRefusal = Type.Union([Type.Literal("SOLD_OUT"), Type.Literal("UNKNOWN_SKU"), Type.Literal("LIMIT_PER_BUYER"), Type.Literal("HOLD_EXPIRED")]);
+export const StockRefusal = Type.Union([
+  Type.Literal("SOLD_OUT"),
+  Type.Literal("UNKNOWN_SKU"),
+  Type.Literal("LIMIT_PER_BUYER"),
+  Type.Literal("HOLD_EXPIRED"),
+]);
 
 /** Nothing is held for the order: it gets all of its lines or none. `skus` are those that stood in the way. */
 export const stockRejected = defineEvent("stock.rejected.v1", {
   key: "orderId",
   lanes: { online: true },
-  schema: Type.Object({ orderId: OrderId, reason: StockRefusal, skus: Type.Array(Sku, { minItems: 1, maxItems: maximumLines }) }),
+  schema: Type.Object({
+    orderId: OrderId,
+    reason: StockRefusal,
+    skus: Type.Array(Sku, { minItems: 1, maxItems: maximumLines }),
+  }),
   sample: { orderId, reason: "SOLD_OUT", skus: ["85123A"] },
 });
 

@@ -53,7 +53,13 @@ export const orderPlaced = defineEvent("order.placed.v1", {
 export const orderPayable = defineEvent("order.payable.v1", {
   key: "orderId",
   lanes: { online: true },
-  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, amountMinor: AmountMinor, currency: Currency, method: PaymentMethod }),
+  schema: Type.Object({
+    orderId: OrderId,
+    buyerId: BuyerId,
+    amountMinor: AmountMinor,
+    currency: Currency,
+    method: PaymentMethod,
+  }),
   sample: { orderId, buyerId, amountMinor: 1530, currency: "GBP", method: "card" },
 });
 
@@ -77,7 +83,13 @@ export const orderSecured = defineEvent("order.secured.v1", {
 export const orderConfirmed = defineEvent("order.confirmed.v1", {
   key: "orderId",
   lanes: { online: true },
-  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, totalMinor: AmountMinor, currency: Currency, lineCount: Type.Integer({ minimum: 1 }) }),
+  schema: Type.Object({
+    orderId: OrderId,
+    buyerId: BuyerId,
+    totalMinor: AmountMinor,
+    currency: Currency,
+    lineCount: Type.Integer({ minimum: 1 }),
+  }),
   sample: { orderId, buyerId, totalMinor: 1530, currency: "GBP", lineCount: 1 },
 });
 

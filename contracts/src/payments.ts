@@ -61,6 +61,12 @@ export const paymentReversed = defineEvent("payment.reversed.v1", {
 export const paymentRefunded = defineEvent("payment.refunded.v1", {
   key: "orderId",
   lanes: { online: true },
-  schema: Type.Object({ orderId: OrderId, paymentId: PaymentId, returnId: ReturnId, amountMinor: AmountMinor, currency: Currency }),
+  schema: Type.Object({
+    orderId: OrderId,
+    paymentId: PaymentId,
+    returnId: ReturnId,
+    amountMinor: AmountMinor,
+    currency: Currency,
+  }),
   sample: { orderId, paymentId, returnId, amountMinor: 510, currency: "GBP" },
 });

@@ -8,4 +8,5 @@ export const Instant = Type.String({
 export type Instant = Static<typeof Instant>;
 
 /** The moment `milliseconds` after (or, negative, before) another. */
-export const later = (instant: Instant, milliseconds: number): Instant => new Date(Date.parse(instant) + milliseconds).toISOString();
+export const later = (instant: Instant, milliseconds: number): Instant =>
+  new Date(Date.parse(instant) + milliseconds).toISOString();

@@ -73,7 +73,11 @@ interface EachSpecification<Definition extends EventDefinition, Ports extends Ba
   readonly on: OneOrMany<Definition>;
   readonly in: "each";
   readonly concurrency: number;
-  readonly prepare: (tx: Transaction, events: readonly Delivered<Definition>[], ports: Ports) => Promise<readonly Prepared<Work>[]>;
+  readonly prepare: (
+    tx: Transaction,
+    events: readonly Delivered<Definition>[],
+    ports: Ports,
+  ) => Promise<readonly Prepared<Work>[]>;
   readonly call: (work: Work, ports: Ports, signal: AbortSignal) => Promise<Outcome>;
   readonly settle: (
     tx: Transaction,
@@ -83,13 +87,19 @@ interface EachSpecification<Definition extends EventDefinition, Ports extends Ba
 }
 
 /** Names who is heard and in what manner. A service's consumers stand together in its `consumers.ts`. */
-export function consumer<Definition extends EventDefinition, Ports extends BasePorts = BasePorts, Work = never, Outcome = never>(
+export function consumer<
+  Definition extends EventDefinition,
+  Ports extends BasePorts = BasePorts,
+  Work = never,
+  Outcome = never,
+>(
   name: string,
   specification: BatchSpecification<Definition, Ports> | EachSpecification<Definition, Ports, Work, Outcome>,
 ): Consumer<Ports> {
   const on = [specification.on].flat() as readonly EventDefinition[];
   // The casts widen the handler's event type: the runtime gives a handler only events of the types in `on`.
-  if (specification.in === "batch") return { kind: "batch", name, on, do: specification.do as BatchHandler<EventDefinition, Ports> };
+  if (specification.in === "batch")
+    return { kind: "batch", name, on, do: specification.do as BatchHandler<EventDefinition, Ports> };
   const { concurrency, prepare, call, settle } = specification;
   return { kind: "each", name, on, concurrency, prepare, call, settle } as unknown as EachConsumer<Ports>;
 }

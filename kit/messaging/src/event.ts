@@ -93,22 +93,26 @@ export const fact = <Definition extends EventDefinition>(
 ): OutgoingEvent<Definition> => ({ event, ...rest });
 
 /** An event as a consumer gets it (CloudEvents attributes in this language's spelling). */
-export type Delivered<Definition extends EventDefinition = EventDefinition> = Definition extends EventDefinition<infer Type, infer Data>
-  ? {
-      /** Unique; the same however often it is delivered. */
-      readonly id: string;
-      readonly type: Type;
-      /** The service whose outbox it was read from. */
-      readonly source: string;
-      readonly key: string;
-      readonly sequence: number;
-      readonly lane: Lane;
-      /** When it was published, RFC 3339. */
-      readonly time: string;
-      readonly cause: Cause;
-      readonly data: Data;
-    }
-  : never;
+export type Delivered<Definition extends EventDefinition = EventDefinition> =
+  Definition extends EventDefinition<infer Type, infer Data>
+    ? {
+        /** Unique; the same however often it is delivered. */
+        readonly id: string;
+        readonly type: Type;
+        /** The service whose outbox it was read from. */
+        readonly source: string;
+        readonly key: string;
+        readonly sequence: number;
+        readonly lane: Lane;
+        /** When it was published, RFC 3339. */
+        readonly time: string;
+        readonly cause: Cause;
+        readonly data: Data;
+      }
+    : never;
 
 /** What an event published because of this one carries as its cause. */
 export const causedBy = (event: Pick<Delivered, "id" | "cause">): Cause => ({ ...event.cause, causationId: event.id });
+
+/** The aggregate that a type belongs to: its first word. */
+export const aggregateOf = (type: string): string => type.slice(0, type.indexOf("."));

@@ -1,3 +1,16 @@
+import { randomUUID } from "node:crypto";
+import type { Database } from "@onsale/postgres";
+import { BatchFeed } from "./batch-feed.ts";
+import type { BasePorts, Consumer } from "./consumer.ts";
+import { ring } from "./doorbell.ts";
+import { EachFeed } from "./each-feed.ts";
+import { type EventDefinition, lanes } from "./event.ts";
+import type { Feed } from "./feed.ts";
+import { defaultRetry, type RetryRule } from "./parking.ts";
+import { watermarkOf } from "./progress.ts";
+import { type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
+import { WindowSource } from "./window.ts";
+
 /** How far a service has heard what other services tell. */
 export interface Feeds {
   /**
@@ -5,4 +18,136 @@ export interface Feeds {
    * most `withinMs` milliseconds. False when it took longer. So a reader can see its own write through another service.
    */
   passed(source: string, moment: string, withinMs: number): Promise<boolean>;
+}
+
+export interface FeedsOptions<Ports extends BasePorts> {
+  /** The service whose consumers these are: the reader's name of its batch consumers. */
+  readonly service: string;
+  /** The service's own database; better not the one that its HTTP requests use, so that neither waits for the other. */
+  readonly database: Database;
+  readonly consumers: readonly Consumer<Ports>[];
+  readonly ports: Ports;
+  /** The service that owns a type of event, which is the schema of its outbox. */
+  readonly sourceOf: (definition: EventDefinition) => string;
+  readonly telemetry?: MessagingTelemetry;
+  readonly retry?: RetryRule;
+  /** Milliseconds between looks at an outbox while no ring is heard; rings come from the same process only. */
+  readonly pollMs?: number;
+  readonly leaseMs?: number;
+}
+
+export interface RunningFeeds extends Feeds {
+  /** Finishes what is under way, gives the leases back, and ends. */
+  drain(): Promise<void>;
+}
+
+/** Runs a service's consumers over the outboxes of their sources, until drained. */
+export function startFeeds<Ports extends BasePorts>(options: FeedsOptions<Ports>): RunningFeeds {
+  const stop = new AbortController();
+  const feeds = feedsOf(options);
+  const runs = feeds.map((feed) => feed.run(stop.signal));
+  return {
+    passed: (source, moment, withinMs) => passed(options, feeds, { source, moment, withinMs }),
+    async drain() {
+      stop.abort();
+      await Promise.all(runs);
+    },
+  };
+}
+
+function feedsOf<Ports extends BasePorts>(options: FeedsOptions<Ports>): Feed[] {
+  const {
+    service,
+    database,
+    consumers,
+    ports,
+    sourceOf,
+    telemetry = silentTelemetry,
+    retry = defaultRetry,
+    pollMs = 100,
+    leaseMs = 3_000,
+  } = options;
+  const owner = `${service}/${process.pid}/${randomUUID()}`;
+  const windows = new Map<string, WindowSource>();
+  const windowsOf = (source: string): WindowSource => {
+    const known = windows.get(source) ?? new WindowSource(database, source);
+    windows.set(source, known);
+    return known;
+  };
+  const feedOptions = (reader: string, source: string, lane: (typeof lanes)[number]) => ({
+    name: { reader, source, lane },
+    database,
+    windows: windowsOf(source),
+    owner,
+    telemetry,
+    retry,
+    pollMs,
+    leaseMs,
+  });
+
+  const batch = consumers.filter((consumer) => consumer.kind === "batch");
+  const each = consumers.filter((consumer) => consumer.kind === "each");
+  return [
+    ...sourcesOf(batch, sourceOf).flatMap((source) => {
+      const own = batch
+        .map((consumer) => onlyFrom(consumer, source, sourceOf))
+        .filter((consumer) => consumer.on.length > 0);
+      return lanesOf(own).map((lane) => new BatchFeed(feedOptions(service, source, lane), own, ports));
+    }),
+    ...each.flatMap((consumer) =>
+      sourcesOf([consumer], sourceOf).flatMap((source) => {
+        const own = onlyFrom(consumer, source, sourceOf);
+        return lanesOf([own]).map((lane) => new EachFeed(feedOptions(consumer.name, source, lane), own, ports));
+      }),
+    ),
+  ];
+}
+
+type SourceOf = (definition: EventDefinition) => string;
+type Listening = { readonly on: readonly EventDefinition[] };
+
+const sourcesOf = (consumers: readonly Listening[], sourceOf: SourceOf): string[] => [
+  ...new Set(consumers.flatMap(({ on }) => on).map(sourceOf)),
+];
+
+const onlyFrom = <C extends Listening>(consumer: C, source: string, sourceOf: SourceOf): C => ({
+  ...consumer,
+  on: consumer.on.filter((definition) => sourceOf(definition) === source),
+});
+
+/** A lane that none of the types may use is not read at all. */
+const lanesOf = (consumers: readonly Listening[]) =>
+  lanes.filter((lane) => consumers.some(({ on }) => on.some((definition) => definition.lanes[lane])));
+
+async function passed<Ports extends BasePorts>(
+  { service, database }: FeedsOptions<Ports>,
+  feeds: readonly Feed[],
+  { source, moment, withinMs }: { source: string; moment: string; withinMs: number },
+): Promise<boolean> {
+  const own = feeds.filter(({ name }) => name.reader === service && name.source === source);
+  if (own.length === 0) throw new Error(`${service} does not listen to ${source}.`);
+  // A moment in milliseconds may have been cut by almost one; only a later millisecond is surely behind it.
+  if (own.every((feed) => feed.watermark > moment)) return true;
+  ring({ database: database.home.database, schema: source });
+  return await new Promise((resolve) => {
+    const end = (answer: boolean): void => {
+      for (const stopListening of listeners) stopListening();
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    const look = (): void => {
+      if (own.every((feed) => feed.watermark > moment)) end(true);
+    };
+    const listeners = own.map((feed) => feed.onAdvance(look));
+    // Another process may own the feed; what it applied is in the database.
+    const timer = setTimeout(
+      () =>
+        watermarkOf(database, service, source).then(
+          (watermark) => end((watermark ?? "") > moment),
+          () => end(false),
+        ),
+      withinMs,
+    );
+    look();
+  });
 }

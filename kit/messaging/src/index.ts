@@ -1,4 +1,31 @@
-export { type BasePorts, type BatchConsumer, type Consumer, consumer, type EachConsumer, type Prepared, type Settled } from "./consumer.ts";
-export { type Cause, causedBy, type DataOf, defineEvent, type Delivered, type EventDefinition, fact, type Lane, lanes, type OutgoingEvent } from "./event.ts";
-export type { Feeds } from "./feeds.ts";
-export { publish } from "./publish.ts";
+import type { MigrationSet } from "@onsale/postgres";
+
+export {
+  type BasePorts,
+  type BatchConsumer,
+  type Consumer,
+  consumer,
+  type EachConsumer,
+  type Prepared,
+  type Settled,
+} from "./consumer.ts";
+export {
+  aggregateOf,
+  type Cause,
+  causedBy,
+  type DataOf,
+  type Delivered,
+  defineEvent,
+  type EventDefinition,
+  fact,
+  type Lane,
+  lanes,
+  type OutgoingEvent,
+} from "./event.ts";
+export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
+export { maintainOutbox } from "./outbox.ts";
+export { EventRefusedError, publish } from "./publish.ts";
+export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
+
+/** The tables of outbox and readers, to be migrated into the schema of every service. */
+export const migrations: MigrationSet = { owner: "messaging", directory: new URL("../migrations/", import.meta.url) };

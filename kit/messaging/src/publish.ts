@@ -1,11 +1,99 @@
-import type { Transaction } from "@onsale/postgres";
-import type { OutgoingEvent } from "./event.ts";
+import { randomUUID } from "node:crypto";
+import { array, bigint, json, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import { ringAfterCommit } from "./doorbell.ts";
+import { type Lane, lanes, type OutgoingEvent } from "./event.ts";
+
+/** Event data, as JSON, at most: 256 KiB. Above it a batch of a thousand no longer fits comfortably in memory or in a broker's message. */
+export const maximumPayloadBytes = 256 * 1024;
+
+/** An event was not fit to be published. The transaction that tried is rolled back. */
+export class EventRefusedError extends Error {
+  override readonly name = "EventRefusedError";
+}
+
+const columns = {
+  takes: [array(uuid), array(text), array(text), array(text), array(text), array(bigint), array(json<Headers>())],
+  gives: {},
+} as const;
+
+const insertOnlineSql = sql("messaging.insert-outbox-online", columns)`
+  insert into outbox_online (id, aggregatetype, aggregateid, type, payload, sequence, headers)
+  select id, aggregatetype, aggregateid, type, payload::jsonb, sequence, headers
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::jsonb[])
+    as event(id, aggregatetype, aggregateid, type, payload, sequence, headers)`;
+
+const insertBulkSql = sql("messaging.insert-outbox-bulk", columns)`
+  insert into outbox_bulk (id, aggregatetype, aggregateid, type, payload, sequence, headers)
+  select id, aggregatetype, aggregateid, type, payload::jsonb, sequence, headers
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::jsonb[])
+    as event(id, aggregatetype, aggregateid, type, payload, sequence, headers)`;
+
+const insertSql = { online: insertOnlineSql, bulk: insertBulkSql };
+
+/** CloudEvents extension attributes, in their own spelling, as they lie in the outbox. */
+export interface Headers {
+  readonly correlationid: string;
+  readonly causationid?: string;
+  readonly traceparent?: string;
+}
 
 /**
  * Writes events into the service's outbox, in the transaction that makes them true. Nothing else can send. They are
  * checked against their schemas first; a fault throws and rolls the transaction back. The caller holds the row lock of
- * each event's key.
+ * each event's key, and gives a key's events in the order of their sequence.
  */
-export async function publish(_tx: Transaction, _events: readonly OutgoingEvent[]): Promise<void> {
-  throw new Error("not yet");
+export async function publish(tx: Transaction, events: readonly OutgoingEvent[]): Promise<void> {
+  const rows = events.map(toRow);
+  await Promise.all(
+    lanes.map((lane) =>
+      insert(
+        tx,
+        lane,
+        rows.filter((row) => row.lane === lane),
+      ),
+    ),
+  );
+  if (events.length > 0) ringAfterCommit(tx);
+}
+
+type Row = ReturnType<typeof toRow>;
+
+async function insert(tx: Transaction, lane: Lane, rows: readonly Row[]): Promise<void> {
+  if (rows.length === 0) return;
+  await tx.execute(insertSql[lane], [
+    rows.map((row) => row.id),
+    rows.map((row) => row.aggregate),
+    rows.map((row) => row.key),
+    rows.map((row) => row.type),
+    rows.map((row) => row.payload),
+    rows.map((row) => row.sequence),
+    rows.map((row) => row.headers),
+  ]);
+}
+
+function toRow({ event, data, sequence, cause, lane = "online" }: OutgoingEvent) {
+  const fields = data as Readonly<Record<string, unknown>>;
+  const key = fields[event.key];
+  if (!event.lanes[lane]) throw new EventRefusedError(`${event.type} may not use the ${lane} lane.`);
+  if (typeof key !== "string" || key === "") throw new EventRefusedError(`${event.type} has no key in ${event.key}.`);
+  if (!Number.isSafeInteger(sequence) || sequence < 1)
+    throw new EventRefusedError(`${event.type} of ${key} has the sequence ${sequence}.`);
+  if (!event.validator.Check(fields))
+    throw new EventRefusedError(`${event.type} of ${key} does not fit its schema: ${whyNot(event.validator, fields)}`);
+  const payload = JSON.stringify(data);
+  if (payload.length > maximumPayloadBytes)
+    throw new EventRefusedError(
+      `${event.type} of ${key} has ${payload.length} characters; ${maximumPayloadBytes} are allowed.`,
+    );
+  const headers: Headers = {
+    correlationid: cause.correlationId,
+    ...(cause.causationId !== undefined && { causationid: cause.causationId }),
+    ...(cause.traceparent !== undefined && { traceparent: cause.traceparent }),
+  };
+  return { id: randomUUID(), aggregate: event.aggregate, key, type: event.type, payload, sequence, headers, lane };
+}
+
+function whyNot(validator: OutgoingEvent["event"]["validator"], fields: unknown): string {
+  const [first] = validator.Errors(fields);
+  return first ? `${first.instancePath || "/"} ${first.message}` : "unknown fault";
 }

@@ -1,0 +1,177 @@
+import type { Transaction } from "@onsale/postgres";
+import type { BasePorts, BatchConsumer } from "./consumer.ts";
+import type { Delivered } from "./event.ts";
+import { Feed, type FeedOptions, isFaultOfMachine } from "./feed.ts";
+import { claimFresh, inboxKey } from "./inbox.ts";
+import { dueKeys, failAgain, isParked, lockDueKey, lockParked, park, unparkEvent, waitBehind } from "./parking.ts";
+import type { Progress } from "./progress.ts";
+import type { Chunk, ReadEvent, SnapshotReader } from "./snapshot-reader.ts";
+
+/** Events of one transaction at most. Larger batches gain little and hold row locks longer. */
+const batchLimit = 1_000;
+
+/** Parked keys tried in one go, so that the stream goes on in between. */
+const redriveLimit = 20;
+
+/**
+ * One lane of one source for all batch consumers of a service, in one ordered stream: claim, decide, write, publish, move
+ * the cursor, commit.
+ */
+export class BatchFeed<Ports extends BasePorts> extends Feed {
+  readonly #consumers: readonly BatchConsumer<Ports>[];
+  readonly #ports: Ports;
+  readonly #byType: ReadonlyMap<string, readonly BatchConsumer<Ports>[]>;
+  #nextRedriveAt = 0;
+
+  constructor(options: FeedOptions, consumers: readonly BatchConsumer<Ports>[], ports: Ports) {
+    super(options, consumers);
+    this.#consumers = consumers;
+    this.#ports = ports;
+    this.#byType = groupByType(consumers);
+  }
+
+  protected override async serve(progress: Progress, reader: SnapshotReader, signal: AbortSignal): Promise<void> {
+    let cursor = progress.saved;
+    while (!signal.aborted) {
+      await this.#redriveWhenDue();
+      const chunk = await reader.read(cursor, batchLimit);
+      cursor = chunk.after;
+      if (chunk.events.length === 0) {
+        await this.rest(progress, chunk, signal);
+      } else {
+        await this.#apply(progress, chunk.events, chunk);
+        if (chunk.watermark !== undefined) this.reached(chunk.watermark);
+      }
+    }
+  }
+
+  /** Applies events in one transaction; when they fail for a fault of their own, in halves, until the culprit stands alone. */
+  async #apply(progress: Progress, events: readonly ReadEvent[], end: BatchEnd): Promise<void> {
+    const startedAt = performance.now();
+    const delivered = events.map(({ event }) => event);
+    try {
+      await this.database.transaction(async (tx) => {
+        const [now, parked, fresh] = await Promise.all([
+          progress.move(tx, end.after, end.watermark),
+          lockParked(tx, this.name.reader, delivered),
+          claimFresh(tx, this.name.reader, delivered),
+        ]);
+        if (parked.size > 0)
+          await waitBehind(
+            tx,
+            this.name.reader,
+            fresh.filter((event) => isParked(parked, event)),
+          );
+        await this.#handle(tx, parked.size > 0 ? fresh.filter((event) => !isParked(parked, event)) : fresh, now);
+      });
+    } catch (error) {
+      if (isFaultOfMachine(error)) throw error;
+      await this.#divide(progress, events, end, error);
+      return;
+    }
+    this.telemetry.batchApplied({
+      ...this.name,
+      events: events.length,
+      milliseconds: performance.now() - startedAt,
+      oldestAgeMs: ageMs(delivered[0]),
+    });
+  }
+
+  async #divide(progress: Progress, events: readonly ReadEvent[], end: BatchEnd, error: unknown): Promise<void> {
+    const [first] = events;
+    if (!first) throw error;
+    if (events.length === 1) {
+      await this.#park(progress, first.event, end, error);
+      return;
+    }
+    const [early, late] = [events.slice(0, Math.ceil(events.length / 2)), events.slice(Math.ceil(events.length / 2))];
+    await this.#apply(progress, early, { after: early.at(-1)?.after ?? end.after });
+    await this.#apply(progress, late, end);
+  }
+
+  async #park(progress: Progress, event: Delivered, end: BatchEnd, error: unknown): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      await progress.move(tx, end.after, end.watermark);
+      await claimFresh(tx, this.name.reader, [event]);
+      await park(tx, this.name, event, error, this.parkingRule(event));
+    });
+    this.tellParked(event, error);
+  }
+
+  /**
+   * Gives events to their handlers, a handler as many at once as it can have: events of one key stay in order across
+   * handlers, so an event goes to a later round than the one before it of its key when that has another handler.
+   */
+  async #handle(tx: Transaction, events: readonly Delivered[], now: string): Promise<void> {
+    const ports = { ...this.#ports, clock: { now: () => now } };
+    for (const round of roundsOf(events, this.#byType)) {
+      for (const consumer of this.#consumers) {
+        const own = round.get(consumer);
+        if (own) await consumer.do(tx, own, ports);
+      }
+    }
+  }
+
+  async #redriveWhenDue(): Promise<void> {
+    if (this.name.lane === "bulk" || performance.now() < this.#nextRedriveAt) return;
+    this.#nextRedriveAt = performance.now() + this.redriveEveryMs;
+    for (const due of await dueKeys(this.database, this.name, redriveLimit)) await this.#redrive(due);
+  }
+
+  /** Applies a parked key's events one by one, each in a transaction of its own, until one fails or none is left. */
+  async #redrive(due: { aggregate: string; key: string }): Promise<void> {
+    for (;;) {
+      let head: { event: Delivered; attempts: number } | undefined;
+      try {
+        const freed = await this.database.transaction(async (tx) => {
+          const locked = await lockDueKey(tx, this.name.reader, due, 1);
+          const event = locked?.events[0];
+          if (!locked || !event) return true;
+          head = { event, attempts: locked.attempts };
+          await this.#handle(tx, [event], locked.now);
+          return await unparkEvent(tx, this.name.reader, event);
+        });
+        if (!freed) continue;
+        if (head) this.telemetry.keyRecovered(this.name);
+        return;
+      } catch (error) {
+        if (isFaultOfMachine(error) || !head) throw error;
+        const state = await failAgain(this.database, this.name.reader, head.event, error, head.attempts, this.retry);
+        if (state === "dead") this.telemetry.keyDead({ ...this.name, type: head.event.type, error });
+        return;
+      }
+    }
+  }
+}
+
+function groupByType<C extends { on: readonly { type: string }[] }>(
+  consumers: readonly C[],
+): ReadonlyMap<string, readonly C[]> {
+  const byType = new Map<string, C[]>();
+  for (const consumer of consumers) {
+    for (const { type } of consumer.on) byType.set(type, [...(byType.get(type) ?? []), consumer]);
+  }
+  return byType;
+}
+
+/** Where a batch ends: what the cursor becomes with it. */
+type BatchEnd = Pick<Chunk, "after" | "watermark">;
+
+type Round<C> = Map<C, Delivered[]>;
+
+function roundsOf<C>(events: readonly Delivered[], byType: ReadonlyMap<string, readonly C[]>): Round<C>[] {
+  const rounds: Round<C>[] = [];
+  const lastOfKey = new Map<string, { round: number; consumers: readonly C[] }>();
+  for (const event of events) {
+    const consumers = byType.get(event.type) ?? [];
+    const last = lastOfKey.get(inboxKey(event));
+    const round = !last ? 0 : last.consumers === consumers ? last.round : last.round + 1;
+    lastOfKey.set(inboxKey(event), { round, consumers });
+    const groups = rounds[round] ?? new Map<C, Delivered[]>();
+    rounds[round] = groups;
+    for (const consumer of consumers) groups.set(consumer, [...(groups.get(consumer) ?? []), event]);
+  }
+  return rounds;
+}
+
+const ageMs = (event: Delivered | undefined): number => (event ? Date.now() - Date.parse(event.time) : 0);

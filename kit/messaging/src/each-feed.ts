@@ -1,0 +1,114 @@
+import type { BasePorts, EachConsumer } from "./consumer.ts";
+import type { Delivered } from "./event.ts";
+import { EventFlight } from "./event-flight.ts";
+import { Feed, type FeedOptions, isFaultOfMachine, pause } from "./feed.ts";
+import { dueKeys, failAgain, lockDueKey, unparkEvent } from "./parking.ts";
+import type { Progress } from "./progress.ts";
+import type { SnapshotReader } from "./snapshot-reader.ts";
+
+/** Parked keys tried in one go. */
+const redriveLimit = 20;
+
+/**
+ * One lane of one source for one consumer whose effect is a call outside. Events are prepared in batches, called
+ * concurrently across keys and in order within a key, and settled in batches; the cursor follows the highest position up
+ * to which everything is settled, and what is settled beyond it is known by the inbox, so that a restart repeats only
+ * what was under way.
+ */
+export class EachFeed<Ports extends BasePorts> extends Feed {
+  readonly #consumer: EachConsumer<Ports>;
+  readonly #ports: Ports;
+
+  constructor(options: FeedOptions, consumer: EachConsumer<Ports>, ports: Ports) {
+    super(options, [consumer]);
+    this.#consumer = consumer;
+    this.#ports = ports;
+  }
+
+  protected override async serve(progress: Progress, reader: SnapshotReader, signal: AbortSignal): Promise<void> {
+    // A fault in one of the loops ends the others: the tenure is over as a whole, and begins anew from the saved cursor.
+    const fault = new AbortController();
+    const stop = AbortSignal.any([signal, fault.signal]);
+    const flight = new EventFlight({
+      feed: this,
+      progress,
+      consumer: this.#consumer,
+      ports: this.#ports,
+      fault: fault.signal,
+    });
+    const loops = [
+      this.#readLoop(flight, progress, reader, stop),
+      flight.prepareLoop(stop),
+      flight.settleLoop(stop),
+      this.#redriveLoop(stop),
+    ];
+    for (const loop of loops) loop.catch((error) => fault.abort(error));
+    const ends = await Promise.allSettled(loops);
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
+  }
+
+  async #readLoop(
+    flight: EventFlight<Ports>,
+    progress: Progress,
+    reader: SnapshotReader,
+    stop: AbortSignal,
+  ): Promise<void> {
+    let cursor = progress.saved;
+    while (!stop.aborted) {
+      const room = await flight.room(stop);
+      if (room === 0) return;
+      const chunk = await reader.read(cursor, room);
+      cursor = chunk.after;
+      flight.accept(chunk);
+      if (chunk.events.length > 0) continue;
+      if (flight.isEmpty) await this.rest(progress, chunk, stop);
+      else if (chunk.drained) await this.listen(stop);
+    }
+  }
+
+  /** Parked keys, one event after the other, apart from the stream. */
+  async #redriveLoop(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      await pause(this.redriveEveryMs, stop);
+      if (stop.aborted || this.name.lane === "bulk") continue;
+      for (const due of await dueKeys(this.database, this.name, redriveLimit)) {
+        if (!stop.aborted) await this.#redrive(due, stop);
+      }
+    }
+  }
+
+  async #redrive(due: { aggregate: string; key: string }, stop: AbortSignal): Promise<void> {
+    for (;;) {
+      const head = await this.database.transaction(async (tx) => {
+        const locked = await lockDueKey(tx, this.name.reader, due, 1);
+        const [event] = locked?.events ?? [];
+        return locked && event ? { ...locked, event } : undefined;
+      });
+      if (!head) return;
+      try {
+        if (await this.#redriveOne(head, stop)) {
+          this.telemetry.keyRecovered(this.name);
+          return;
+        }
+      } catch (error) {
+        if (isFaultOfMachine(error) || stop.aborted) throw error;
+        const state = await failAgain(this.database, this.name.reader, head.event, error, head.attempts, this.retry);
+        if (state === "dead") this.telemetry.keyDead({ ...this.name, type: head.event.type, error });
+        return;
+      }
+    }
+  }
+
+  /** Prepares, calls and settles one event; true when its key has no more waiting. */
+  async #redriveOne({ event, now }: { event: Delivered; now: string }, stop: AbortSignal): Promise<boolean> {
+    const ports = { ...this.#ports, clock: { now: () => now } };
+    const prepared = await this.database.transaction((tx) => this.#consumer.prepare(tx, [event], ports));
+    const outcomes = [];
+    for (const { work } of prepared)
+      outcomes.push({ event, work, outcome: await this.#consumer.call(work, ports, stop) });
+    return await this.database.transaction(async (tx) => {
+      if (outcomes.length > 0) await this.#consumer.settle(tx, outcomes, ports);
+      return await unparkEvent(tx, this.name.reader, event);
+    });
+  }
+}

@@ -1,0 +1,243 @@
+import type { Transaction } from "@onsale/postgres";
+import type { BasePorts, EachConsumer, Prepared } from "./consumer.ts";
+import type { Delivered } from "./event.ts";
+import { type Feed, isFaultOfMachine } from "./feed.ts";
+import { claimFresh, inboxKey, unseen } from "./inbox.ts";
+import { isParked, lockParked, park, waitBehind } from "./parking.ts";
+import type { Progress } from "./progress.ts";
+import { Signal } from "./signal.ts";
+import type { Chunk, Cursor } from "./snapshot-reader.ts";
+
+/** Events prepared or settled in one transaction at most. */
+const transactionLimit = 500;
+
+/** Events read ahead per concurrent call: enough that calls never wait for the next read, few enough to be repeated after a crash. */
+const aheadPerCall = 8;
+
+/** An event on its way from being read to being settled. */
+interface Task {
+  readonly event: Delivered;
+  readonly after: Cursor;
+  settled: boolean;
+}
+
+type Result =
+  | { readonly kind: "nothing-to-do" }
+  | { readonly kind: "called"; readonly work: unknown; readonly outcome: unknown }
+  | { readonly kind: "failed"; readonly error: unknown };
+
+interface Finished {
+  readonly task: Task;
+  readonly result: Result;
+}
+
+/**
+ * The events that one tenure of an `each` feed has under way: prepared in batches, called concurrently across keys and in
+ * order within a key, settled in batches. The saved cursor follows the highest position up to which everything is settled;
+ * what is settled beyond it is known by the inbox, so that a restart repeats only what was under way.
+ */
+export class EventFlight<Ports extends BasePorts> {
+  readonly #feed: Feed;
+  readonly #progress: Progress;
+  readonly #consumer: EachConsumer<Ports>;
+  readonly #ports: Ports;
+  readonly #fault: AbortSignal;
+  readonly #limit: number;
+  /** In the order of reading; the first is the first that is not settled. */
+  #outstanding: Task[] = [];
+  /** Where reading has come to: the cursor once everything outstanding is settled. */
+  #readTo: Cursor;
+  /** Tasks of one key in order; only the first is under way, the others wait for it to be settled. */
+  readonly #lines = new Map<string, Task[]>();
+  #ready: Task[] = [];
+  #finished: Finished[] = [];
+  #preparing = false;
+  #calls = 0;
+  readonly #changed = new Signal();
+
+  constructor(options: {
+    feed: Feed;
+    progress: Progress;
+    consumer: EachConsumer<Ports>;
+    ports: Ports;
+    fault: AbortSignal;
+  }) {
+    this.#feed = options.feed;
+    this.#progress = options.progress;
+    this.#consumer = options.consumer;
+    this.#ports = options.ports;
+    this.#fault = options.fault;
+    this.#limit = options.consumer.concurrency * aheadPerCall;
+    this.#readTo = options.progress.saved;
+  }
+
+  get isEmpty(): boolean {
+    return this.#outstanding.length === 0;
+  }
+
+  /** Waits until events may be read, and tells how many; 0 when `stop` aborts. */
+  async room(stop: AbortSignal): Promise<number> {
+    while (!stop.aborted && this.#outstanding.length >= this.#limit) await this.#changed.wait(stop);
+    return stop.aborted ? 0 : Math.min(transactionLimit, this.#limit - this.#outstanding.length);
+  }
+
+  accept({ events, after }: Chunk): void {
+    for (const { event, after: behind } of events) this.#enqueue({ event, after: behind, settled: false });
+    this.#readTo = after;
+    this.#changed.notify();
+  }
+
+  /** Prepares what is ready and starts its calls, until `stop` aborts. */
+  async prepareLoop(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      if (this.#ready.length === 0 || this.#calls >= this.#consumer.concurrency) {
+        await this.#changed.wait(stop);
+        continue;
+      }
+      const tasks = this.#ready.splice(0, Math.min(transactionLimit, this.#consumer.concurrency - this.#calls));
+      this.#preparing = true;
+      await this.#prepare(tasks);
+      this.#preparing = false;
+      this.#changed.notify();
+    }
+    this.#changed.notify();
+  }
+
+  /** Settles what has finished; after `stop`, until the last call under way has been settled too. */
+  async settleLoop(stop: AbortSignal): Promise<void> {
+    const never = new AbortController().signal;
+    while (!this.#fault.aborted) {
+      if (this.#finished.length > 0) {
+        await this.#settle(this.#finished.splice(0, transactionLimit));
+      } else if (stop.aborted && this.#calls === 0 && !this.#preparing) {
+        return;
+      } else {
+        await this.#changed.wait(stop.aborted ? AbortSignal.any([never, this.#fault]) : stop);
+      }
+    }
+  }
+
+  #enqueue(task: Task): void {
+    this.#outstanding.push(task);
+    const name = inboxKey(task.event);
+    const line = this.#lines.get(name);
+    if (line) {
+      line.push(task);
+    } else {
+      this.#lines.set(name, [task]);
+      this.#ready.push(task);
+    }
+  }
+
+  async #prepare(tasks: readonly Task[]): Promise<void> {
+    try {
+      const { fresh, prepared, ports } = await this.#feed.inTransaction((tx) => this.#prepareIn(tx, tasks));
+      const works = new Map<string, Prepared<unknown>>(prepared.map((one) => [one.eventId, one]));
+      for (const task of tasks) {
+        const work = fresh.has(task.event.id) ? works.get(task.event.id) : undefined;
+        if (work) void this.#call(task, work.work, ports);
+        else this.#finish({ task, result: { kind: "nothing-to-do" } });
+      }
+    } catch (error) {
+      if (isFaultOfMachine(error)) throw error;
+      const [only] = tasks;
+      if (tasks.length === 1 && only) this.#finish({ task: only, result: { kind: "failed", error } });
+      else for (const task of tasks) await this.#prepare([task]);
+    }
+  }
+
+  async #prepareIn(tx: Transaction, tasks: readonly Task[]) {
+    const { reader } = this.#feed.name;
+    const events = tasks.map(({ event }) => event);
+    const [now, parked, unseenEvents] = await Promise.all([
+      this.#progress.hold(tx),
+      lockParked(tx, reader, events),
+      unseen(tx, reader, events),
+    ]);
+    const ports = { ...this.#ports, clock: { now: () => now } };
+    await waitBehind(
+      tx,
+      reader,
+      unseenEvents.filter((event) => isParked(parked, event)),
+    );
+    const own = unseenEvents.filter((event) => !isParked(parked, event));
+    const prepared = own.length > 0 ? await this.#consumer.prepare(tx, own, ports) : [];
+    return { fresh: new Set(own.map(({ id }) => id)), prepared, ports };
+  }
+
+  async #call(task: Task, work: unknown, ports: Ports): Promise<void> {
+    this.#calls++;
+    let result: Result;
+    try {
+      result = { kind: "called", work, outcome: await this.#consumer.call(work, ports, this.#fault) };
+    } catch (error) {
+      result = { kind: "failed", error };
+    }
+    this.#calls--;
+    this.#finish({ task, result });
+  }
+
+  #finish(finished: Finished): void {
+    this.#finished.push(finished);
+    this.#changed.notify();
+  }
+
+  async #settle(finished: readonly Finished[]): Promise<void> {
+    try {
+      await this.#feed.inTransaction((tx) => this.#settleIn(tx, finished));
+    } catch (error) {
+      if (isFaultOfMachine(error)) throw error;
+      const [only] = finished;
+      if (finished.length > 1) for (const one of finished) await this.#settle([one]);
+      else if (only && only.result.kind !== "failed")
+        await this.#settle([{ task: only.task, result: { kind: "failed", error } }]);
+      else throw error;
+      return;
+    }
+    for (const { task, result } of finished) {
+      task.settled = true;
+      if (result.kind === "failed") this.#feed.tellParked(task.event, result.error);
+      this.#advanceLine(task);
+    }
+    this.#outstanding = this.#outstanding.slice(this.#settledHead(new Set()));
+    this.#changed.notify();
+  }
+
+  async #settleIn(tx: Transaction, finished: readonly Finished[]): Promise<void> {
+    const events = finished.map(({ task }) => task.event);
+    const [now] = await Promise.all([
+      this.#progress.move(tx, this.#cursorAfter(finished)),
+      claimFresh(tx, this.#feed.name.reader, events),
+    ]);
+    const ports = { ...this.#ports, clock: { now: () => now } };
+    const called = finished.flatMap(({ task, result }) =>
+      result.kind === "called" ? [{ event: task.event, work: result.work, outcome: result.outcome }] : [],
+    );
+    if (called.length > 0) await this.#consumer.settle(tx, called, ports);
+    for (const { task, result } of finished) {
+      if (result.kind === "failed")
+        await park(tx, this.#feed.name, task.event, result.error, this.#feed.parkingRule(task.event));
+    }
+  }
+
+  /** How far everything is settled once `finished` is. */
+  #cursorAfter(finished: readonly Finished[]): Cursor {
+    const head = this.#settledHead(new Set(finished.map(({ task }) => task)));
+    if (head === this.#outstanding.length) return this.#readTo;
+    return this.#outstanding[head - 1]?.after ?? this.#progress.saved;
+  }
+
+  #settledHead(alsoSettled: ReadonlySet<Task>): number {
+    const first = this.#outstanding.findIndex((task) => !task.settled && !alsoSettled.has(task));
+    return first === -1 ? this.#outstanding.length : first;
+  }
+
+  #advanceLine(task: Task): void {
+    const name = inboxKey(task.event);
+    const line = this.#lines.get(name);
+    line?.shift();
+    const [next] = line ?? [];
+    if (next) this.#ready.push(next);
+    else this.#lines.delete(name);
+  }
+}

@@ -1,0 +1,239 @@
+import {
+  array,
+  bigint,
+  composedSql,
+  type Database,
+  identifier,
+  instant,
+  json,
+  snapshot,
+  sql,
+  text,
+  uuid,
+  xid8,
+} from "@onsale/postgres";
+import type { Delivered, Lane } from "./event.ts";
+import type { Headers } from "./publish.ts";
+import { hasOpenTransactions, type WindowSource } from "./window.ts";
+
+/**
+ * How far a reader has come: it was given everything that is visible in `snap` up to position `high`. While a window is
+ * open, also everything of that window up to position `at`: first the stragglers (positions up to `high` that became
+ * visible since `snap`), then the new positions.
+ */
+export interface Cursor {
+  readonly snap: string;
+  readonly high: number;
+  readonly window?: OpenWindow;
+}
+
+export interface OpenWindow {
+  readonly nextSnap: string;
+  readonly nextHigh: number;
+  readonly at: number;
+  /** The watermark that the window's end brings; absent when the window was cut at the cap and more is known to follow. */
+  readonly takenAt?: string;
+}
+
+/** Events in the order of delivery, each with the cursor that belongs behind it. */
+export interface Chunk {
+  readonly events: readonly ReadEvent[];
+  /** The cursor behind the whole chunk, including what the reader does not listen to. */
+  readonly after: Cursor;
+  /** At the end of an uncut window: everything committed before this moment has been read. */
+  readonly watermark?: string;
+  readonly drained: boolean;
+}
+
+export interface ReadEvent {
+  readonly event: Delivered;
+  readonly after: Cursor;
+}
+
+/** The connection was replaced since the cursor was read: go on from the cursor in the database, with a new reader. */
+export class SessionLostError extends Error {
+  override readonly name = "SessionLostError";
+  constructor() {
+    super("The connection to the source was replaced; snapshots in memory are void.");
+  }
+}
+
+/** Positions that one window covers at most, so that a pass over a huge open transaction stays below 10 ms. */
+const windowCap = 50_000;
+
+/** Before the first transaction id that a user can have: nothing is visible in it. */
+export const beginning: Cursor = { snap: "3:3:", high: 0 };
+
+const lateSql = sql("messaging.late-transactions", { takes: [snapshot, snapshot], gives: { xid: xid8 } })`
+  select open.xid from pg_snapshot_xip($1::pg_snapshot) as open(xid)
+  where pg_visible_in_snapshot(open.xid, $2::pg_snapshot) and coalesce(pg_xact_status(open.xid), 'committed') <> 'aborted'`;
+
+const eventColumns = `id, aggregatetype as aggregate, aggregateid as key, type, payload, position, sequence, headers, created_at as "createdAt"`;
+
+const eventRow = {
+  id: uuid,
+  aggregate: text,
+  key: text,
+  type: text,
+  payload: json<unknown>(),
+  position: bigint,
+  sequence: bigint,
+  headers: json<Headers>(),
+  createdAt: instant,
+};
+
+/** Rows of transactions that were open at the last window and have committed since, from the middle of the outbox. */
+const stragglersSql = (outbox: string, name: string) =>
+  composedSql(`messaging.read-stragglers-${name}`, {
+    takes: [array(xid8), bigint, bigint, array(text), bigint],
+    gives: eventRow,
+    text: `
+      select ${eventColumns}
+      from unnest($1::xid8[]) as late(xid) cross join lateral (
+        select * from ${outbox} as event
+        where event.xid = late.xid and event.position > $2 and event.position <= $3 and event.type = any($4)
+        order by event.position limit $5
+      ) as straggler
+      order by straggler.position limit $5`,
+  });
+
+const arrivalsSql = (outbox: string, name: string) =>
+  composedSql(`messaging.read-arrivals-${name}`, {
+    takes: [snapshot, bigint, bigint, array(text), bigint],
+    gives: eventRow,
+    text: `
+      select ${eventColumns} from ${outbox}
+      where position > $2 and position <= $3 and pg_visible_in_snapshot(xid, $1::pg_snapshot) and type = any($4)
+      order by position limit $5`,
+  });
+
+/**
+ * Reads one lane of one outbox in windows between two snapshots. It neither skips a late commit, nor reorders a key (its
+ * writers hold the key's row lock before they insert), nor waits for a long transaction elsewhere. After the snapshot
+ * queues of PgQ (Skytools), with a position inside the window.
+ */
+export class SnapshotReader {
+  readonly #database: Database;
+  readonly #windows: WindowSource;
+  readonly #source: string;
+  readonly #lane: Lane;
+  readonly #types: readonly string[];
+  readonly #stragglersSql: ReturnType<typeof stragglersSql>;
+  readonly #arrivalsSql: ReturnType<typeof arrivalsSql>;
+  #session: string | undefined;
+  #late: { readonly of: string; readonly xids: readonly string[] } | undefined;
+
+  constructor(options: {
+    database: Database;
+    windows: WindowSource;
+    source: string;
+    lane: Lane;
+    types: readonly string[];
+  }) {
+    const name = `${options.source}-${options.lane}`;
+    const outbox = `${identifier(options.source)}.outbox_${options.lane}`;
+    this.#database = options.database;
+    this.#windows = options.windows;
+    this.#source = options.source;
+    this.#lane = options.lane;
+    this.#types = options.types;
+    this.#stragglersSql = stragglersSql(outbox, name);
+    this.#arrivalsSql = arrivalsSql(outbox, name);
+  }
+
+  /** The next at most `limit` events behind `cursor`. An empty chunk that is `drained` means that nothing more has been committed. */
+  async read(cursor: Cursor, limit: number): Promise<Chunk> {
+    const open = cursor.window ? { ...cursor, window: cursor.window } : await this.#openWindow(cursor);
+    const stragglers = await this.#readStragglers(open, limit);
+    if (stragglers.length === limit) return partOfWindow(open, stragglers);
+    const arrivals = await this.#readArrivals(open, limit - stragglers.length);
+    const events = [...stragglers, ...arrivals];
+    if (events.length === limit) return partOfWindow(open, events);
+    const { nextSnap, nextHigh, takenAt } = open.window;
+    return {
+      events,
+      after: { snap: nextSnap, high: nextHigh },
+      ...(takenAt !== undefined && { watermark: takenAt }),
+      drained: takenAt !== undefined,
+    };
+  }
+
+  async #openWindow({ snap, high }: Cursor): Promise<OpenCursor> {
+    const { snapshot: nextSnap, highs, takenAt, session } = await this.#windows.next();
+    if (this.#session !== undefined && this.#session !== session) throw new SessionLostError();
+    this.#session = session;
+    const allocated = Math.max(highs[this.#lane], high);
+    const nextHigh = Math.min(allocated, high + windowCap);
+    return { snap, high, window: { nextSnap, nextHigh, at: 0, ...(nextHigh === allocated && { takenAt }) } };
+  }
+
+  async #readStragglers({ snap, high, window }: OpenCursor, limit: number): Promise<ReadEvent[]> {
+    if (window.at >= high) return [];
+    const late = await this.#lateTransactions(snap, window.nextSnap);
+    if (late.length === 0) return [];
+    const rows = await this.#database.query(this.#stragglersSql, [late, window.at, high, this.#types, limit]);
+    return rows.map((row) => this.#toReadEvent({ snap, high, window }, row));
+  }
+
+  async #readArrivals({ snap, high, window }: OpenCursor, limit: number): Promise<ReadEvent[]> {
+    const at = Math.max(window.at, high);
+    if (at >= window.nextHigh) return [];
+    const rows = await this.#database.query(this.#arrivalsSql, [
+      window.nextSnap,
+      at,
+      window.nextHigh,
+      this.#types,
+      limit,
+    ]);
+    return rows.map((row) => this.#toReadEvent({ snap, high, window }, row));
+  }
+
+  /** The same for every chunk of a window, so it is asked once. */
+  async #lateTransactions(snap: string, nextSnap: string): Promise<readonly string[]> {
+    if (!hasOpenTransactions(snap)) return [];
+    const of = `${snap} ${nextSnap}`;
+    if (this.#late?.of !== of) {
+      const rows = await this.#database.query(lateSql, [snap, nextSnap]);
+      this.#late = { of, xids: rows.map((row) => row.xid) };
+    }
+    return this.#late.xids;
+  }
+
+  #toReadEvent(open: OpenCursor, row: EventRow): ReadEvent {
+    return { event: this.#toDelivered(row), after: { ...open, window: { ...open.window, at: row.position } } };
+  }
+
+  #toDelivered({ id, type, key, sequence, createdAt, headers, payload }: EventRow): Delivered {
+    return {
+      id,
+      type,
+      source: this.#source,
+      key,
+      sequence,
+      lane: this.#lane,
+      time: createdAt,
+      cause: {
+        correlationId: headers.correlationid,
+        ...(headers.causationid !== undefined && { causationId: headers.causationid }),
+        ...(headers.traceparent !== undefined && { traceparent: headers.traceparent }),
+      },
+      data: payload as Delivered["data"],
+    };
+  }
+}
+
+type OpenCursor = Cursor & { readonly window: OpenWindow };
+type EventRow = {
+  id: string;
+  type: string;
+  key: string;
+  payload: unknown;
+  position: number;
+  sequence: number;
+  headers: Headers;
+  createdAt: string;
+};
+
+function partOfWindow(open: OpenCursor, events: readonly ReadEvent[]): Chunk {
+  return { events, after: events.at(-1)?.after ?? open, drained: false };
+}

@@ -1,0 +1,35 @@
+import type { Lane } from "./event.ts";
+
+/** Which stream of events a fact is about. */
+export interface FeedName {
+  readonly reader: string;
+  readonly source: string;
+  readonly lane: Lane;
+}
+
+/** What the kit tells about itself. Every fact is one function, so that an application can count, log or ignore it. */
+export interface MessagingTelemetry {
+  /** A batch was applied and committed. `oldestAgeMs`: from the publishing of its first event to now. */
+  batchApplied(fact: FeedName & { events: number; milliseconds: number; oldestAgeMs: number }): void;
+  /** A key failed and was set aside; the others flow on. */
+  keyParked(fact: FeedName & { type: string; error: unknown }): void;
+  /** A parked key's events were all applied. */
+  keyRecovered(fact: FeedName): void;
+  /** A parked key failed for the last time: a person has to look. */
+  keyDead(fact: FeedName & { type: string; error: unknown }): void;
+  /** Somebody else owns the feed now; nothing of ours was committed. */
+  fenced(fact: FeedName): void;
+  /** The feed stopped for a fault of the machine and will try again. */
+  interrupted(fact: FeedName & { error: unknown; retryInMs: number }): void;
+}
+
+const ignore = (): void => undefined;
+
+export const silentTelemetry: MessagingTelemetry = {
+  batchApplied: ignore,
+  keyParked: ignore,
+  keyRecovered: ignore,
+  keyDead: ignore,
+  fenced: ignore,
+  interrupted: ignore,
+};
