@@ -1,4 +1,19 @@
+export {
+  ConfigurationError,
+  type ConfigurationOf,
+  childEnvironment,
+  nearestName,
+  optionalSetting,
+  readConfiguration,
+  requiredSetting,
+  type Setting,
+  type Specification,
+  setting,
+  shownConfiguration,
+} from "./configuration.ts";
 export { ids } from "./ids.ts";
+export { type RecurringWork, type RunningWork, startRecurringWork } from "./jobs.ts";
+export { Lifecycle, type Part, type StopReport } from "./lifecycle.ts";
 export {
   describeError,
   type Logger,
