@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants, type FileHandle, open, readdir, readFile, readlink, realpath, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Account } from "./account.ts";
+import type { Binaries } from "./binaries.ts";
+
+/** Milliseconds between two looks at a process or a file. */
+const pollMs = 10;
+
+/** What a postmaster wrote into `postmaster.pid`. */
+interface PidFile {
+  readonly pid: number;
+  readonly ready: boolean;
+}
+
+async function readPidFile(data: string): Promise<PidFile | undefined> {
+  const text = await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "");
+  const lines = text.split("\n");
+  const pid = Number.parseInt(lines[0] ?? "", 10);
+  return pid > 0 ? { pid, ready: lines[7]?.trim() === "ready" } : undefined;
+}
+
+/**
+ * Whether a process is a PostgreSQL process of the cluster: a number in a file proves nothing, another program may have
+ * got it since. Every PostgreSQL process works in its cluster's folder; where the system does not tell us that of
+ * another user's process, the command line is compared instead.
+ */
+async function belongsToCluster(pid: number, data: string): Promise<boolean> {
+  if (process.platform !== "linux") return (await commandLine(pid)).includes(data);
+  try {
+    const [folder, expected] = await Promise.all([readlink(`/proc/${pid}/cwd`), realpath(data)]);
+    return folder === expected;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") return false;
+    return (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).includes(`${data}\0`);
+  }
+}
+
+async function commandLine(pid: number): Promise<string> {
+  const child = spawn("ps", ["-ww", "-o", "command=", "-p", String(pid)], { stdio: ["ignore", "pipe", "ignore"] });
+  child.on("error", () => undefined);
+  let text = "";
+  for await (const chunk of child.stdout) text += chunk;
+  return text;
+}
+
+/** All living processes of a cluster, its postmaster included. Only Linux tells; elsewhere PostgreSQL itself waits for them. */
+async function processesOf(data: string): Promise<number[]> {
+  if (process.platform !== "linux") return [];
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  const mine = await Promise.all(pids.map(async (pid) => pid !== process.pid && (await belongsToCluster(pid, data))));
+  return pids.filter((_, index) => mine[index]);
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+async function goneWithin(data: string, pid: number, boundMs: number): Promise<boolean> {
+  const deadline = performance.now() + boundMs;
+  while (await belongsToCluster(pid, data)) {
+    if (performance.now() > deadline) return false;
+    await sleep(pollMs);
+  }
+  return true;
+}
+
+// A fast shutdown ends all sessions and writes what is in memory (256 MB) to disk; on a slow disk that takes seconds.
+const fastShutdownMs = 15_000;
+// An immediate shutdown only has to end the processes.
+const immediateShutdownMs = 5_000;
+
+/** Stops a postmaster: fast shutdown; when that takes too long, immediate (the next start recovers); then kill. */
+export async function stopPostmaster(data: string, pid: number): Promise<void> {
+  if (!(await belongsToCluster(pid, data))) return;
+  // A frozen process hears nothing until it goes on.
+  signal(pid, "SIGCONT");
+  signal(pid, "SIGINT");
+  if (await goneWithin(data, pid, fastShutdownMs)) return;
+  signal(pid, "SIGQUIT");
+  if (await goneWithin(data, pid, immediateShutdownMs)) return;
+  signal(pid, "SIGKILL");
+  await goneWithin(data, pid, immediateShutdownMs);
+}
+
+// Sessions notice the death of their postmaster at the next wait, at once; one in a long computation may not.
+const orphanedSessionsMs = 3_000;
+
+/**
+ * Ends what an earlier run left on the cluster: a postmaster whose Node process was killed is stopped rather than
+ * adopted, because its settings, its log and its sessions' open transactions belong to a program that is gone; sessions
+ * whose postmaster was killed are waited for, then killed. The caller holds the directory's lock, so no living program
+ * owns any of them.
+ */
+export async function endLeftovers(data: string): Promise<void> {
+  const left = await readPidFile(data);
+  if (left && (await belongsToCluster(left.pid, data))) await stopPostmaster(data, left.pid);
+  const deadline = performance.now() + orphanedSessionsMs;
+  let sessions = await processesOf(data);
+  while (sessions.length > 0) {
+    if (performance.now() > deadline) for (const pid of sessions) signal(pid, "SIGKILL");
+    await sleep(pollMs);
+    sessions = await processesOf(data);
+  }
+  // Its number may belong to somebody else by now, which PostgreSQL would take for a living postmaster.
+  await rm(join(data, "postmaster.pid"), { force: true });
+}
+
+/** A postmaster could not take its port: another program has it. */
+export class PortTakenError extends Error {
+  override readonly name = "PortTakenError";
+}
+
+export interface PostmasterOptions {
+  readonly data: string;
+  readonly port: number;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly logFile: string;
+  readonly account: Account;
+  readonly binaries: Binaries;
+}
+
+// Crash recovery reads at most the log since the last checkpoint, 1 GB by default.
+const startMs = 180_000;
+
+/**
+ * Starts a postmaster and waits until it says that it is ready. It gets a session of its own, so that Ctrl-C at the
+ * terminal reaches only us, and we stop it when the last transaction is done.
+ */
+export async function startPostmaster(options: PostmasterOptions): Promise<ChildProcess & { pid: number }> {
+  const log = await open(options.logFile, constants.O_CREAT | constants.O_APPEND | constants.O_RDWR, 0o600);
+  try {
+    const { size: logStart } = await log.stat();
+    const child = launch(options, log);
+    let ended: string | undefined;
+    child.once("error", (error) => { ended = error.message; });
+    child.once("exit", (code, name) => { ended ??= `it ended with ${name ?? `code ${code}`}`; });
+    child.unref();
+    const deadline = performance.now() + startMs;
+    for (;;) {
+      if (ended !== undefined) throw explain(ended, await logSince(log, logStart), options);
+      const { pid } = child;
+      const written = await readPidFile(options.data);
+      if (pid !== undefined && written?.pid === pid && written.ready) return Object.assign(child, { pid });
+      if (performance.now() > deadline) {
+        if (pid !== undefined) await stopPostmaster(options.data, pid);
+        throw new Error(`PostgreSQL was not ready within ${startMs / 1000} s. Its log is ${options.logFile}.`);
+      }
+      await sleep(pollMs);
+    }
+  } finally {
+    await log.close();
+  }
+}
+
+function launch({ data, port, settings, account, binaries }: PostmasterOptions, log: FileHandle): ChildProcess {
+  const settingArgs = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const { file, args, options } = account.command(binaries.postgres, ["-D", data, "-p", String(port), ...settingArgs]);
+  return spawn(file, args, { ...options, cwd: "/", detached: true, stdio: ["ignore", log.fd, log.fd] });
+}
+
+async function logSince(log: FileHandle, start: number): Promise<string> {
+  const { size } = await log.stat();
+  const { buffer, bytesRead } = await log.read({ buffer: Buffer.alloc(Math.min(size - start, 64_000)), position: start });
+  return buffer.toString("utf8", 0, bytesRead);
+}
+
+function explain(ended: string, log: string, { port, logFile }: PostmasterOptions): Error {
+  if (/Address already in use|could not create any TCP\/IP sockets/.test(log)) return new PortTakenError(`Port ${port} is taken.`);
+  const words = log.split("\n").filter((line) => /FATAL|PANIC|ERROR|error while loading/.test(line)).slice(-3).join(" ");
+  return new Error(`PostgreSQL did not start: ${words || ended}. Its log is ${logFile}.`);
+}

@@ -1,0 +1,36 @@
+/**
+ * How the embedded server is set. Durability (fsync, synchronous_commit, full_page_writes) is PostgreSQL's default and
+ * is not named here. Given on the command line, so that no file on disk can contradict the program.
+ */
+export const serverSettings: Readonly<Record<string, string>> = {
+  // Loopback over TCP only: a Unix socket would lie in a folder that others may enter, and its path may be too long.
+  listen_addresses: "127.0.0.1",
+  unix_socket_directories: "",
+
+  // Outboxes can be read from the log through logical replication slots without a restart into another wal_level.
+  wal_level: "logical",
+  // A slot whose reader went away must not fill the disk; the reader falls back to the outbox table.
+  max_slot_wal_keep_size: "4GB",
+  // Prepared transactions of applications beside Onsale in this database; the outbox reader is tested against them.
+  max_prepared_transactions: "16",
+
+  // Each service has a pool and a line of its own (about 10 connections, times six services, times a rolling restart),
+  // and tools come on top.
+  max_connections: "200",
+  // Holds the hot set of a shop: stock, the orders of the last hours, the tails of outboxes. Allocated as it is touched.
+  shared_buffers: "256MB",
+  // Rows of stock and cursors are rewritten thousands of times a second; a minute between vacuums lets them bloat.
+  autovacuum_naptime: "15s",
+
+  // A session whose client was killed ends within this time even while it waits for a lock.
+  client_connection_check_interval: "2s",
+
+  // Messages must be readable by this program (it looks for a few of them), and by people anywhere.
+  lc_messages: "C",
+  timezone: "UTC",
+  log_timezone: "UTC",
+  log_line_prefix: "%m [%p] %a ",
+  // Details and statements of errors quote values of rows, which may be personal.
+  log_error_verbosity: "terse",
+  log_min_error_statement: "panic",
+};
