@@ -1,0 +1,20 @@
+import { LostOrdersError, type Run } from "./run.ts";
+
+/**
+ * Looks up every order that an earlier run was told is accepted, before anything is sent again: a repeated request would
+ * be answered as if nothing had happened, and hide that the first one was lost.
+ *
+ * @throws LostOrdersError when the shop does not know one of them.
+ */
+export async function findAgain(run: Run): Promise<void> {
+  const { plan, buyers } = run.options;
+  const remembered = plan.orders.flatMap((planned) => {
+    const orderId = run.memory.orders.get(planned.invoice);
+    return orderId === undefined ? [] : [{ planned, orderId }];
+  });
+  const lost: string[] = [];
+  await run.each("Finding orders again", remembered, buyers, async ({ planned, orderId }) => {
+    if (!(await run.look(planned, orderId))) lost.push(planned.invoice);
+  });
+  if (lost.length > 0) throw new LostOrdersError(lost);
+}

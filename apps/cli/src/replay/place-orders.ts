@@ -1,0 +1,70 @@
+import { UnexpectedAnswerError } from "../shop.ts";
+import { keyOf } from "./identity.ts";
+import { atRate } from "./in-parallel.ts";
+import type { PlannedOrder } from "./plan.ts";
+import { counted, type Run } from "./run.ts";
+
+export interface Placed {
+  /** Orders that the shop did not accept, with what it said. */
+  readonly notAccepted: readonly { readonly invoice: string; readonly why: string }[];
+  /** Seconds from the first order to the end of the last, and how many were followed in that time. */
+  readonly seconds: number;
+  readonly followed: number;
+}
+
+/** Under a fixed rate, orders under way at once at most: as many sockets as one process has without asking for more. */
+export const maximumUnderWay = 1_000;
+
+/** Places every order that has not ended in an earlier run, and waits for the end of each. */
+export async function placeOrders(run: Run): Promise<Placed> {
+  const { plan, buyers, ratePerSecond } = run.options;
+  const open = plan.orders.filter((planned) => !run.hasEnded(planned));
+  const notAccepted: { invoice: string; why: string }[] = [];
+  const follow = async (planned: PlannedOrder): Promise<void> => {
+    const refusal = await followOrder(run, planned);
+    if (refusal !== undefined) notAccepted.push({ invoice: planned.invoice, why: refusal });
+  };
+  const startedAt = performance.now();
+  if (ratePerSecond === undefined) await run.each("Ordering", open, buyers, follow);
+  else await followAtRate(run, open, ratePerSecond, follow);
+  return { notAccepted, seconds: (performance.now() - startedAt) / 1_000, followed: open.length - notAccepted.length };
+}
+
+async function followAtRate(
+  run: Run,
+  open: readonly PlannedOrder[],
+  ratePerSecond: number,
+  follow: (planned: PlannedOrder) => Promise<void>,
+): Promise<void> {
+  const { progress, signal } = run.parts;
+  progress.begin("Ordering", open.length);
+  await atRate(open, { width: maximumUnderWay, signal, ratePerSecond, work: counted(follow, progress) });
+  progress.end();
+}
+
+/** One buyer's way with one invoice. Gives what the shop said when it did not accept the order. */
+async function followOrder(run: Run, planned: PlannedOrder): Promise<string | undefined> {
+  const known = run.memory.orders.get(planned.invoice);
+  const accepted = known === undefined ? await placeOrder(run, planned) : { orderId: known };
+  if ("refusal" in accepted) return accepted.refusal;
+  await run.lookUntil(planned, accepted.orderId, () => run.hasEnded(planned));
+  return undefined;
+}
+
+async function placeOrder(run: Run, planned: PlannedOrder): Promise<{ orderId: string } | { refusal: string }> {
+  const { play, currency, payment } = run.options;
+  const { invoice, lines } = planned;
+  const idempotencyKey = keyOf(play, "order", invoice);
+  const accessToken = await run.buyers.tokenFor(planned);
+  try {
+    const wish = { currency, lines, payment: { method: payment } };
+    const { orderId, changed } = await run.parts.shop.placeOrder({ accessToken, idempotencyKey }, wish);
+    // An order counts as accepted only once it is written down: what a crash loses must be missed.
+    await run.journal.append({ kind: "order", invoice, idempotencyKey, orderId });
+    run.noteChange({ changed });
+    return { orderId };
+  } catch (error) {
+    if (error instanceof UnexpectedAnswerError) return { refusal: error.message };
+    throw error;
+  }
+}

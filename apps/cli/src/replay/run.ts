@@ -1,0 +1,168 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { OrderStatus, Shop } from "../shop.ts";
+import { type Play, playId } from "./identity.ts";
+import { inParallel } from "./in-parallel.ts";
+import type { Journal, JournalEntry } from "./journal.ts";
+import { Buyers, type Token } from "./people.ts";
+import type { Plan, PlannedOrder } from "./plan.ts";
+import type { Progress } from "./progress.ts";
+
+/** What is sent, and how. */
+export interface ReplayOptions {
+  readonly plan: Plan;
+  readonly play: Play;
+  /** The file's name as the person wrote it, for the journal. */
+  readonly file: string;
+  readonly currency: string;
+  readonly payment: string;
+  /** Buyers at once: each places an order, waits for its end, and takes the next invoice. */
+  readonly buyers: number;
+  /** Orders begun per second, whether earlier ones have ended or not; absent: as fast as the buyers are. */
+  readonly ratePerSecond?: number;
+}
+
+export interface ReplayParts {
+  readonly shop: Shop;
+  readonly operator: Token;
+  /** What only this shop's operator knows; customers' passwords are made from it. */
+  readonly secret: string;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** How an order of the file ended, or where it stands. */
+export interface OrderOutcome {
+  readonly planned: PlannedOrder;
+  readonly orderId: string;
+  readonly status: OrderStatus;
+  readonly reason: string | null;
+  readonly totalMinor: number;
+}
+
+/** Orders that the journal says were accepted and that the shop does not know: a loss, whatever its cause. */
+export class LostOrdersError extends Error {
+  override readonly name = "LostOrdersError";
+  constructor(invoices: readonly string[]) {
+    const shown = invoices.slice(0, 10).join(", ") + (invoices.length > 10 ? ", ..." : "");
+    super(`${invoices.length} accepted orders are lost: the shop does not know the orders of the invoices ${shown}.`);
+  }
+}
+
+/** Milliseconds between two looks at an order: soon at first, because most end at once, then ever more seldom. */
+const firstPauseMs = 10;
+const longestPauseMs = 500;
+/** Milliseconds after which an order that has not ended is left as it is and counted as pending: far above an order's own bound. */
+const patienceMs = 600_000;
+
+/** One run over one file: what the steps of it share. */
+export class Run {
+  readonly options: ReplayOptions;
+  readonly parts: ReplayParts;
+  readonly journal: Journal;
+  /** What earlier runs wrote down. */
+  readonly memory: Memory;
+  readonly buyers: Buyers;
+  /** By invoice. */
+  readonly outcomes = new Map<string, OrderOutcome>();
+  #changed = false;
+
+  constructor(options: ReplayOptions, parts: ReplayParts, journal: Journal) {
+    this.options = options;
+    this.parts = parts;
+    this.journal = journal;
+    this.memory = recall(journal.entries);
+    this.buyers = new Buyers({
+      shop: parts.shop,
+      journal,
+      play: options.play,
+      secret: parts.secret,
+      guests: this.memory.guests,
+      onChange: () => this.noteChange({ changed: true }),
+    });
+  }
+
+  /** Whether anything is in the shop that was not there before this run. */
+  get changed(): boolean {
+    return this.#changed;
+  }
+
+  noteChange({ changed }: { readonly changed: boolean }): void {
+    this.#changed ||= changed;
+  }
+
+  hasEnded({ invoice }: PlannedOrder): boolean {
+    const outcome = this.outcomes.get(invoice);
+    return outcome !== undefined && outcome.status !== "PENDING";
+  }
+
+  /** Asks the shop where the order stands and keeps the answer; false when the shop does not know it. */
+  async look(planned: PlannedOrder, orderId: string): Promise<boolean> {
+    const accessToken = await this.buyers.tokenFor(planned);
+    const order = await this.parts.shop.order({ accessToken, orderId });
+    if (order === undefined) return false;
+    const { status, reason, totalMinor } = order;
+    this.outcomes.set(planned.invoice, { planned, orderId, status, reason, totalMinor });
+    return true;
+  }
+
+  /** Looks again and again until `reached`, or until patience ends. */
+  async lookUntil(planned: PlannedOrder, orderId: string, reached: () => boolean): Promise<void> {
+    const giveUpAt = performance.now() + patienceMs;
+    for (
+      let pauseMs = firstPauseMs;
+      !reached() && performance.now() < giveUpAt;
+      pauseMs = Math.min(pauseMs * 1.6, longestPauseMs)
+    ) {
+      await sleep(pauseMs, undefined, { signal: this.parts.signal });
+      if (!(await this.look(planned, orderId))) throw new LostOrdersError([planned.invoice]);
+    }
+  }
+
+  /** Works through the items with a bar that shows it. */
+  async each<Item>(
+    what: string,
+    items: readonly Item[],
+    width: number,
+    work: (item: Item) => Promise<void>,
+  ): Promise<void> {
+    const { progress, signal } = this.parts;
+    progress.begin(what, items.length);
+    await inParallel(items, { width, signal, work: counted(work, progress) });
+    progress.end();
+  }
+}
+
+export const counted =
+  <Item>(work: (item: Item) => Promise<void>, progress: Progress) =>
+  async (item: Item): Promise<void> => {
+    await work(item);
+    progress.step();
+  };
+
+export interface Memory {
+  readonly stocked: boolean;
+  /** Guests' tokens by invoice. */
+  readonly guests: ReadonlyMap<string, string>;
+  /** Ids of accepted orders by invoice. */
+  readonly orders: ReadonlyMap<string, string>;
+  /** Answered returns by their key, with the code of the refusal where there was one. */
+  readonly returns: ReadonlyMap<string, { readonly refusal?: string }>;
+}
+
+function recall(entries: readonly JournalEntry[]): Memory {
+  const guests = new Map<string, string>();
+  const orders = new Map<string, string>();
+  const returns = new Map<string, { refusal?: string }>();
+  let stocked = false;
+  for (const entry of entries) {
+    if (entry.kind === "stocked") stocked = true;
+    else if (entry.kind === "guest") guests.set(entry.invoice, entry.accessToken);
+    else if (entry.kind === "order") orders.set(entry.invoice, entry.orderId);
+    else if (entry.kind === "return")
+      returns.set(entry.idempotencyKey, entry.refusal === undefined ? {} : { refusal: entry.refusal });
+  }
+  return { stocked, guests, orders, returns };
+}
+
+/** The name of the file that a play's journal is kept in. */
+export const journalName = (play: Play): string => `${playId(play)}.journal`;

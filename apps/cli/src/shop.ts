@@ -1,0 +1,145 @@
+import { type Static, type TSchema, Type } from "typebox";
+import { Value } from "typebox/value";
+import { type ShopAnswer, type ShopClient, type ShopRequest, whatIsSaid } from "./shop-client.ts";
+
+/** The shop answered, and not what its interface promises for this request. */
+export class UnexpectedAnswerError extends Error {
+  override readonly name = "UnexpectedAnswerError";
+  readonly status: number;
+  /** The problem's stable code, where the answer was one. */
+  readonly code: string | undefined;
+
+  constructor({ method, path }: ShopRequest, { status, body }: ShopAnswer) {
+    super(`${method} ${path} answered ${status} ${whatIsSaid(body)}`);
+    this.status = status;
+    this.code = codeOf(body);
+  }
+}
+
+const AccessToken = Type.Object({ accessToken: Type.String() });
+const Tokens = Type.Object({ accessToken: Type.String(), expiresIn: Type.Number() });
+const AcceptedOrder = Type.Object({ orderId: Type.String() });
+
+export const OrderStatus = Type.Union([
+  Type.Literal("PENDING"),
+  Type.Literal("CONFIRMED"),
+  Type.Literal("REJECTED"),
+  Type.Literal("CANCELLED"),
+]);
+export type OrderStatus = Static<typeof OrderStatus>;
+
+const Order = Type.Object({
+  orderId: Type.String(),
+  status: OrderStatus,
+  reason: Type.Union([Type.String(), Type.Null()]),
+  totalMinor: Type.Integer(),
+  currency: Type.String(),
+});
+export type Order = Static<typeof Order>;
+
+export interface OrderWish {
+  readonly currency: string;
+  readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
+  readonly payment: { readonly method: string };
+}
+
+/** A call as a person makes it: with a token, and with a key where it must be done once. */
+export interface Call {
+  readonly accessToken: string;
+  readonly idempotencyKey: string;
+}
+
+/** Whether the call changed anything; false when the shop had done the same before. */
+export interface Done {
+  readonly changed: boolean;
+}
+
+/** The shop's public interface in the words of those who use it. Every method waits through outages, as its client does. */
+export class Shop {
+  readonly #client: ShopClient;
+
+  constructor(client: ShopClient) {
+    this.#client = client;
+  }
+
+  /** Makes an account; `taken` when the address has one. */
+  async register(person: { email: string; password: string; name: string }): Promise<"made" | "taken"> {
+    const request: ShopRequest = { method: "POST", path: "/v1/accounts", body: person };
+    const answer = await this.#client.send(request);
+    if (answer.status === 201) return "made";
+    if (answer.status === 409) return "taken";
+    throw new UnexpectedAnswerError(request, answer);
+  }
+
+  async logIn(credentials: { email: string; password: string }): Promise<Static<typeof Tokens>> {
+    return (await this.#expect({ method: "POST", path: "/v1/tokens", body: credentials }, 200, Tokens)).value;
+  }
+
+  /** A new guest, who is known by this token alone. */
+  async guest(): Promise<Static<typeof AccessToken>> {
+    return (await this.#expect({ method: "POST", path: "/v1/guests", body: {} }, 201, AccessToken)).value;
+  }
+
+  async publishProduct(
+    call: Call,
+    product: { sku: string; name: string; priceMinor: number; currency: string },
+  ): Promise<Done> {
+    return await this.#change({ ...call, method: "POST", path: "/v1/admin/products", body: product });
+  }
+
+  async receiveStock(call: Call, receipt: { sku: string; units: number }): Promise<Done> {
+    return await this.#change({ ...call, method: "POST", path: "/v1/admin/stock-receipts", body: receipt });
+  }
+
+  async placeOrder(call: Call, wish: OrderWish): Promise<Done & { orderId: string }> {
+    const { value, replayed } = await this.#expect(
+      { ...call, method: "POST", path: "/v1/orders", body: wish },
+      202,
+      AcceptedOrder,
+    );
+    return { orderId: value.orderId, changed: !replayed };
+  }
+
+  /** The order as its buyer sees it; undefined when the shop knows no such order of this person. */
+  async order({ accessToken, orderId }: { accessToken: string; orderId: string }): Promise<Order | undefined> {
+    const request: ShopRequest = { method: "GET", path: `/v1/orders/${orderId}`, accessToken };
+    const answer = await this.#client.send(request);
+    if (answer.status === 404) return undefined;
+    return understood(request, answer, 200, Order);
+  }
+
+  async cancelOrder(call: Call, { orderId }: { orderId: string }): Promise<Done> {
+    return await this.#change({ ...call, method: "POST", path: `/v1/orders/${orderId}/cancel`, body: {} });
+  }
+
+  async returnLines(call: Call, { orderId, lines }: { orderId: string; lines: OrderWish["lines"] }): Promise<Done> {
+    return await this.#change({ ...call, method: "POST", path: `/v1/orders/${orderId}/returns`, body: { lines } });
+  }
+
+  async #change(request: ShopRequest): Promise<Done> {
+    const answer = await this.#client.send(request);
+    if (answer.status < 200 || answer.status > 299) throw new UnexpectedAnswerError(request, answer);
+    return { changed: !answer.replayed };
+  }
+
+  async #expect<Schema extends TSchema>(request: ShopRequest, status: number, schema: Schema) {
+    const answer = await this.#client.send(request);
+    return { value: understood(request, answer, status, schema), replayed: answer.replayed };
+  }
+}
+
+function understood<Schema extends TSchema>(
+  request: ShopRequest,
+  answer: ShopAnswer,
+  status: number,
+  schema: Schema,
+): Static<Schema> {
+  if (answer.status !== status || !Value.Check(schema, answer.body)) throw new UnexpectedAnswerError(request, answer);
+  return answer.body as Static<Schema>;
+}
+
+function codeOf(body: unknown): string | undefined {
+  return typeof body === "object" && body !== null && "code" in body && typeof body.code === "string"
+    ? body.code
+    : undefined;
+}
