@@ -4,7 +4,11 @@ const int8 = 20;
 const timestamptz = 1184;
 const int8Array = 1016;
 
-const isoInstant = (text: string): string => new Date(text.replace(" ", "T")).toISOString();
+// The offset comes as `+00` or `+05:30`; the parser of dates wants the minutes too. Infinity stays what it is.
+function isoInstant(text: string): string {
+  if (text.endsWith("infinity")) return text;
+  return new Date(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00")).toISOString();
+}
 
 function safeInteger(text: string): number {
   const value = Number(text);
