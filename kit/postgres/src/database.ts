@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { Column } from "./columns.ts";
-import { CommitUnknownError, isRetryable, isUnavailable, SwallowedFailureError, TransactionEndedError } from "./errors.ts";
+import {
+  CommitUnknownError,
+  isRetryable,
+  isStalePlan,
+  isUnavailable,
+  SwallowedFailureError,
+  saysNothingAboutCommit,
+  TransactionEndedError,
+} from "./errors.ts";
 import { parsers } from "./parsers.ts";
 import { identifier, type Statement } from "./sql.ts";
 
@@ -14,10 +22,12 @@ export interface DatabaseOptions {
   /** Connections for transactions. One more carries single statements, pipelined. */
   readonly connections: number;
   readonly applicationName: string;
-  /** Milliseconds after which a statement that has not answered is given up and its connection destroyed. */
+  /** Milliseconds after which PostgreSQL cancels a statement; a server that does not even do that loses the connection soon after. */
   readonly statementTimeoutMs?: number;
   /** Milliseconds that a statement waits for a row lock before it fails (`isLockTimeout`). */
   readonly lockTimeoutMs?: number;
+  /** Compares every row with its statement's declaration: for tests, which so find a null where none was declared. */
+  readonly checkRows?: boolean;
 }
 
 /** Where a transaction runs: which database, as the address of it, and which schema's owner it works for. */
@@ -39,7 +49,10 @@ export interface Queryable {
  */
 export interface Transaction extends Queryable {
   readonly home: Home;
-  /** Called once the commit is certain, in the order of registration; it must not throw. Never called after a rollback. */
+  /**
+   * Called once the commit is certain, in the order of registration. Never called after a rollback, nor when the answer
+   * to COMMIT was lost: what it does must be an acceleration, not a necessity.
+   */
   afterCommit(react: () => void): void;
 }
 
@@ -56,6 +69,7 @@ export interface Database extends Queryable {
    * again, so it must do nothing outside the transaction.
    */
   transaction<Result>(work: (tx: Transaction) => Promise<Result>, options?: TransactionOptions): Promise<Result>;
+  /** Lets what is under way end, for 5 s at most, and closes every connection. */
   close(): Promise<void>;
 }
 
@@ -72,40 +86,78 @@ const pinnedPlans = [
   "enable_mergejoin=off",
 ];
 
+// What the parsers rely on, whatever the server's defaults are.
+const pinnedFormats = ["TimeZone=UTC", "DateStyle=ISO"];
+
+// A program that stops in the middle of a transaction (frozen, or in an endless loop) must not hold its row locks for
+// ever. Far above every batch, which is seconds at most.
+const idleInTransactionMs = 60_000;
+
+const defaultStatementTimeoutMs = 30_000;
+
+// PostgreSQL's own cancel comes first and keeps the connection; this is for a server that is frozen or cut off.
+const silenceMs = 500;
+
+// A server that accepts no connection, or a pool that frees none, within this time is as good as down.
+const connectMs = 2_000;
+
+// Longer than any statement of a request; a drain that takes longer is stuck.
+const closeMs = 5_000;
+
 /** Opens a database for one schema's owner. No connection is made before the first statement. */
 export function openDatabase(options: DatabaseOptions): Database {
   const home: Home = { database: addressOf(options.url), schema: options.schema ?? "public" };
-  const config = connectionConfig(options);
-  const pool = new pg.Pool({ ...config, max: options.connections, idleTimeoutMillis: 60_000, allowExitOnIdle: true });
-  const single = new pg.Pool({ ...config, max: 1, idleTimeoutMillis: 0, allowExitOnIdle: true });
-  // An idle connection that the server closes reports here; the pool drops it and the next user gets a new one.
+  const clients = new Set<pg.Client>();
+  const keep = (client: pg.Client) => {
+    clients.add(client);
+    client.once("end", () => clients.delete(client));
+    // A lost connection is told to whoever has a statement under way; without a listener it would end the process.
+    client.on("error", () => undefined);
+  };
+  const pool = new pg.Pool({
+    ...connectionConfig(options, transactionOnly),
+    max: options.connections,
+    idleTimeoutMillis: 60_000,
+    allowExitOnIdle: true,
+  });
+  pool.on("connect", keep);
   pool.on("error", () => undefined);
-  single.on("error", () => undefined);
-  const line = new PipelinedLine(single);
+  const line = new PipelinedLine(connectionConfig(options, []), keep);
+  const checked = options.checkRows ? checkRows : (_: Statement, result: pg.QueryResult) => result;
 
   return {
     home,
-    query: async (statement, parameters) => (await line.run(statement, parameters)).rows as never,
+    query: async (statement, parameters) => checked(statement, await line.run(statement, parameters)).rows as never,
     execute: async (statement, parameters) => (await line.run(statement, parameters)).rowCount ?? 0,
     async transaction(work, { attempts = 3, isolation = "read committed" } = {}) {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await runOnce(pool, home, isolation, work);
+          return await runOnce(pool, { home, isolation, checked }, work);
         } catch (error) {
-          if (attempt >= attempts || !isRetryable(error)) throw error;
+          if (attempt >= attempts || !(isRetryable(error) || isStalePlan(error))) throw error;
           // Full jitter, so that two transactions that deadlocked do not meet again.
           await sleep(Math.random() * 20 * 2 ** attempt);
         }
       }
     },
     async close() {
-      await Promise.all([pool.end(), single.end()]);
+      const closed = Promise.all([pool.end(), line.close()]);
+      const stuck = setTimeout(() => {
+        for (const client of clients) client.connection.stream.destroy();
+      }, closeMs);
+      await closed.finally(() => clearTimeout(stuck));
     },
   };
 }
 
-function connectionConfig(options: DatabaseOptions): pg.PoolConfig & { pipeline: boolean } {
-  const settings = options.schema === undefined ? [] : [...pinnedPlans, `search_path=${identifier(options.schema)}`];
+// Transactions send BEGIN together with their first statement. If BEGIN alone failed (an administrator's cancel can hit
+// it), the statements behind it would each commit by themselves; on these connections they can't write without it.
+const transactionOnly = ["default_transaction_read_only=on", `idle_in_transaction_session_timeout=${idleInTransactionMs}`];
+
+function connectionConfig(options: DatabaseOptions, further: readonly string[]): pg.PoolConfig & { pipeline: boolean } {
+  const statementTimeoutMs = options.statementTimeoutMs ?? defaultStatementTimeoutMs;
+  const settings = [...pinnedFormats, ...further, `statement_timeout=${statementTimeoutMs}`];
+  if (options.schema !== undefined) settings.push(...pinnedPlans, `search_path=${identifier(options.schema)}`);
   if (options.role !== undefined) settings.push(`role=${identifier(options.role)}`);
   if (options.lockTimeoutMs !== undefined) settings.push(`lock_timeout=${options.lockTimeoutMs}`);
   return {
@@ -114,79 +166,89 @@ function connectionConfig(options: DatabaseOptions): pg.PoolConfig & { pipeline:
     pipeline: true,
     types: parsers,
     keepAlive: true,
-    // A server that accepts no connection within this time is as good as down; callers turn it into a 503.
-    connectionTimeoutMillis: 2_000,
-    query_timeout: options.statementTimeoutMs ?? 30_000,
+    connectionTimeoutMillis: connectMs,
+    query_timeout: statementTimeoutMs + silenceMs,
     options: settings.map((setting) => `-c ${setting}`).join(" "),
   };
 }
 
-async function runOnce<Result>(
-  pool: pg.Pool,
-  home: Home,
-  isolation: NonNullable<TransactionOptions["isolation"]>,
-  work: (tx: Transaction) => Promise<Result>,
-): Promise<Result> {
+type CheckResult = (statement: Statement, result: pg.QueryResult) => pg.QueryResult;
+
+interface TransactionSetting {
+  readonly home: Home;
+  readonly isolation: NonNullable<TransactionOptions["isolation"]>;
+  readonly checked: CheckResult;
+}
+
+async function runOnce<Result>(pool: pg.Pool, setting: TransactionSetting, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
   const client = await pool.connect();
-  const tx = new OpenTransaction(client, home, isolation);
+  const tx = new OpenTransaction(client, setting);
   let result: Result;
   try {
     result = await work(tx);
     await tx.settle();
   } catch (error) {
     tx.end();
-    client.release(await rollBack(client, error));
+    await rollBack(client, error);
     throw error;
   }
   tx.end();
-  try {
-    const { command } = await client.query("commit");
-    if (command !== "COMMIT") throw new SwallowedFailureError();
-  } catch (error) {
-    client.release(true);
-    if (isUnavailable(error)) throw new CommitUnknownError("The answer to COMMIT was lost.", { cause: error });
-    throw error;
-  }
-  client.release();
+  await commit(client, tx);
   tx.committed();
   return result;
 }
 
-/** Rolls back, and tells whether the connection must be thrown away. */
-async function rollBack(client: pg.PoolClient, cause: unknown): Promise<boolean> {
-  if (isUnavailable(cause)) return true;
+async function commit(client: pg.PoolClient, tx: OpenTransaction): Promise<void> {
+  let command: string;
+  try {
+    ({ command } = await client.query("commit"));
+  } catch (error) {
+    client.release(true);
+    if (saysNothingAboutCommit(error)) throw new CommitUnknownError("The answer to COMMIT was lost.", { cause: error });
+    throw error;
+  }
+  client.release();
+  if (command !== "COMMIT") throw new SwallowedFailureError({ cause: tx.failure });
+}
+
+/** Rolls back and gives the connection back, or throws it away where it can't be trusted any more. */
+async function rollBack(client: pg.PoolClient, cause: unknown): Promise<void> {
   try {
     await client.query("rollback");
-    return false;
+    client.release(isStalePlan(cause));
   } catch {
     // The connection itself failed; PostgreSQL rolls back by losing it.
-    return true;
+    client.release(true);
   }
 }
 
 class OpenTransaction implements Transaction {
   readonly home: Home;
+  /** The first failure of a statement, whether or not anybody looked at it. */
+  failure: unknown;
   readonly #client: pg.PoolClient;
+  readonly #checked: CheckResult;
   readonly #afterCommit: (() => void)[] = [];
   readonly #begun: Promise<unknown>;
   #open = true;
   #pending = 0;
   #idle: (() => void) | undefined;
 
-  constructor(client: pg.PoolClient, home: Home, isolation: string) {
+  constructor(client: pg.PoolClient, { home, isolation, checked }: TransactionSetting) {
     this.#client = client;
+    this.#checked = checked;
     this.home = home;
     // Not awaited: the first statement follows in the same packet.
-    this.#begun = client.query(`begin isolation level ${isolation}`);
+    this.#begun = client.query(`begin isolation level ${isolation} read write`);
     this.#begun.catch(() => undefined);
   }
 
-  async query<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>, parameters: Parameters): Promise<Row[]> {
-    return (await this.#run(statement, parameters)).rows as Row[];
+  query<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>, parameters: Parameters): Promise<Row[]> {
+    return observed(this.#run(statement, parameters).then((result) => this.#checked(statement, result).rows as Row[]));
   }
 
-  async execute<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>, parameters: Parameters): Promise<number> {
-    return (await this.#run(statement, parameters)).rowCount ?? 0;
+  execute<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>, parameters: Parameters): Promise<number> {
+    return observed(this.#run(statement, parameters).then(({ rowCount }) => rowCount ?? 0));
   }
 
   afterCommit(react: () => void): void {
@@ -197,7 +259,11 @@ class OpenTransaction implements Transaction {
   /** Waits until every statement sent has answered, so that none can run into the next transaction of this connection. */
   async settle(): Promise<void> {
     await this.#begun;
-    if (this.#pending > 0) await new Promise<void>((resolve) => { this.#idle = resolve; });
+    if (this.#pending > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
   }
 
   end(): void {
@@ -205,64 +271,119 @@ class OpenTransaction implements Transaction {
   }
 
   committed(): void {
-    for (const react of this.#afterCommit) react();
+    for (const react of this.#afterCommit) {
+      try {
+        react();
+      } catch (error) {
+        // The transaction stands, so its caller must not hear of a failure; as an uncaught error the fault is seen.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   async #run(statement: Statement, parameters: readonly unknown[]): Promise<pg.QueryResult> {
     if (!this.#open) throw new TransactionEndedError();
+    const query = toQuery(statement, parameters);
     this.#pending++;
     try {
-      return await this.#client.query(toQuery(statement, parameters));
+      return await this.#client.query(query);
+    } catch (error) {
+      this.failure ??= error;
+      throw error;
     } finally {
       if (--this.#pending === 0) this.#idle?.();
     }
   }
 }
 
+/** A statement that nobody awaits must not end the process when it fails: the commit fails instead, and tells why. */
+function observed<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
 /** Single statements of many callers over one connection, each sent at once and answered in order. */
 class PipelinedLine {
-  readonly #pool: pg.Pool;
-  #client: Promise<pg.PoolClient> | undefined;
+  readonly #config: pg.ClientConfig;
+  readonly #keep: (client: pg.Client) => void;
+  #connection: Promise<pg.Client> | undefined;
+  #closed = false;
 
-  constructor(pool: pg.Pool) {
-    this.#pool = pool;
+  constructor(config: pg.ClientConfig, keep: (client: pg.Client) => void) {
+    this.#config = config;
+    this.#keep = keep;
   }
 
   async run(statement: Statement, parameters: readonly unknown[]): Promise<pg.QueryResult> {
-    const client = await this.#connected();
-    return await client.query(toQuery(statement, parameters));
-  }
-
-  #connected(): Promise<pg.PoolClient> {
-    this.#client ??= this.#connect();
-    return this.#client;
-  }
-
-  async #connect(): Promise<pg.PoolClient> {
+    const query = toQuery(statement, parameters);
+    const connection = this.#connected();
     try {
-      const client = await this.#pool.connect();
-      client.once("error", () => this.#forget(client));
-      client.once("end", () => this.#forget(client));
-      return client;
+      return await (await connection).query(query);
     } catch (error) {
-      this.#client = undefined;
-      throw error;
+      if (!isStalePlan(error)) throw error;
+      // It failed before it did anything, so it may be sent again; the old connection ends when it has answered all.
+      this.#forget(connection);
+      void connection.then((client) => client.end());
+      return await (await this.#connected()).query(query);
     }
   }
 
-  #forget(client: pg.PoolClient): void {
-    if (this.#client === undefined) return;
-    this.#client = undefined;
-    client.release(true);
+  async close(): Promise<void> {
+    this.#closed = true;
+    const client = await this.#connection?.catch(() => undefined);
+    await client?.end();
+  }
+
+  #connected(): Promise<pg.Client> {
+    if (this.#closed) throw new Error("Cannot use a pool after calling end on the pool");
+    this.#connection ??= this.#connect();
+    return this.#connection;
+  }
+
+  #connect(): Promise<pg.Client> {
+    const client = new pg.Client(this.#config);
+    this.#keep(client);
+    const connection = client.connect().then(() => client);
+    connection.catch(() => this.#forget(connection));
+    client.once("end", () => this.#forget(connection));
+    client.once("error", () => {
+      this.#forget(connection);
+      // After an error the driver sends nothing more, but the socket may still be open.
+      client.connection.stream.destroy();
+    });
+    return connection;
+  }
+
+  /** The next statement gets a new connection; unless it has one already, since a connection can fail more than once. */
+  #forget(connection: Promise<pg.Client>): void {
+    if (this.#connection === connection) this.#connection = undefined;
   }
 }
 
 function toQuery(statement: Statement, parameters: readonly unknown[]): pg.QueryConfig {
-  return { name: statement.name, text: statement.text, values: parameters.map((value, index) => encode(statement.takes[index], value)) };
+  const { name, text, takes } = statement;
+  if (parameters.length !== takes.length) throw new TypeError(`${name} takes ${takes.length} parameters, not ${parameters.length}.`);
+  return { name, text, values: parameters.map((value, index) => encode(statement, index, value)) };
 }
 
-function encode(column: Column<unknown> | undefined, value: unknown): unknown {
+function encode({ name, takes }: Statement, index: number, value: unknown): unknown {
+  const column: Column<unknown> | undefined = takes[index];
+  // The driver would send undefined as null, which is how a misspelt field empties a column.
+  if (value === undefined) throw new TypeError(`Parameter ${index + 1} of ${name} is undefined.`);
+  if (value === null && !column?.nullable) throw new TypeError(`Parameter ${index + 1} of ${name} is null.`);
   return column?.encode ? column.encode(value as never) : value;
+}
+
+function checkRows(statement: Statement, result: pg.QueryResult): pg.QueryResult {
+  for (const row of result.rows) {
+    for (const [name, { nullable }] of Object.entries(statement.gives)) {
+      if (row[name] === undefined) throw new TypeError(`${statement.name} gives no column ${name}.`);
+      if (row[name] === null && !nullable) throw new TypeError(`Column ${name} of ${statement.name} is null and not declared so.`);
+    }
+  }
+  return result;
 }
 
 function addressOf(url: string): string {

@@ -18,13 +18,13 @@ export class CommitUnknownError extends Error {
 /** COMMIT answered ROLLBACK: a statement had failed and its error was swallowed inside the transaction. */
 export class SwallowedFailureError extends Error {
   override readonly name = "SwallowedFailureError";
-  constructor() {
-    super("A statement of this transaction failed and its error was not passed on, so PostgreSQL rolled it back.");
+  constructor(options?: ErrorOptions) {
+    super("A statement of this transaction failed and its error was not passed on, so PostgreSQL rolled it back.", options);
   }
 }
 
-/** The five-character SQLSTATE of an error that PostgreSQL raised. */
-export const sqlState = (error: unknown): string | undefined => (error instanceof DatabaseError ? error.code : undefined);
+/** The five-character SQLSTATE of the error that PostgreSQL raised, also where it was wrapped as a cause. */
+export const sqlState = (error: unknown): string | undefined => raisedBy(error)?.code;
 
 /** Serialization failure or deadlock: the whole transaction may be run again. */
 export const isRetryable = (error: unknown): boolean => ["40001", "40P01"].includes(sqlState(error) ?? "");
@@ -34,16 +34,46 @@ export const isLockTimeout = (error: unknown): boolean => sqlState(error) === "5
 
 export const isUniqueViolation = (error: unknown): boolean => sqlState(error) === "23505";
 
-const unavailableStates = /^(08...|53300|57P0[1-5]|57014|25P03)$/;
+/**
+ * The connection's prepared statement no longer fits the schema, as after a migration by another process, or is not
+ * known there. Nothing was done; a new connection prepares it anew.
+ */
+export function isStalePlan(error: unknown): boolean {
+  const raised = raisedBy(error);
+  return raised?.code === "26000" || raised?.routine === "RevalidateCachedQuery";
+}
+
+/**
+ * Whether a failure of COMMIT leaves open what became of the transaction. An error that PostgreSQL raised rolled it
+ * back, except those with which it ends a session or itself, which may come after the commit.
+ */
+export function saysNothingAboutCommit(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === undefined || /^(08|57P|58|XX)/.test(state);
+}
+
+const unavailableStates = /^(08...|53300|57P0[1-5]|57014|25P0[34])$/;
 const unavailableMessages =
-  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable|Client was closed|Cannot use a pool after/;
-const unavailableCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOENT", "ETIMEDOUT", "EHOSTUNREACH"]);
+  /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|not queryable|Client was closed|Cannot use a pool after/;
+const unavailableCodes = new Set(["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EPIPE", "ENOENT", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"]);
 
 /** The database could not be reached, is starting, stopping, out of connections, or did not answer in time. Trying later may help. */
 export function isUnavailable(error: unknown): boolean {
-  if (error instanceof CommitUnknownError) return true;
-  const state = sqlState(error);
-  if (state !== undefined) return unavailableStates.test(state);
-  if (!(error instanceof Error)) return false;
-  return unavailableCodes.has((error as NodeJS.ErrnoException).code ?? "") || unavailableMessages.test(error.message);
+  for (const one of causesOf(error)) {
+    if (one instanceof CommitUnknownError) return true;
+    if (one instanceof DatabaseError) return unavailableStates.test(one.code ?? "");
+    if (unavailableCodes.has((one as NodeJS.ErrnoException).code ?? "") || unavailableMessages.test(one.message)) return true;
+  }
+  return false;
+}
+
+const raisedBy = (error: unknown): DatabaseError | undefined => causesOf(error).find((one) => one instanceof DatabaseError);
+
+// A cause of a cause of a cause: nobody wraps deeper, and a circle must end.
+const depth = 5;
+
+function causesOf(error: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let next = error; next instanceof Error && chain.length < depth; next = next.cause) chain.push(next);
+  return chain;
 }

@@ -2,6 +2,7 @@ export { as, array, bigint, boolean, bytes, type Column, double, instant, intege
 export { type Database, type DatabaseOptions, type Home, openDatabase, type Queryable, type Transaction, type TransactionOptions } from "./database.ts";
 export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded.ts";
 export { EmbeddedPostgresInUseError } from "./embedded/directory-lock.ts";
-export { CommitUnknownError, isLockTimeout, isRetryable, isUnavailable, isUniqueViolation, sqlState, SwallowedFailureError, TransactionEndedError } from "./errors.ts";
+export { CommitUnknownError, isLockTimeout, isRetryable, isStalePlan, isUnavailable, isUniqueViolation, sqlState, SwallowedFailureError, TransactionEndedError } from "./errors.ts";
 export { migrate, type MigrateOptions, type MigrationSet } from "./migrate.ts";
+export { databaseNow } from "./now.ts";
 export { composedSql, declaredStatements, identifier, sql, type Statement } from "./sql.ts";

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import pg from "pg";
+import { sqlState } from "./errors.ts";
 import { identifier } from "./sql.ts";
 
 /** Migrations of one owner: numbered plain SQL files (`0001-stock.sql`) in one folder, applied in the order of their names. */
@@ -29,6 +30,12 @@ interface MigrationFile {
 // Any constant will do; it is shared by every process that migrates this database.
 const migrationLock = 7_116_305;
 
+const connectMs = 10_000;
+
+// Another process that migrates may take its time; one that hangs, or a session that keeps a table locked, must become
+// visible as an error.
+const lockMs = 120_000;
+
 /**
  * Brings one schema up to date, each file in a transaction of its own, under a lock so that processes starting together
  * do it once. Inside a file unqualified names mean this schema, and `current_setting('onsale.role')` is the service's
@@ -37,7 +44,14 @@ const migrationLock = 7_116_305;
  */
 export async function migrate({ adminUrl, schema, role, sets }: MigrateOptions): Promise<{ applied: string[] }> {
   const files = (await Promise.all(sets.map(readSet))).flat();
-  const client = new pg.Client({ connectionString: adminUrl, application_name: `migrate ${schema}` });
+  const client = new pg.Client({
+    connectionString: adminUrl,
+    application_name: `migrate ${schema}`,
+    connectionTimeoutMillis: connectMs,
+    options: `-c lock_timeout=${lockMs}`,
+  });
+  // A lost connection is told to the statement under way; without a listener it would end the process.
+  client.on("error", () => undefined);
   await client.connect();
   try {
     await client.query("select pg_advisory_lock($1)", [migrationLock]);
@@ -58,25 +72,20 @@ export async function migrate({ adminUrl, schema, role, sets }: MigrateOptions):
 
 const idOf = ({ owner, name }: Pick<MigrationFile, "owner" | "name">): string => `${owner}/${name}`;
 
-async function readSet({ owner, directory }: MigrationSet): Promise<MigrationFile[]> {
+async function readSet({ owner, directory: given }: MigrationSet): Promise<MigrationFile[]> {
+  const directory = given.href.endsWith("/") ? given : new URL(`${given.href}/`);
   const names = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
   return Promise.all(
     names.map(async (name) => {
-      const text = await readFile(new URL(name, directory), "utf8");
+      // A checkout may have turned the line ends; the migration is the same.
+      const text = (await readFile(new URL(name, directory), "utf8")).replaceAll("\r\n", "\n");
       return { owner, name, text, checksum: createHash("sha256").update(text).digest("hex") };
     }),
   );
 }
 
 async function prepareSchema(client: pg.Client, schema: string, role: string): Promise<void> {
-  const { rowCount } = await client.query("select from pg_roles where rolname = $1", [role]);
-  if (rowCount === 0) {
-    // Another database of the same server may be creating the same role at this moment: roles belong to the server.
-    await client.query(`create role ${role} nologin`).catch((error) => {
-      if (!["42710", "23505"].includes(error.code)) throw error;
-    });
-  }
-  await client.query(`grant ${role} to current_user`);
+  await ensureRole(client, role);
   await client.query(`create schema if not exists ${schema}`);
   await client.query(`grant usage on schema ${schema} to ${role}`);
   await client.query(`alter default privileges in schema ${schema} grant select, insert, update, delete on tables to ${role}`);
@@ -86,6 +95,27 @@ async function prepareSchema(client: pg.Client, schema: string, role: string): P
        owner text not null, name text not null, checksum text not null,
        applied_at timestamptz not null default now(), primary key (owner, name))`,
   );
+  // The record of what was applied is the administrator's alone.
+  await client.query(`revoke all on ${schema}.migration from ${role}`);
+}
+
+/** Makes the role, and lets the administrator act as it. Roles belong to the server: another database may be making it now. */
+async function ensureRole(client: pg.Client, role: string): Promise<void> {
+  await tolerating(["42710", "23505"], () => client.query(`do $$ begin
+    if not exists (select from pg_roles where rolname = '${role}') then create role ${role} nologin; end if;
+  end $$`));
+  // XX000: the same row of the catalogue was updated by another database's migration a moment ago, to the same end.
+  await tolerating(["XX000", "23505"], () => client.query(`do $$ begin
+    if not pg_has_role(current_user, '${role}', 'set') then grant ${role} to current_user; end if;
+  end $$`));
+}
+
+async function tolerating(states: readonly string[], work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!states.includes(sqlState(error) ?? "")) throw error;
+  }
 }
 
 async function appliedChecksums(client: pg.Client, schema: string): Promise<Map<string, string>> {
@@ -114,7 +144,7 @@ async function apply(client: pg.Client, { schema, role, file }: { schema: string
     ]);
     await client.query("commit");
   } catch (error) {
-    await client.query("rollback");
+    await client.query("rollback").catch(() => undefined);
     throw new Error(`Migration ${idOf(file)} failed in schema ${schema}.`, { cause: error });
   }
 }

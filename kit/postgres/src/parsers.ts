@@ -1,13 +1,19 @@
 import pg from "pg";
 
 const int8 = 20;
+const date = 1082;
 const timestamptz = 1184;
+const textArray = 1009;
 const int8Array = 1016;
+const timestamptzArray = 1185;
+const xid8Array = 271;
 
-// The offset comes as `+00` or `+05:30`; the parser of dates wants the minutes too. Infinity stays what it is.
+/** PostgreSQL prints a session's time zone, which is pinned to UTC, as `+00`. Finer digits than milliseconds are cut off; `infinity` stays what it is. */
 function isoInstant(text: string): string {
   if (text.endsWith("infinity")) return text;
-  return new Date(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00")).toISOString();
+  const [, day, time, fraction = ""] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/.exec(text) ?? [];
+  if (day === undefined) throw new RangeError(`${text} is not a moment in UTC between the years 0 and 9999.`);
+  return `${day}T${time}.${fraction.slice(0, 3).padEnd(3, "0")}Z`;
 }
 
 function safeInteger(text: string): number {
@@ -16,14 +22,23 @@ function safeInteger(text: string): number {
   return value;
 }
 
-const arrayOfText = pg.types.getTypeParser(1009 as never, "text") as (text: string) => string[];
+const arrayOfText = pg.types.getTypeParser(textArray as never, "text") as (text: string) => (string | null)[];
+const arrayOf = <Value>(parse: (text: string) => Value) => (text: string) =>
+  arrayOfText(text).map((element) => (element === null ? null : parse(element)));
+
+const ours = new Map<number, (text: string) => unknown>([
+  [int8, safeInteger],
+  [int8Array, arrayOf(safeInteger)],
+  [timestamptz, isoInstant],
+  [timestamptzArray, arrayOf(isoInstant)],
+  [xid8Array, arrayOfText],
+  // The driver would make a Date in the machine's time zone of it.
+  [date, (text) => text],
+]);
 
 /** How the driver reads values; see `columns.ts` for what each becomes. */
 export const parsers: pg.CustomTypesConfig = {
   getTypeParser(oid: number, format?: "text" | "binary") {
-    if (oid === int8) return safeInteger;
-    if (oid === timestamptz) return isoInstant;
-    if (oid === int8Array) return (text: string) => arrayOfText(text).map(safeInteger);
-    return pg.types.getTypeParser(oid, format ?? "text");
+    return ours.get(oid) ?? pg.types.getTypeParser(oid, format ?? "text");
   },
 } as pg.CustomTypesConfig;

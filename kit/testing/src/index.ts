@@ -1,0 +1,1 @@
+export { serverOfThisRun, type TestDatabase, type TestDatabaseContent, type TestSchema, testDatabase } from "./database.ts";
