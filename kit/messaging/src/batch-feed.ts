@@ -33,6 +33,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
   protected override async serve(progress: Progress, reader: SnapshotReader, signal: AbortSignal): Promise<void> {
     let cursor = progress.saved;
     while (!signal.aborted) {
+      await progress.reportNowAndThen();
       await this.#redriveWhenDue();
       const chunk = await reader.read(cursor, batchLimit);
       cursor = chunk.after;

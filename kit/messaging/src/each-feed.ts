@@ -1,4 +1,4 @@
-import type { BasePorts, EachConsumer } from "./consumer.ts";
+import type { BasePorts, EachConsumer, Settled } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
 import { EventFlight } from "./event-flight.ts";
 import { Feed, type FeedOptions, isFaultOfMachine, pause } from "./feed.ts";
@@ -55,6 +55,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
   ): Promise<void> {
     let cursor = progress.saved;
     while (!stop.aborted) {
+      await progress.reportNowAndThen();
       const room = await flight.room(stop);
       if (room === 0) return;
       const chunk = await reader.read(cursor, room);
@@ -103,7 +104,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
   async #redriveOne({ event, now }: { event: Delivered; now: string }, stop: AbortSignal): Promise<boolean> {
     const ports = { ...this.#ports, clock: { now: () => now } };
     const prepared = await this.database.transaction((tx) => this.#consumer.prepare(tx, [event], ports));
-    const outcomes = [];
+    const outcomes: Settled<unknown, unknown>[] = [];
     for (const { work } of prepared)
       outcomes.push({ event, work, outcome: await this.#consumer.call(work, ports, stop) });
     return await this.database.transaction(async (tx) => {

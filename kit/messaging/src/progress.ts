@@ -2,7 +2,9 @@
 
 import {
   bigint,
+  composedSql,
   type Database,
+  identifier,
   instant,
   integer,
   nullable,
@@ -21,6 +23,9 @@ export class FencedError extends Error {
     super(`${reader} no longer owns its feed from ${source}/${lane}.`);
   }
 }
+
+/** Partitions stay for days; a report every half minute is often enough to let them go. */
+const reportEveryMs = 30_000;
 
 const cursorRow = {
   snap: snapshot,
@@ -78,6 +83,16 @@ const holdSql = sql("messaging.hold-lease", { takes: [text, text, text, bigint, 
 const releaseSql = sql("messaging.release-lease", { takes: [text, text, text, bigint], gives: {} })`
   update reader_cursor set owner = null, lease_until = '-infinity' where reader = $1 and source = $2 and lane = $3 and epoch = $4`;
 
+/** Tells the source how far this reader has come, so that it keeps what is not read; the first time registers the reader. */
+const reportSql = (source: string) =>
+  composedSql(`messaging.report-to-${source}`, {
+    takes: [text, text, text],
+    gives: {},
+    text: `
+      select ${identifier(source)}.outbox_report(reader, lane, snap, high) from reader_cursor
+      where reader = $1 and source = $2 and lane = $3`,
+  });
+
 const watermarkSql = sql("messaging.watermark", { takes: [text, text], gives: { watermark: nullable(instant) } })`
   select min(nullif(watermark, '-infinity')) as watermark from reader_cursor
   where reader = $1 and source = $2 having bool_and(watermark > '-infinity')`;
@@ -91,6 +106,7 @@ export class Progress {
   readonly #leaseMs: number;
   #saved: Cursor;
   #savedAt = performance.now();
+  #reportDueAt = 0;
 
   private constructor(
     database: Database,
@@ -173,6 +189,13 @@ export class Progress {
       this.#savedAt = performance.now();
     });
     return row.now;
+  }
+
+  /** Now and then tells the source how far the saved cursor is, so that it keeps what is not read and lets go what is. */
+  async reportNowAndThen(): Promise<void> {
+    if (performance.now() < this.#reportDueAt) return;
+    this.#reportDueAt = performance.now() + reportEveryMs;
+    await this.#database.execute(reportSql(this.#feed.source), [this.#feed.reader, this.#feed.source, this.#feed.lane]);
   }
 
   /** Gives the lease back, so that the next owner need not wait for it to run out. */
