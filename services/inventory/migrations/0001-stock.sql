@@ -34,10 +34,11 @@ create table allocation (
 );
 create index allocation_by_expiry on allocation (expires_at) where state = 'HELD';
 
--- The units of one SKU that an order was given; whether they are held, sold or given back is the allocation's state.
+-- The units of one SKU that an order was given; whether they are held, sold or given back is the allocation's state. They
+-- are written with their allocation and never apart from it; a foreign key would lock that row once more for each of them.
 create table hold (
   hold_id uuid not null,
-  order_id uuid not null references allocation,
+  order_id uuid not null,
   sku text collate "C" not null,
   units int not null check (units >= 1),
   returned_units int not null default 0 check (returned_units between 0 and units),
@@ -72,7 +73,8 @@ create table restock (
   restocked_at timestamptz not null default clock_timestamp()
 );
 
--- The ledger: every unit that ever moved. Per SKU the deltas add up to the columns of stock.
+-- The ledger: every unit that ever moved. Per SKU the deltas add up to the columns of stock, and per order the HELD rows
+-- to its holds.
 create table movement (
   position bigint generated always as identity primary key,
   sku text collate "C" not null,
@@ -81,8 +83,8 @@ create table movement (
   held_delta int not null,
   sold_delta int not null,
   order_id uuid,
-  receipt_id uuid,
-  return_id uuid,
+  -- The receipt or the return that moved it, where it was one of these.
+  document_id uuid,
   moved_at timestamptz not null default clock_timestamp()
 );
 

@@ -1,0 +1,73 @@
+/** The life of what an order was given: every state, and what each thing that happens to it means there. */
+
+import type { BuyerId, OrderId } from "@onsale/contracts/ids";
+import { stockConfirmed, stockLapsed, stockReleased } from "@onsale/contracts/inventory";
+import type { Instant } from "@onsale/contracts/time";
+import type { MoveKind } from "./ledger.ts";
+
+/** See the migration for what each means. */
+export type AllocationState = "HELD" | "SOLD" | "REFUSED" | "EXPIRED" | "LAPSED" | "RELEASED";
+
+export interface Allocation {
+  readonly orderId: OrderId;
+  readonly state: AllocationState;
+  /** How many stock.* events of the order were published. */
+  readonly version: number;
+  readonly buyerId: BuyerId | null;
+  readonly expiresAt: Instant | null;
+}
+
+/** One step: the new state, what happens to the order's units, and what is told. */
+export interface Step {
+  readonly to: AllocationState;
+  /** Null where the order has no units to move. */
+  readonly move: MoveKind | null;
+  readonly tells: typeof stockConfirmed | typeof stockLapsed | typeof stockReleased;
+}
+
+const sell: Step = { to: "SOLD", move: "SOLD", tells: stockConfirmed };
+const lapse: Step = { to: "LAPSED", move: "EXPIRED", tells: stockLapsed };
+const lapseWithNothing: Step = { to: "LAPSED", move: null, tells: stockLapsed };
+const expire: Step = { to: "EXPIRED", move: "EXPIRED", tells: stockReleased };
+const releaseHeld: Step = { to: "RELEASED", move: "RELEASED", tells: stockReleased };
+const releaseSold: Step = { to: "RELEASED", move: "UNSOLD", tells: stockReleased };
+
+/**
+ * The order was authorised at that moment. The moment it was said counts, not the moment it is heard: a feed that was
+ * down for a while must not lapse what was paid in time.
+ */
+export function whenAuthorised({ state, expiresAt }: Allocation, authorisedAt: Instant): Step | undefined {
+  switch (state) {
+    case "HELD":
+      return expiresAt !== null && authorisedAt <= expiresAt ? sell : lapse;
+    case "EXPIRED":
+    case "REFUSED":
+    case "RELEASED":
+      return lapseWithNothing;
+    case "SOLD":
+    case "LAPSED":
+      return undefined;
+    default:
+      return state satisfies never;
+  }
+}
+
+/** The order ended without its units, or was cancelled after it had them. */
+export function whenEnded({ state }: Allocation): Step | undefined {
+  switch (state) {
+    case "HELD":
+      return releaseHeld;
+    case "SOLD":
+      return releaseSold;
+    case "EXPIRED":
+    case "REFUSED":
+    case "RELEASED":
+    case "LAPSED":
+      return undefined;
+    default:
+      return state satisfies never;
+  }
+}
+
+/** The time of its holds has passed. */
+export const whenExpired = ({ state }: Allocation): Step | undefined => (state === "HELD" ? expire : undefined);

@@ -1,0 +1,18 @@
+import type { Job } from "@onsale/runtime";
+import { expireHolds } from "./expire-holds.ts";
+
+// Some hundred short row locks at a time: a transaction of a few milliseconds, so that no buyer's batch waits for it.
+const expiryBatch = 200;
+
+export const jobs: readonly Job[] = [
+  {
+    name: "inventory.expire-holds",
+    // Holds live for minutes; five seconds more on a shelf that is sold out is what a forgotten order may cost.
+    everyMs: 5_000,
+    async run({ database, ports }, signal) {
+      let expired: number;
+      do expired = await database.transaction((tx) => expireHolds(tx, ports, expiryBatch));
+      while (expired === expiryBatch && !signal.aborted);
+    },
+  },
+];

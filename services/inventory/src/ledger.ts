@@ -1,0 +1,85 @@
+/** Units move between available, held and sold, and every move is a line in the ledger. */
+
+import type { BuyerId, OrderId, Sku } from "@onsale/contracts/ids";
+import type { Units } from "@onsale/contracts/money";
+import type { Cause } from "@onsale/messaging";
+import { takeKey } from "./stock.ts";
+
+/** What one unit of a move changes. Available is what was received and is neither held nor sold. */
+export const moves = {
+  /** Came in. */
+  RECEIVED: { received: 1, held: 0, sold: 0 },
+  /** Set aside for an order. */
+  HELD: { received: 0, held: 1, sold: 0 },
+  /** The held units are the order's. */
+  SOLD: { received: 0, held: -1, sold: 1 },
+  /** Held units back on the shelf: their order ended without them. */
+  RELEASED: { received: 0, held: -1, sold: 0 },
+  /** Held units back on the shelf: their time had passed. */
+  EXPIRED: { received: 0, held: -1, sold: 0 },
+  /** Sold units back on the shelf: their order was cancelled. */
+  UNSOLD: { received: 0, held: 0, sold: -1 },
+  /** Sold units back on the shelf: the buyer sent them back. */
+  RETURNED: { received: 0, held: 0, sold: -1 },
+} as const;
+
+export type MoveKind = keyof typeof moves;
+
+export interface Movement {
+  readonly kind: MoveKind;
+  readonly sku: Sku;
+  readonly units: Units;
+  readonly orderId: OrderId | null;
+  /** The receipt or the return, where it was one of these. */
+  readonly documentId: string | null;
+  /** Who has the units, where they count against a limit per buyer. */
+  readonly limitedBuyer: BuyerId | null;
+  readonly cause: Cause;
+}
+
+/** What a batch of moves does to one SKU's stock. */
+export interface StockChange {
+  readonly sku: Sku;
+  readonly received: number;
+  readonly held: number;
+  readonly sold: number;
+}
+
+/** Adds the moves up per SKU, in SKU order: the order in which every transaction locks stock. */
+export function stockChanges(movements: readonly Movement[]): StockChange[] {
+  const bySku = new Map<Sku, { sku: Sku; received: number; held: number; sold: number }>();
+  for (const { kind, sku, units } of movements) {
+    const sum = bySku.get(sku) ?? { sku, received: 0, held: 0, sold: 0 };
+    sum.received += moves[kind].received * units;
+    sum.held += moves[kind].held * units;
+    sum.sold += moves[kind].sold * units;
+    bySku.set(sku, sum);
+  }
+  return [...bySku.values()].sort(inSkuOrder);
+}
+
+/** By UTF-16 unit. It differs from the table's order by code point only beyond the basic plane, where a deadlock would be retried. */
+const inSkuOrder = (one: StockChange, other: StockChange): number => (one.sku < other.sku ? -1 : 1);
+
+/** By how much what a buyer has of a SKU changes. */
+export interface TakeChange {
+  readonly buyerId: BuyerId;
+  readonly sku: Sku;
+  readonly units: number;
+}
+
+/** Adds up what the moves give to or take from buyers of SKUs with a limit. */
+export function takeChanges(movements: readonly Movement[]): TakeChange[] {
+  const byBuyer = new Map<string, { buyerId: BuyerId; sku: Sku; units: number }>();
+  for (const { kind, sku, units, limitedBuyer } of movements) {
+    if (limitedBuyer === null) continue;
+    const key = takeKey(limitedBuyer, sku);
+    const sum = byBuyer.get(key) ?? { buyerId: limitedBuyer, sku, units: 0 };
+    sum.units += (moves[kind].held + moves[kind].sold) * units;
+    byBuyer.set(key, sum);
+  }
+  return [...byBuyer.values()].filter(({ units }) => units !== 0).sort(inTakeOrder);
+}
+
+const inTakeOrder = (one: TakeChange, other: TakeChange): number =>
+  takeKey(one.buyerId, one.sku) < takeKey(other.buyerId, other.sku) ? -1 : 1;

@@ -1,0 +1,46 @@
+import type { OrderId } from "@onsale/contracts/ids";
+import { type Cause, fact, publish } from "@onsale/messaging";
+import type { Transaction } from "@onsale/postgres";
+import type { Allocation, AllocationState, Step } from "./allocation.ts";
+import type { Movement } from "./ledger.ts";
+import { moveUnits } from "./move-units.ts";
+import type { Kept } from "./returned-goods.ts";
+import { stepAllocations } from "./store/allocation.ts";
+
+/** One allocation, what is to become of it, and why. */
+export interface DueStep {
+  readonly allocation: Allocation;
+  readonly step: Step;
+  readonly cause: Cause;
+}
+
+/** Takes steps of locked allocations: states, units and what is told change together. `holds` are all that these orders have. */
+export async function takeSteps(tx: Transaction, due: readonly DueStep[], holds: readonly Kept[]): Promise<void> {
+  if (due.length === 0) return;
+  const byState = Map.groupBy(due, ({ step }) => step.to);
+  await Promise.all([
+    ...[...byState].map(([state, steps]) => stepTo(tx, state, steps)),
+    moveUnits(tx, movements(due, holds)),
+    publish(tx, due.map(announcement)),
+  ]);
+}
+
+const stepTo = (tx: Transaction, state: AllocationState, steps: readonly DueStep[]): Promise<void> =>
+  stepAllocations(
+    tx,
+    state,
+    steps.map(({ allocation }) => allocation.orderId),
+  );
+
+function movements(due: readonly DueStep[], holds: readonly Kept[]): Movement[] {
+  const byOrder = new Map<OrderId, DueStep>(due.map((it) => [it.allocation.orderId, it]));
+  return holds.flatMap(({ orderId, sku, units, limited }) => {
+    const it = byOrder.get(orderId);
+    if (!it?.step.move) return [];
+    const limitedBuyer = limited ? it.allocation.buyerId : null;
+    return { kind: it.step.move, sku, units, orderId, documentId: null, limitedBuyer, cause: it.cause };
+  });
+}
+
+const announcement = ({ allocation: { orderId, version }, step, cause }: DueStep) =>
+  fact(step.tells, { data: { orderId }, sequence: version + 1, cause });

@@ -1,0 +1,41 @@
+import type { OrderId, Sku } from "@onsale/contracts/ids";
+import { array, as, integer, nullable, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import { type MoveKind, type Movement, moves } from "../ledger.ts";
+
+// The deltas are given as one unit's, so that only the units travel for each line.
+const recordMovementsSql = sql("inventory.record-movements", {
+  takes: [
+    text,
+    integer,
+    integer,
+    integer,
+    array(as<Sku>(text)),
+    array(integer),
+    array(nullable(as<OrderId>(uuid))),
+    array(nullable(uuid)),
+  ],
+  gives: {},
+})`
+  insert into inventory.movement (sku, kind, received_delta, held_delta, sold_delta, order_id, document_id)
+  select sku, $1::text, $2::int * units, $3::int * units, $4::int * units, order_id, document_id
+  from unnest($5::text[], $6::int[], $7::uuid[], $8::uuid[]) as line(sku, units, order_id, document_id)`;
+
+/** Writes moves into the ledger. */
+export async function recordMovements(tx: Transaction, movements: readonly Movement[]): Promise<void> {
+  const byKind = Map.groupBy(movements, ({ kind }) => kind);
+  await Promise.all([...byKind].map(([kind, ofKind]) => record(tx, kind, ofKind)));
+}
+
+async function record(tx: Transaction, kind: MoveKind, movements: readonly Movement[]): Promise<void> {
+  const { received, held, sold } = moves[kind];
+  await tx.execute(recordMovementsSql, [
+    kind,
+    received,
+    held,
+    sold,
+    movements.map(({ sku }) => sku),
+    movements.map(({ units }) => units),
+    movements.map(({ orderId }) => orderId),
+    movements.map(({ documentId }) => documentId),
+  ]);
+}

@@ -1,0 +1,157 @@
+import type { BuyerId, Sku } from "@onsale/contracts/ids";
+import {
+  array,
+  as,
+  bigint,
+  boolean,
+  integer,
+  nullable,
+  type Queryable,
+  sql,
+  type Transaction,
+  text,
+  uuid,
+} from "@onsale/postgres";
+import type { StockChange, TakeChange } from "../ledger.ts";
+import { type Shelf, type Shelves, takeKey, type Wish } from "../stock.ts";
+
+const lockShelvesSql = sql("inventory.lock-shelves", {
+  takes: [array(as<Sku>(text))],
+  gives: { sku: as<Sku>(text), available: bigint, perBuyerLimit: nullable(integer) },
+})`
+  select sku, received - held - sold as available, per_buyer_limit as "perBuyerLimit"
+  from inventory.stock where sku = any($1::text[]) order by sku for update`;
+
+/** Locks the rows of these SKUs in SKU order. A SKU that inventory does not know is absent from the result. */
+export async function lockShelves(tx: Transaction, skus: readonly Sku[]): Promise<Shelves> {
+  const rows = await tx.query(lockShelvesSql, [skus]);
+  return new Map<Sku, Shelf>(rows.map(({ sku, ...shelf }) => [sku, shelf]));
+}
+
+const takenSql = sql("inventory.taken-by-buyers", {
+  takes: [array(as<BuyerId>(uuid)), array(as<Sku>(text))],
+  gives: { buyerId: as<BuyerId>(uuid), sku: as<Sku>(text), units: bigint },
+})`
+  select take.buyer_id as "buyerId", take.sku, take.units
+  from unnest($1::uuid[], $2::text[]) as wanted(buyer_id, sku)
+  join inventory.buyer_take take on take.buyer_id = wanted.buyer_id and take.sku = wanted.sku`;
+
+/**
+ * What the wishes' buyers have already of SKUs with a limit, by `takeKey`. The caller has locked the SKUs' rows, which
+ * everybody holds who changes what buyers have.
+ */
+export async function takenByBuyers(
+  tx: Transaction,
+  shelves: Shelves,
+  wishes: readonly Wish[],
+): Promise<ReadonlyMap<string, number>> {
+  const isLimited = (sku: Sku) => (shelves.get(sku)?.perBuyerLimit ?? null) !== null;
+  const limited = wishes.flatMap(({ buyerId, units }) =>
+    [...units.keys()].filter(isLimited).map((sku) => ({ buyerId, sku })),
+  );
+  if (limited.length === 0) return new Map();
+  const rows = await tx.query(takenSql, [limited.map(({ buyerId }) => buyerId), limited.map(({ sku }) => sku)]);
+  return new Map(rows.map(({ buyerId, sku, units }) => [takeKey(buyerId, sku), units]));
+}
+
+// The version counts a step where the shelf turns empty, or is empty no longer, because these are told. The nested loop
+// over the changes takes the row locks in their order.
+const changeStockSql = sql("inventory.change-stock", {
+  takes: [array(as<Sku>(text)), array(bigint), array(bigint), array(bigint)],
+  gives: { sku: as<Sku>(text), version: integer, isEmpty: boolean },
+})`
+  with changed as (
+    update inventory.stock s set
+      received = s.received + change.received,
+      held = s.held + change.held,
+      sold = s.sold + change.sold,
+      version = s.version + case
+        when (s.received - s.held - s.sold = 0)
+          <> (s.received + change.received - s.held - change.held - s.sold - change.sold = 0) then 1 else 0 end
+    from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) as change(sku, received, held, sold)
+    where s.sku = change.sku
+    returning s.sku, s.version, s.received - s.held - s.sold as available,
+      change.received - change.held - change.sold as gained)
+  select sku, version, available = 0 as "isEmpty" from changed where (available = 0) <> (available - gained = 0)`;
+
+/** A SKU whose shelf turned empty, or is empty no longer. */
+export interface TurnedShelf {
+  readonly sku: Sku;
+  readonly version: number;
+  readonly isEmpty: boolean;
+}
+
+/** Changes the stock of SKUs that exist, locked in the order given; returns those whose shelf turned. */
+export async function changeStock(tx: Transaction, changes: readonly StockChange[]): Promise<TurnedShelf[]> {
+  if (changes.length === 0) return [];
+  return tx.query(changeStockSql, [
+    changes.map(({ sku }) => sku),
+    changes.map(({ received }) => received),
+    changes.map(({ held }) => held),
+    changes.map(({ sold }) => sold),
+  ]);
+}
+
+const takeColumns = {
+  takes: [array(as<BuyerId>(uuid)), array(as<Sku>(text)), array(bigint)],
+  gives: {},
+} as const;
+
+const addTakesSql = sql("inventory.add-takes", takeColumns)`
+  insert into inventory.buyer_take as take (buyer_id, sku, units)
+  select buyer_id, sku, units from unnest($1::uuid[], $2::text[], $3::bigint[]) as change(buyer_id, sku, units)
+  on conflict (buyer_id, sku) do update set units = take.units + excluded.units`;
+
+const giveBackTakesSql = sql("inventory.give-back-takes", takeColumns)`
+  update inventory.buyer_take take set units = take.units - change.units
+  from unnest($1::uuid[], $2::text[], $3::bigint[]) as change(buyer_id, sku, units)
+  where take.buyer_id = change.buyer_id and take.sku = change.sku`;
+
+/** Changes what buyers have of SKUs with a limit. The caller holds the SKUs' rows. */
+export async function changeTakes(tx: Transaction, changes: readonly TakeChange[]): Promise<void> {
+  const added = changes.filter(({ units }) => units > 0);
+  const givenBack = changes.filter(({ units }) => units < 0);
+  await Promise.all([
+    added.length > 0 && tx.execute(addTakesSql, takeParameters(added)),
+    givenBack.length > 0 && tx.execute(giveBackTakesSql, takeParameters(givenBack)),
+  ]);
+}
+
+const takeParameters = (changes: readonly TakeChange[]) =>
+  [
+    changes.map(({ buyerId }) => buyerId),
+    changes.map(({ sku }) => sku),
+    changes.map(({ units }) => Math.abs(units)),
+  ] as const;
+
+const openShelfSql = sql("inventory.open-shelf", { takes: [as<Sku>(text)], gives: {} })`
+  insert into inventory.stock (sku) values ($1) on conflict (sku) do nothing`;
+
+/** Makes an empty shelf for a SKU that has none. */
+export const openShelf = async (tx: Transaction, sku: Sku): Promise<void> => {
+  await tx.execute(openShelfSql, [sku]);
+};
+
+const limitBuyersSql = sql("inventory.limit-buyers", { takes: [as<Sku>(text), nullable(integer)], gives: {} })`
+  update inventory.stock set per_buyer_limit = $2 where sku = $1`;
+
+/** Sets or lifts the limit per buyer; false where there is no such SKU. */
+export const limitBuyers = async (database: Queryable, sku: Sku, perBuyerLimit: number | null): Promise<boolean> =>
+  (await database.execute(limitBuyersSql, [sku, perBuyerLimit])) === 1;
+
+const stockOfSql = sql("inventory.stock-of", {
+  takes: [as<Sku>(text)],
+  gives: {
+    sku: as<Sku>(text),
+    received: bigint,
+    held: bigint,
+    sold: bigint,
+    available: bigint,
+    perBuyerLimit: nullable(integer),
+  },
+})`
+  select sku, received, held, sold, received - held - sold as available, per_buyer_limit as "perBuyerLimit"
+  from inventory.stock where sku = $1`;
+
+/** What there is of one SKU; undefined where it never came in. */
+export const stockOf = async (database: Queryable, sku: Sku) => (await database.query(stockOfSql, [sku]))[0];

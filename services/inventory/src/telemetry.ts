@@ -1,0 +1,12 @@
+import { defineFact } from "@onsale/runtime";
+
+export const telemetry = {
+  stockReserved: defineFact("stock reserved", { counter: "onsale_stock_reserved_total" }),
+  stockRefused: defineFact("stock refused", { counter: "onsale_stock_refused_total", labels: ["reason"] }),
+  stockConfirmed: defineFact("stock confirmed", { counter: "onsale_stock_confirmed_total" }),
+  stockLapsed: defineFact("stock lapsed", { counter: "onsale_stock_lapsed_total", level: "warn" }),
+  stockReleased: defineFact("stock released", { counter: "onsale_stock_released_total" }),
+  stockExpired: defineFact("stock expired", { counter: "onsale_stock_expired_total", level: "warn" }),
+  stockRestocked: defineFact("stock restocked", { counter: "onsale_stock_restocked_total" }),
+  goodsReceived: defineFact("goods received", { counter: "onsale_goods_received_total" }),
+};
