@@ -1,0 +1,20 @@
+export { badDay, type FaultKind, type FaultReport, type FaultSettings, faultKinds, noFaults } from "./faults.ts";
+export type {
+  LedgerEnd,
+  LedgerLine,
+  LedgerPayment,
+  MovementKind,
+  MovementRecord,
+  PaymentRecord,
+  PaymentStatus,
+} from "./ledger.ts";
+export { ensureSecrets, type ProviderSecrets, readSecrets } from "./secrets.ts";
+export {
+  type RunningProvider,
+  readFaults,
+  type StartProviderOptions,
+  setFaults,
+  startProvider,
+  stopOrphan,
+} from "./start-provider.ts";
+export type { WebhookBody, WebhookEvent } from "./webhooks.ts";
