@@ -36,4 +36,3 @@ export {
   metricsPage,
   startTelemetry,
 } from "./telemetry.ts";
-export { continueTrace, traceIdOf } from "./trace.ts";

@@ -1,0 +1,53 @@
+import { type HttpServer, migrations as httpMigrations } from "@onsale/http";
+import {
+  type BasePorts,
+  type EventDefinition,
+  migrations as messagingMigrations,
+  type RunningFeeds,
+  startFeeds,
+} from "@onsale/messaging";
+import type { Database, MigrationSet } from "@onsale/postgres";
+import type { RecurringWork, ServiceContext, ServiceDefinition } from "@onsale/runtime";
+import { migrations as sagaMigrations } from "@onsale/saga";
+import { messagingTelemetry } from "./telemetry.ts";
+
+/** What a service works with here, whatever its ports are. */
+export type HostedContext = Omit<ServiceContext, "ports">;
+
+/** A service and the ports that this composition gave it, as one thing whose parts can be started. */
+export interface HostedService {
+  readonly name: string;
+  readonly schema: string;
+  readonly role: string;
+  /** In the order of application: the kit's tables first, then the service's own. */
+  readonly migrations: readonly MigrationSet[];
+  readonly feedCount: number;
+  startFeeds(database: Database): RunningFeeds;
+  addRoutes(http: HttpServer, context: HostedContext): void;
+  jobs(context: HostedContext): readonly RecurringWork[];
+}
+
+/** Puts a service and its ports together. The ports' type ends here: to the server all services are alike. */
+export function host<Ports extends BasePorts>(
+  service: ServiceDefinition<Ports>,
+  ports: Ports,
+  sourceOf: (definition: EventDefinition) => string,
+): HostedService {
+  const { name, consumers } = service;
+  return {
+    name,
+    schema: name,
+    role: `onsale_${name}`,
+    migrations: [messagingMigrations, httpMigrations, sagaMigrations, { owner: name, directory: service.migrations }],
+    feedCount: consumers.length,
+    startFeeds: (database) =>
+      startFeeds({ service: name, database, consumers, ports, sourceOf, telemetry: messagingTelemetry }),
+    addRoutes: (http, context) => service.routes(http, { ...context, ports }),
+    jobs: (context) =>
+      service.jobs.map((job) => ({
+        name: job.name,
+        everyMs: job.everyMs,
+        run: (signal) => job.run({ ...context, ports }, signal),
+      })),
+  };
+}

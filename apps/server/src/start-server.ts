@@ -1,0 +1,146 @@
+import { createHttpServer, type HttpServer, type TokenVerifier } from "@onsale/http";
+import type { RunningFeeds } from "@onsale/messaging";
+import { type Database, migrate, openDatabase } from "@onsale/postgres";
+import {
+  Lifecycle,
+  type Logger,
+  metricsPage,
+  type RecurringWork,
+  startRecurringWork,
+  startTelemetry,
+} from "@onsale/runtime";
+import type { HostedService } from "./hosted-service.ts";
+import { outboxUpkeep } from "./outbox-upkeep.ts";
+import { watchDatabases } from "./readiness.ts";
+import { telemetry, tellAnswered } from "./telemetry.ts";
+
+export interface ServerOptions {
+  /** An administrator's URL: schemas and roles are made with it. The services use roles of their own. */
+  readonly adminUrl: string;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  readonly port: number;
+  readonly version: string;
+  readonly services: readonly HostedService[];
+  readonly tokens: TokenVerifier;
+  readonly logger: Logger;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  /** Takes no new requests, answers those under way, lets the consumers finish their batches, and ends. */
+  stop(reason: string): Promise<void>;
+}
+
+// Requests have 2.5 s, streams are told to end; twice that is a client that doesn't read its answer.
+const httpDrainMs = 5_000;
+// A batch takes milliseconds, a call to a payment provider at most 10 s, and its outcome is to be written down after it.
+const feedsDrainMs = 12_000;
+// Jobs work in small batches and look at their signal between them.
+const jobsDrainMs = 5_000;
+
+/** Starts the services in this process: their schemas, connections, consumers, routes and jobs. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { services, logger } = options;
+  startTelemetry(logger);
+  const life = new Lifecycle(logger);
+  try {
+    await life.start("migrations", { start: () => migrateAll(options) });
+    const hosted = await Promise.all(
+      services.map((service) => life.start(`${service.name}: database`, databases(options, service))),
+    );
+    const fed = await Promise.all(
+      hosted.map(async (it) => ({ ...it, feeds: await life.start(`${it.service.name}: feeds`, feeds(it)) })),
+    );
+    const watch = watchDatabases(hosted.map(({ service, database }) => ({ name: service.name, database })));
+    const http = await life.start("http", httpServer(options, fed, watch));
+    await life.start("jobs", jobs(fed, watch));
+    const [address] = http.addresses();
+    return {
+      url: `http://${options.host ?? "127.0.0.1"}:${address?.port ?? options.port}`,
+      stop: async (reason) => void (await life.stop(reason)),
+    };
+  } catch (error) {
+    await life.stop("the start failed");
+    throw error;
+  }
+}
+
+/** A service with its connections. Requests and consumers have connections of their own, so that neither waits for the other. */
+interface Connected {
+  readonly service: HostedService;
+  readonly database: Database;
+  readonly feedsDatabase: Database;
+}
+type Fed = Connected & { readonly feeds: RunningFeeds };
+
+async function migrateAll({ adminUrl, services }: ServerOptions): Promise<void> {
+  const applied = await Promise.all(
+    services.map(({ schema, role, migrations }) => migrate({ adminUrl, schema, role, sets: migrations })),
+  );
+  const count = applied.flatMap((it) => it.applied).length;
+  if (count > 0) telemetry.migrated({ count });
+}
+
+// Transactions of requests at once, per service. Six services, their feeds and their lines stay well below the server's 200.
+const requestConnections = 8;
+
+function databases({ adminUrl }: ServerOptions, service: HostedService) {
+  const { schema, role, name, feedCount } = service;
+  const open = (connections: number, purpose: string) =>
+    openDatabase({ url: adminUrl, schema, role, connections, applicationName: `${name} ${purpose}` });
+  return {
+    start: (): Connected => ({
+      service,
+      database: open(requestConnections, "requests"),
+      // Each consumer may read two lanes; one more for the deadlines' and parked keys' sake.
+      feedsDatabase: open(Math.max(4, 2 * feedCount + 1), "feeds"),
+    }),
+    async stop({ database, feedsDatabase }: Connected) {
+      await Promise.all([database.close(), feedsDatabase.close()]);
+    },
+  };
+}
+
+const feeds = ({ service, feedsDatabase }: Connected) => ({
+  start: () => service.startFeeds(feedsDatabase),
+  stop: (running: RunningFeeds) => running.drain(),
+  stopWithinMs: feedsDrainMs,
+});
+
+type Watch = ReturnType<typeof watchDatabases>;
+
+const httpServer = (options: ServerOptions, fed: readonly Fed[], { readiness }: Watch) => ({
+  async start(): Promise<HttpServer> {
+    const http = await createHttpServer({
+      name: "Onsale",
+      version: options.version,
+      tokens: options.tokens,
+      logger: options.logger,
+      onAnswered: tellAnswered,
+      readiness,
+      metrics: metricsPage,
+    });
+    for (const { service, database, feeds } of fed) service.addRoutes(http, { database, feeds });
+    await http.listen({ host: options.host ?? "127.0.0.1", port: options.port });
+    return http;
+  },
+  stop: (http: HttpServer) => http.close(),
+  stopWithinMs: httpDrainMs,
+});
+
+// So that a lost database shows in the log and in the metrics even where nobody asks for readiness.
+const watchEveryMs = 1_000;
+
+function jobs(fed: readonly Fed[], { readiness }: Watch) {
+  const ownWork: RecurringWork[] = [
+    ...fed.flatMap(({ service, database }) => outboxUpkeep(service.name, database)),
+    { name: "server.watch-databases", everyMs: watchEveryMs, run: async () => void (await readiness()) },
+  ];
+  const work = fed.flatMap(({ service, database, feeds }) => service.jobs({ database, feeds }));
+  return {
+    start: () => startRecurringWork([...work, ...ownWork]),
+    stop: (running: ReturnType<typeof startRecurringWork>) => running.drain(),
+    stopWithinMs: jobsDrainMs,
+  };
+}
