@@ -68,7 +68,8 @@ function fingerprintOf({ method, url, rawBody }: FastifyRequest): string {
 
 /** The refusal of a key that was used for another request. */
 export const keyReused = (): ProblemError => problem(422, httpErrors.IDEMPOTENCY_KEY_REUSED);
-const keyInProgress = (cause?: unknown): ProblemError =>
+/** The refusal of a key that another request holds at this moment. */
+export const keyInProgress = (cause?: unknown): ProblemError =>
   problem(409, httpErrors.IDEMPOTENCY_KEY_IN_PROGRESS, { retryAfterSeconds: 1, cause });
 
 /** Sends an answer, marked when it is a replay. Returns the body for the handler to return. */
@@ -168,6 +169,12 @@ export async function claimKeys(tx: Transaction, claims: readonly ProspectiveAns
   });
 }
 
+/** Gives back keys that were claimed in this transaction for requests that it then refused: a refusal spends no key. */
+export async function releaseKeys(tx: Transaction, claims: readonly IdempotencyClaim[]): Promise<void> {
+  if (claims.length === 0) return;
+  await tx.execute(releaseKeysSql, [claims.map((claim) => claim.personId), claims.map((claim) => claim.key)]);
+}
+
 const nameOf = ({ personId, key }: { personId: string; key: string }): string => `${personId} ${key}`;
 
 /** The names of the claims that were first. */
@@ -228,6 +235,10 @@ const claimKeysSql = sql("http.claim-keys", {
   select * from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[])
   on conflict do nothing
   returning person_id as "personId", key`;
+
+const releaseKeysSql = sql("http.release-keys", { takes: [array(uuid), array(text)], gives: {} })`
+  delete from idempotency_record using unnest($1::uuid[], $2::text[]) as refused(person_id, key)
+  where idempotency_record.person_id = refused.person_id and idempotency_record.key = refused.key`;
 
 const readRecordsSql = sql("http.read-records", {
   takes: [array(uuid), array(text)],

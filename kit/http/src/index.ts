@@ -11,9 +11,11 @@ export {
   type IdempotentAnswer,
   idempotencyOf,
   idempotently,
+  keyInProgress,
   keyReused,
   migrations,
   type ProspectiveAnswer,
+  releaseKeys,
 } from "./idempotency.ts";
 export { Problem, ProblemError, type ProblemOptions, type ProblemPart, problem } from "./problem.ts";
 export { type Access, type DeclaredRoute, type HttpServer, routesOf } from "./route.ts";
