@@ -11,7 +11,7 @@ export interface HealthOptions {
   /** Default: ready. */
   readonly readiness?: () => Promise<Readiness>;
   /** The exposition for Prometheus. Default: none, and no route. */
-  readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  readonly metrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
 const Checks = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) });
@@ -30,8 +30,8 @@ export function serveHealth(http: HttpServer, { readiness, metrics }: HealthOpti
   });
   if (metrics === undefined) return;
   http.get("/metrics", { config, schema: { hide: true } }, async (_request, reply) => {
-    const { contentType, text } = await metrics();
-    return reply.type(contentType).send(text);
+    const { contentType, body } = await metrics();
+    return reply.type(contentType).send(body);
   });
 }
 

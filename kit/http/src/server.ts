@@ -177,7 +177,7 @@ function answerFailure(logger: FastifyBaseLogger) {
       .code(refusal.status)
       .headers(problemHeaders(refusal))
       .header("content-type", problemMediaType)
-      .send(problemBody(refusal, traceId));
+      .send(Buffer.from(problemBody(refusal, traceId)));
   };
 }
 

@@ -1,0 +1,2 @@
+export type { AccountsPorts, OperatorLogIn } from "./ports.ts";
+export { accounts } from "./service.ts";
