@@ -1,0 +1,98 @@
+import type { AuditReport } from "../audit/audit.ts";
+import { type LineRefusal, type Plan, type Product, stockOf, type UnitsOfSku } from "./plan.ts";
+import type { ReplayOutcome } from "./replay.ts";
+import type { OrderOutcome, ReplayOptions } from "./run.ts";
+import { type ReturnOutcome, wasFulfilled } from "./take-back.ts";
+
+/** What `replay -o json` prints. Amounts are in the currency's minor unit. */
+export interface ReplayReport {
+  readonly file: string;
+  /** False when the shop had everything from an earlier run. */
+  readonly changed: boolean;
+  readonly lines: number;
+  readonly invoices: number;
+  readonly orders: {
+    readonly submitted: number;
+    readonly confirmed: number;
+    readonly rejected: number;
+    readonly cancelled: number;
+    /** Not ended, or not accepted at all. */
+    readonly pending: number;
+  };
+  /** Every line that is neither ordered nor a return, by the first reason that fits. */
+  readonly refusedLines: Readonly<Partial<Record<LineRefusal, number>>>;
+  readonly repricedLines: number;
+  /** Lines of cancellations that an earlier sale of the file answers. */
+  readonly returns: { readonly accepted: number; readonly refused: Readonly<Record<string, number>> };
+  readonly money: { readonly currency: string; readonly capturedMinor: number; readonly refundedMinor: number };
+  readonly stock: { readonly receivedUnits: number; readonly soldUnits: number; readonly returnedUnits: number };
+  /** From the first order sent in this run to the last one ended. */
+  readonly seconds: number;
+  readonly ordersPerSecond: number;
+  /** Orders that the shop did not accept, with what it said. */
+  readonly notAccepted: ReplayOutcome["notAccepted"];
+  readonly audit: AuditReport;
+}
+
+/** A return of goods that the order, though in the file, never got. */
+const orderNotConfirmed = "ORDER_NOT_CONFIRMED";
+
+export function reportOf(options: ReplayOptions, outcome: ReplayOutcome, audit: AuditReport): ReplayReport {
+  const { plan, play, file, currency } = options;
+  const accepted = outcome.returns.filter(({ refusal }) => refusal === undefined);
+  const { seconds, followed } = outcome.placing;
+  return {
+    file,
+    changed: outcome.changed,
+    lines: plan.lines,
+    invoices: plan.invoices,
+    orders: countOrders(plan, outcome.orders),
+    refusedLines: plan.refusedLines,
+    repricedLines: plan.repricedLines,
+    returns: { accepted: sum(accepted, ({ planned }) => planned.fileLines), refused: countRefused(outcome) },
+    money: { currency, ...countMoney(plan, outcome.orders, accepted) },
+    stock: {
+      receivedUnits: sum([...plan.products.values()], (product) => stockOf(product, play.stockShare)),
+      soldUnits: sum(outcome.orders.filter(wasFulfilled), ({ planned }) => unitsOf(planned.lines)),
+      returnedUnits: sum(accepted, ({ planned }) => unitsOf(planned.lines)),
+    },
+    seconds: rounded(seconds),
+    ordersPerSecond: seconds === 0 ? 0 : rounded(followed / seconds),
+    notAccepted: outcome.notAccepted,
+    audit,
+  };
+}
+
+/** Whether there is nothing that a person has to look at. */
+export const isClean = ({ orders, audit }: ReplayReport): boolean =>
+  orders.pending === 0 && audit.violations.length === 0;
+
+function countOrders(plan: Plan, orders: readonly OrderOutcome[]): ReplayReport["orders"] {
+  const submitted = plan.orders.length;
+  const [confirmed, rejected, cancelled] = (["CONFIRMED", "REJECTED", "CANCELLED"] as const).map(
+    (status) => orders.filter((order) => order.status === status).length,
+  ) as [number, number, number];
+  return { submitted, confirmed, rejected, cancelled, pending: submitted - confirmed - rejected - cancelled };
+}
+
+function countRefused({ returns, unansweredLines }: ReplayOutcome): Record<string, number> {
+  const counts: Record<string, number> = unansweredLines === 0 ? {} : { [orderNotConfirmed]: unansweredLines };
+  for (const { planned, refusal } of returns) {
+    if (refusal !== undefined) counts[refusal] = (counts[refusal] ?? 0) + planned.fileLines;
+  }
+  return counts;
+}
+
+function countMoney(plan: Plan, orders: readonly OrderOutcome[], accepted: readonly ReturnOutcome[]) {
+  const capturedMinor = sum(orders.filter(wasFulfilled), ({ totalMinor }) => totalMinor);
+  const priceOf = ({ sku }: Pick<Product, "sku">): number => plan.products.get(sku)?.priceMinor ?? 0;
+  const refundedMinor = sum(accepted, ({ planned }) => sum(planned.lines, (line) => line.quantity * priceOf(line)));
+  return { capturedMinor, refundedMinor };
+}
+
+const unitsOf = (lines: readonly UnitsOfSku[]): number => sum(lines, ({ quantity }) => quantity);
+
+const sum = <Item>(items: readonly Item[], amountOf: (item: Item) => number): number =>
+  items.reduce((total, item) => total + amountOf(item), 0);
+
+const rounded = (value: number): number => Math.round(value * 100) / 100;
