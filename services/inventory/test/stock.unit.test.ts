@@ -1,0 +1,220 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  byArrival,
+  type Decision,
+  decideReservations,
+  type Refused,
+  type Reserved,
+  type Shelf,
+  type Shelves,
+  takeKey,
+  type Wish,
+} from "../src/stock.ts";
+
+const cause = { correlationId: "a-test" };
+const expiresAt = "2026-11-21T09:15:00.000Z";
+const given = (taken: ReadonlyMap<string, number> = new Map()) => {
+  let holds = 0;
+  return { taken, expiresAt, newHoldId: () => `hold-${++holds}` };
+};
+
+const shelves = (rows: Record<string, number | Shelf>): Shelves =>
+  new Map(
+    Object.entries(rows).map(([sku, it]) => [
+      sku,
+      typeof it === "number" ? { available: it, perBuyerLimit: null } : it,
+    ]),
+  );
+
+const wish = (arrival: number, units: Record<string, number>, more: Partial<Wish> = {}): Wish => ({
+  orderId: `order-${arrival}`,
+  buyerId: `buyer-${arrival}`,
+  arrival,
+  units: new Map(Object.entries(units)),
+  bringsHolds: false,
+  cause,
+  ...more,
+});
+
+const outcomes = (decisions: readonly Decision[]) =>
+  decisions.map((it) => (it.kind === "reserved" ? "reserved" : `${it.reason} ${it.skus.join()}`));
+
+describe("what a person who runs a shop expects", () => {
+  test("an order that fits holds every line until the pin ends", () => {
+    const [decision] = decideReservations(shelves({ mug: 5, cup: 1 }), [wish(1, { mug: 2, cup: 1 })], given());
+    expect(decision).toMatchObject({
+      kind: "reserved",
+      expiresAt,
+      holds: [
+        { holdId: "hold-1", sku: "mug", units: 2, limited: false },
+        { holdId: "hold-2", sku: "cup", units: 1, limited: false },
+      ],
+    });
+  });
+
+  test("an order that doesn't fit as a whole gets nothing, and leaves everything to the next", () => {
+    const decisions = decideReservations(
+      shelves({ mug: 5, cup: 1 }),
+      [wish(1, { mug: 2, cup: 2 }), wish(2, { mug: 5, cup: 1 })],
+      given(),
+    );
+    expect(outcomes(decisions)).toEqual(["SOLD_OUT cup", "reserved"]);
+  });
+
+  test("a SKU that never came in is unknown, an empty one is sold out", () => {
+    const decisions = decideReservations(
+      shelves({ mug: 0 }),
+      [wish(1, { mug: 1 }), wish(2, { plate: 1, mug: 1 })],
+      given(),
+    );
+    expect(outcomes(decisions)).toEqual(["SOLD_OUT mug", "UNKNOWN_SKU plate"]);
+  });
+
+  test("the limit per buyer counts what the buyer has, and what the same crowd gave it", () => {
+    const limited = shelves({ mug: { available: 100, perBuyerLimit: 3 } });
+    const buyerId = "ann";
+    const taken = new Map([[takeKey(buyerId, "mug"), 1]]);
+    const crowd = [1, 2, 3].map((arrival) => wish(arrival, { mug: 1 }, { buyerId }));
+    expect(outcomes(decideReservations(limited, [...crowd, wish(4, { mug: 3 })], given(taken)))).toEqual([
+      "reserved",
+      "reserved",
+      "LIMIT_PER_BUYER mug",
+      "reserved",
+    ]);
+  });
+
+  test("an order that names holds of its own has none: they are only made for placed orders", () => {
+    expect(
+      outcomes(decideReservations(shelves({ mug: 1 }), [wish(1, { mug: 1 }, { bringsHolds: true })], given())),
+    ).toEqual(["HOLD_EXPIRED mug"]);
+  });
+
+  test("repeated lines can't add up to a hold larger than one may be", () => {
+    const decisions = decideReservations(shelves({ mug: 3_000_000 }), [wish(1, { mug: 1_000_001 })], given());
+    expect(outcomes(decisions)).toEqual(["SOLD_OUT mug"]);
+  });
+});
+
+const skus = ["a", "b", "c", "d"];
+const buyers = ["ann", "bob", "eve"];
+
+const shelfOf = fc.record({
+  available: fc.nat(40),
+  perBuyerLimit: fc.option(fc.integer({ min: 1, max: 8 }), { freq: 2 }),
+});
+const shop = fc
+  .dictionary(fc.constantFrom(...skus), shelfOf, { noNullPrototype: true })
+  .map((rows): Shelves => new Map(Object.entries(rows)));
+const crowd = fc
+  .array(
+    fc.record({
+      buyerId: fc.constantFrom(...buyers),
+      units: fc.dictionary(fc.constantFrom(...skus), fc.integer({ min: 1, max: 9 }), {
+        minKeys: 1,
+        noNullPrototype: true,
+      }),
+    }),
+    { maxLength: 60 },
+  )
+  .map((rows) => rows.map(({ buyerId, units }, index) => wish(index + 1, units, { buyerId })));
+
+const crowds = (check: (shop: Shelves, wishes: Wish[], decisions: Decision[]) => void) =>
+  fc.assert(
+    fc.property(shop, crowd, (shop, wishes) => check(shop, wishes, decideReservations(shop, wishes, given()))),
+    { numRuns: 500 },
+  );
+
+const reservedOf = (decisions: readonly Decision[]) => decisions.filter((it): it is Reserved => it.kind === "reserved");
+const heldOf = (decisions: readonly Decision[], sku: string, buyerId?: string) =>
+  reservedOf(decisions)
+    .filter((it) => buyerId === undefined || it.wish.buyerId === buyerId)
+    .flatMap(({ holds }) => holds)
+    .filter((hold) => hold.sku === sku)
+    .reduce((sum, { units }) => sum + units, 0);
+
+describe("whatever the crowd", () => {
+  test("never grants more than there is", () => {
+    crowds((shop, _, decisions) => {
+      for (const sku of skus) expect(heldOf(decisions, sku)).toBeLessThanOrEqual(shop.get(sku)?.available ?? 0);
+    });
+  });
+
+  test("never gives a buyer more than the limit", () => {
+    crowds((shop, _, decisions) => {
+      for (const [sku, { perBuyerLimit }] of shop) {
+        if (perBuyerLimit === null) continue;
+        for (const buyer of buyers) expect(heldOf(decisions, sku, buyer)).toBeLessThanOrEqual(perBuyerLimit);
+      }
+    });
+  });
+
+  test("every order gets all of its units or none, and one answer", () => {
+    crowds((_, wishes, decisions) => {
+      expect(decisions.map(({ wish }) => wish)).toEqual(wishes);
+      for (const { wish, holds } of reservedOf(decisions)) {
+        expect(new Map(holds.map(({ sku, units }) => [sku, units]))).toEqual(wish.units);
+      }
+    });
+  });
+
+  test("nobody is refused as sold out what was there when they came, nor given what was not", () => {
+    crowds((shop, _, decisions) => {
+      const left = new Map([...shop].map(([sku, { available }]) => [sku, available]));
+      for (const decision of decisions) {
+        const short = [...decision.wish.units]
+          .filter(([sku, units]) => units > (left.get(sku) ?? 0))
+          .map(([sku]) => sku);
+        if (decision.kind === "reserved") {
+          expect(short).toEqual([]);
+          for (const { sku, units } of decision.holds) left.set(sku, (left.get(sku) ?? 0) - units);
+        } else if (decision.reason === "SOLD_OUT") expect(decision.skus).toEqual(short);
+      }
+    });
+  });
+
+  test("a later order for a single unit never gets what an earlier one was refused as sold out", () => {
+    crowds((_, wishes) => {
+      const singles = wishes.map(({ arrival, buyerId }) => wish(arrival, { a: 1 }, { buyerId }));
+      const decisions = decideReservations(shelves({ a: 7 }), singles, given());
+      expect(outcomes(decisions)).toEqual(singles.map((_, index) => (index < 7 ? "reserved" : "SOLD_OUT a")));
+    });
+  });
+
+  test("a batch decides as its halves do, one after the other", () => {
+    crowds((shop, wishes, decisions) => {
+      const half = Math.floor(wishes.length / 2);
+      const first = decideReservations(shop, wishes.slice(0, half), given());
+      const second = decideReservations(
+        after(shop, first),
+        wishes.slice(half),
+        given(new Map(buyers.flatMap((buyer) => skus.map((sku) => [takeKey(buyer, sku), heldOf(first, sku, buyer)])))),
+      );
+      expect(outcomes([...first, ...second])).toEqual(outcomes(decisions));
+    });
+  });
+
+  test("the order is that of the tickets, however the batch is shuffled", () => {
+    fc.assert(
+      fc.property(
+        crowd.chain((wishes) => fc.shuffledSubarray(wishes, { minLength: wishes.length })),
+        (shuffled) => {
+          expect([...shuffled].sort(byArrival).map(({ arrival }) => arrival)).toEqual(
+            shuffled.map((_, index) => index + 1),
+          );
+        },
+      ),
+    );
+  });
+});
+
+function after(shop: Shelves, decisions: readonly Decision[]): Shelves {
+  return new Map(
+    [...shop].map(([sku, shelf]) => [sku, { ...shelf, available: shelf.available - heldOf(decisions, sku) }]),
+  );
+}
+
+test("a refusal names every SKU that stood in the way", () => {
+  const [decision] = decideReservations(shelves({ a: 1, b: 1, c: 9 }), [wish(1, { a: 2, b: 2, c: 2 })], given());
+  expect((decision as Refused).skus).toEqual(["a", "b"]);
+});
