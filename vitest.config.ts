@@ -1,10 +1,14 @@
 import { defineConfig } from "vitest/config";
+import { LastLineReporter } from "./kit/testing/src/vitest/reporter.ts";
 
 export default defineConfig({
   test: {
     include: ["{kit,contracts,services,apps,tools,bench,drills}/**/*.{unit,pg,kafka,fault}.test.ts"],
     globalSetup: ["./kit/testing/src/vitest/global-setup.ts"],
-    // Two cores are what the product is measured on; tests wait for PostgreSQL most of the time.
+    // The first for people; the second ends the run with the one line that programs read.
+    reporters: ["default", new LastLineReporter()],
+    provide: { requireAll: process.env.ONSALE_TEST_REQUIRE_ALL === "1" },
+    // Two cores are what the product is measured on; a test waits for PostgreSQL most of the time.
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,

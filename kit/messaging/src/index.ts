@@ -23,6 +23,7 @@ export {
   type OutgoingEvent,
 } from "./event.ts";
 export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
+export { claimFresh } from "./inbox.ts";
 export { extendOutbox, retirePartitions, sealPartitions } from "./outbox.ts";
 export { EventRefusedError, publish } from "./publish.ts";
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";

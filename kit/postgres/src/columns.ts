@@ -44,7 +44,9 @@ export function array<Value>(element: Column<Value>): Column<readonly Value[]> {
   return {
     type: `_${element.type}`,
     nullable: false,
-    ...(encode && { encode: (values: never) => (values as readonly never[]).map((value) => (value === null ? null : encode(value))) }),
+    ...(encode && {
+      encode: (values: never) => (values as readonly never[]).map((value) => (value === null ? null : encode(value))),
+    }),
   };
 }
 
@@ -59,6 +61,7 @@ export function nullable<Value>(inner: Column<Value>): Column<Value | null> {
 }
 
 /** Gives a column a narrower kind: `as<Sku>(text)`. */
-export const as = <Narrow extends Value, Value = unknown>(wide: Column<Value>): Column<Narrow> => wide as unknown as Column<Narrow>;
+export const as = <Narrow extends Value, Value = unknown>(wide: Column<Value>): Column<Narrow> =>
+  wide as unknown as Column<Narrow>;
 
 export type ValueOf<C> = C extends Column<infer Value> ? Value : never;

@@ -5,7 +5,6 @@ import {
   CommitUnknownError,
   isRetryable,
   isStalePlan,
-  isUnavailable,
   SwallowedFailureError,
   saysNothingAboutCommit,
   TransactionEndedError,
@@ -38,9 +37,15 @@ export interface Home {
 
 /** Runs statements; each of them is a transaction of its own. */
 export interface Queryable {
-  query<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>, parameters: Parameters): Promise<Row[]>;
+  query<Parameters extends readonly unknown[], Row>(
+    statement: Statement<Parameters, Row>,
+    parameters: Parameters,
+  ): Promise<Row[]>;
   /** The same for a statement of which only the number of touched rows matters. */
-  execute<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>, parameters: Parameters): Promise<number>;
+  execute<Parameters extends readonly unknown[], Row>(
+    statement: Statement<Parameters, Row>,
+    parameters: Parameters,
+  ): Promise<number>;
 }
 
 /**
@@ -152,7 +157,10 @@ export function openDatabase(options: DatabaseOptions): Database {
 
 // Transactions send BEGIN together with their first statement. If BEGIN alone failed (an administrator's cancel can hit
 // it), the statements behind it would each commit by themselves; on these connections they can't write without it.
-const transactionOnly = ["default_transaction_read_only=on", `idle_in_transaction_session_timeout=${idleInTransactionMs}`];
+const transactionOnly = [
+  "default_transaction_read_only=on",
+  `idle_in_transaction_session_timeout=${idleInTransactionMs}`,
+];
 
 function connectionConfig(options: DatabaseOptions, further: readonly string[]): pg.PoolConfig & { pipeline: boolean } {
   const statementTimeoutMs = options.statementTimeoutMs ?? defaultStatementTimeoutMs;
@@ -180,7 +188,11 @@ interface TransactionSetting {
   readonly checked: CheckResult;
 }
 
-async function runOnce<Result>(pool: pg.Pool, setting: TransactionSetting, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+async function runOnce<Result>(
+  pool: pg.Pool,
+  setting: TransactionSetting,
+  work: (tx: Transaction) => Promise<Result>,
+): Promise<Result> {
   const client = await pool.connect();
   const tx = new OpenTransaction(client, setting);
   let result: Result;
@@ -243,11 +255,17 @@ class OpenTransaction implements Transaction {
     this.#begun.catch(() => undefined);
   }
 
-  query<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>, parameters: Parameters): Promise<Row[]> {
+  query<Parameters extends readonly unknown[], Row>(
+    statement: Statement<Parameters, Row>,
+    parameters: Parameters,
+  ): Promise<Row[]> {
     return observed(this.#run(statement, parameters).then((result) => this.#checked(statement, result).rows as Row[]));
   }
 
-  execute<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>, parameters: Parameters): Promise<number> {
+  execute<Parameters extends readonly unknown[], Row>(
+    statement: Statement<Parameters, Row>,
+    parameters: Parameters,
+  ): Promise<number> {
     return observed(this.#run(statement, parameters).then(({ rowCount }) => rowCount ?? 0));
   }
 
@@ -319,14 +337,17 @@ class PipelinedLine {
   async run(statement: Statement, parameters: readonly unknown[]): Promise<pg.QueryResult> {
     const query = toQuery(statement, parameters);
     const connection = this.#connected();
+    const client = await connection;
     try {
-      return await (await connection).query(query);
+      return await client.query(query);
     } catch (error) {
-      if (!isStalePlan(error)) throw error;
-      // It failed before it did anything, so it may be sent again; the old connection ends when it has answered all.
-      this.#forget(connection);
-      void connection.then((client) => client.end());
-      return await (await this.#connected()).query(query);
+      // Not sent again, though it did nothing: callers may count on the order in which they sent. The next statement
+      // gets a new connection; the old one ends when it has answered all.
+      if (isStalePlan(error)) {
+        this.#forget(connection);
+        void client.end();
+      }
+      throw error;
     }
   }
 
@@ -364,7 +385,8 @@ class PipelinedLine {
 
 function toQuery(statement: Statement, parameters: readonly unknown[]): pg.QueryConfig {
   const { name, text, takes } = statement;
-  if (parameters.length !== takes.length) throw new TypeError(`${name} takes ${takes.length} parameters, not ${parameters.length}.`);
+  if (parameters.length !== takes.length)
+    throw new TypeError(`${name} takes ${takes.length} parameters, not ${parameters.length}.`);
   return { name, text, values: parameters.map((value, index) => encode(statement, index, value)) };
 }
 
@@ -380,7 +402,8 @@ function checkRows(statement: Statement, result: pg.QueryResult): pg.QueryResult
   for (const row of result.rows) {
     for (const [name, { nullable }] of Object.entries(statement.gives)) {
       if (row[name] === undefined) throw new TypeError(`${statement.name} gives no column ${name}.`);
-      if (row[name] === null && !nullable) throw new TypeError(`Column ${name} of ${statement.name} is null and not declared so.`);
+      if (row[name] === null && !nullable)
+        throw new TypeError(`Column ${name} of ${statement.name} is null and not declared so.`);
     }
   }
   return result;

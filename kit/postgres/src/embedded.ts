@@ -75,7 +75,12 @@ const urlOf = ({ password }: Cluster, port: number, database: string): string =>
 // Between finding a port free and taking it another program can take it; so often in a row it is something else.
 const portAttempts = 5;
 
-async function startOnFreePort(options: EmbeddedPostgresOptions, cluster: Cluster, account: Account, binaries: Binaries) {
+async function startOnFreePort(
+  options: EmbeddedPostgresOptions,
+  cluster: Cluster,
+  account: Account,
+  binaries: Binaries,
+) {
   const portFile = join(options.directory, "port");
   const remembered = Number(await readFile(portFile, "utf8").catch(() => "0"));
   for (let attempt = 1; ; attempt++) {
@@ -119,7 +124,8 @@ async function ensureDatabase(cluster: Cluster, port: number): Promise<void> {
       return await withClient(urlOf(cluster, port, databaseName), async () => undefined);
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code === "3D000") await withClient(urlOf(cluster, port, "postgres"), (client) => client.query(`create database ${databaseName}`));
+      if (code === "3D000")
+        await withClient(urlOf(cluster, port, "postgres"), (client) => client.query(`create database ${databaseName}`));
       else if (code !== "57P03" && code !== "ECONNREFUSED") throw error;
       if (performance.now() > deadline) throw error;
       await sleep(20);
@@ -128,7 +134,11 @@ async function ensureDatabase(cluster: Cluster, port: number): Promise<void> {
 }
 
 async function withClient<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: connectMs, application_name: "embedded server" });
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: connectMs,
+    application_name: "embedded server",
+  });
   client.on("error", () => undefined);
   await client.connect();
   try {

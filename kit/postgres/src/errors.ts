@@ -19,7 +19,10 @@ export class CommitUnknownError extends Error {
 export class SwallowedFailureError extends Error {
   override readonly name = "SwallowedFailureError";
   constructor(options?: ErrorOptions) {
-    super("A statement of this transaction failed and its error was not passed on, so PostgreSQL rolled it back.", options);
+    super(
+      "A statement of this transaction failed and its error was not passed on, so PostgreSQL rolled it back.",
+      options,
+    );
   }
 }
 
@@ -55,19 +58,30 @@ export function saysNothingAboutCommit(error: unknown): boolean {
 const unavailableStates = /^(08...|53300|57P0[1-5]|57014|25P0[34])$/;
 const unavailableMessages =
   /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|not queryable|Client was closed|Cannot use a pool after/;
-const unavailableCodes = new Set(["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EPIPE", "ENOENT", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"]);
+const unavailableCodes = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ENOENT",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
 
 /** The database could not be reached, is starting, stopping, out of connections, or did not answer in time. Trying later may help. */
 export function isUnavailable(error: unknown): boolean {
   for (const one of causesOf(error)) {
     if (one instanceof CommitUnknownError) return true;
-    if (one instanceof DatabaseError) return unavailableStates.test(one.code ?? "");
-    if (unavailableCodes.has((one as NodeJS.ErrnoException).code ?? "") || unavailableMessages.test(one.message)) return true;
+    if (one instanceof DatabaseError) return unavailableStates.test(one.code ?? "") || isStalePlan(one);
+    if (unavailableCodes.has((one as NodeJS.ErrnoException).code ?? "") || unavailableMessages.test(one.message))
+      return true;
   }
   return false;
 }
 
-const raisedBy = (error: unknown): DatabaseError | undefined => causesOf(error).find((one) => one instanceof DatabaseError);
+const raisedBy = (error: unknown): DatabaseError | undefined =>
+  causesOf(error).find((one) => one instanceof DatabaseError);
 
 // A cause of a cause of a cause: nobody wraps deeper, and a circle must end.
 const depth = 5;

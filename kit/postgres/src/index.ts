@@ -1,8 +1,45 @@
-export { as, array, bigint, boolean, bytes, type Column, double, instant, integer, json, lsn, nullable, snapshot, text, uuid, type ValueOf, voids, xid8 } from "./columns.ts";
-export { type Database, type DatabaseOptions, type Home, openDatabase, type Queryable, type Transaction, type TransactionOptions } from "./database.ts";
-export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded.ts";
+export {
+  array,
+  as,
+  bigint,
+  boolean,
+  bytes,
+  type Column,
+  double,
+  instant,
+  integer,
+  json,
+  lsn,
+  nullable,
+  snapshot,
+  text,
+  uuid,
+  type ValueOf,
+  voids,
+  xid8,
+} from "./columns.ts";
+export {
+  type Database,
+  type DatabaseOptions,
+  type Home,
+  openDatabase,
+  type Queryable,
+  type Transaction,
+  type TransactionOptions,
+} from "./database.ts";
 export { EmbeddedPostgresInUseError } from "./embedded/directory-lock.ts";
-export { CommitUnknownError, isLockTimeout, isRetryable, isStalePlan, isUnavailable, isUniqueViolation, sqlState, SwallowedFailureError, TransactionEndedError } from "./errors.ts";
-export { migrate, type MigrateOptions, type MigrationSet } from "./migrate.ts";
+export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded.ts";
+export {
+  CommitUnknownError,
+  isLockTimeout,
+  isRetryable,
+  isStalePlan,
+  isUnavailable,
+  isUniqueViolation,
+  SwallowedFailureError,
+  sqlState,
+  TransactionEndedError,
+} from "./errors.ts";
+export { type MigrateOptions, type MigrationSet, migrate } from "./migrate.ts";
 export { databaseNow } from "./now.ts";
-export { composedSql, declaredStatements, identifier, sql, type Statement } from "./sql.ts";
+export { composedSql, declaredStatements, identifier, type Statement, sql } from "./sql.ts";

@@ -88,7 +88,9 @@ async function prepareSchema(client: pg.Client, schema: string, role: string): P
   await ensureRole(client, role);
   await client.query(`create schema if not exists ${schema}`);
   await client.query(`grant usage on schema ${schema} to ${role}`);
-  await client.query(`alter default privileges in schema ${schema} grant select, insert, update, delete on tables to ${role}`);
+  await client.query(
+    `alter default privileges in schema ${schema} grant select, insert, update, delete on tables to ${role}`,
+  );
   await client.query(`alter default privileges in schema ${schema} grant usage, select on sequences to ${role}`);
   await client.query(
     `create table if not exists ${schema}.migration (
@@ -101,13 +103,17 @@ async function prepareSchema(client: pg.Client, schema: string, role: string): P
 
 /** Makes the role, and lets the administrator act as it. Roles belong to the server: another database may be making it now. */
 async function ensureRole(client: pg.Client, role: string): Promise<void> {
-  await tolerating(["42710", "23505"], () => client.query(`do $$ begin
+  await tolerating(["42710", "23505"], () =>
+    client.query(`do $$ begin
     if not exists (select from pg_roles where rolname = '${role}') then create role ${role} nologin; end if;
-  end $$`));
+  end $$`),
+  );
   // XX000: the same row of the catalogue was updated by another database's migration a moment ago, to the same end.
-  await tolerating(["XX000", "23505"], () => client.query(`do $$ begin
+  await tolerating(["XX000", "23505"], () =>
+    client.query(`do $$ begin
     if not pg_has_role(current_user, '${role}', 'set') then grant ${role} to current_user; end if;
-  end $$`));
+  end $$`),
+  );
 }
 
 async function tolerating(states: readonly string[], work: () => Promise<unknown>): Promise<void> {
@@ -128,14 +134,22 @@ function refuseChanged(files: readonly MigrationFile[], before: ReadonlyMap<stri
   const faults = files
     .filter((file) => before.has(idOf(file)) && before.get(idOf(file)) !== file.checksum)
     .map((file) => `${idOf(file)} was applied and has changed since`)
-    .concat([...before.keys()].filter((id) => !known.has(id)).map((id) => `${id} was applied and is unknown to this version`));
+    .concat(
+      [...before.keys()].filter((id) => !known.has(id)).map((id) => `${id} was applied and is unknown to this version`),
+    );
   if (faults.length > 0) throw new Error(`The database was migrated by another version: ${faults.join("; ")}.`);
 }
 
-async function apply(client: pg.Client, { schema, role, file }: { schema: string; role: string; file: MigrationFile }): Promise<void> {
+async function apply(
+  client: pg.Client,
+  { schema, role, file }: { schema: string; role: string; file: MigrationFile },
+): Promise<void> {
   await client.query("begin");
   try {
-    await client.query("select set_config('search_path', $1, true), set_config('onsale.role', $2, true)", [schema, role]);
+    await client.query("select set_config('search_path', $1, true), set_config('onsale.role', $2, true)", [
+      schema,
+      role,
+    ]);
     await client.query(file.text);
     await client.query(`insert into ${identifier(schema)}.migration (owner, name, checksum) values ($1, $2, $3)`, [
       file.owner,

@@ -23,8 +23,10 @@ function safeInteger(text: string): number {
 }
 
 const arrayOfText = pg.types.getTypeParser(textArray as never, "text") as (text: string) => (string | null)[];
-const arrayOf = <Value>(parse: (text: string) => Value) => (text: string) =>
-  arrayOfText(text).map((element) => (element === null ? null : parse(element)));
+const arrayOf =
+  <Value>(parse: (text: string) => Value) =>
+  (text: string) =>
+    arrayOfText(text).map((element) => (element === null ? null : parse(element)));
 
 const ours = new Map<number, (text: string) => unknown>([
   [int8, safeInteger],

@@ -29,7 +29,10 @@ const registry = new Map<string, Statement>();
  * The template takes no values, so nothing can be spliced into the text. A column whose name has two words is given its
  * name in the row by a quoted alias: `per_buyer_limit as "perBuyerLimit"`.
  */
-export function sql<const T extends Takes, const G extends Gives>(name: string, { takes, gives }: { takes: T; gives: G }) {
+export function sql<const T extends Takes, const G extends Gives>(
+  name: string,
+  { takes, gives }: { takes: T; gives: G },
+) {
   return (text: TemplateStringsArray): Statement<ParametersOf<T>, RowOf<G>> =>
     register({ name, text: text[0] ?? "", takes, gives });
 }
@@ -45,7 +48,9 @@ export function composedSql<const T extends Takes, const G extends Gives>(
   return register({ name, text, takes, gives });
 }
 
-function register<Parameters extends readonly unknown[], Row>(statement: Statement<Parameters, Row>): Statement<Parameters, Row> {
+function register<Parameters extends readonly unknown[], Row>(
+  statement: Statement<Parameters, Row>,
+): Statement<Parameters, Row> {
   const before = registry.get(statement.name);
   if (before && before.text !== statement.text) throw new Error(`Two statements are named ${statement.name}.`);
   registry.set(statement.name, statement as Statement);

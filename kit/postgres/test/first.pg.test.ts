@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
-import { testDatabase } from "@onsale/testing";
 import { databaseNow } from "@onsale/postgres";
+import { testDatabase } from "@onsale/testing";
+import { expect, test } from "vitest";
+
 test("works", async () => {
   await using db = await testDatabase({ schema: "shop", sets: [] });
   const d = db.open("shop");

@@ -3,7 +3,14 @@ import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { migrations as http } from "@onsale/http";
 import { migrations as messaging } from "@onsale/messaging";
-import { type Database, type DatabaseOptions, type MigrationSet, migrate, openDatabase, sqlState } from "@onsale/postgres";
+import {
+  type Database,
+  type DatabaseOptions,
+  type MigrationSet,
+  migrate,
+  openDatabase,
+  sqlState,
+} from "@onsale/postgres";
 import type { ServiceDefinition } from "@onsale/runtime";
 import { migrations as saga } from "@onsale/saga";
 import pg from "pg";
@@ -17,7 +24,9 @@ export interface TestSchema {
 }
 
 /** Services as they are composed, or one schema with the given migrations. */
-export type TestDatabaseContent = { readonly services: readonly Pick<ServiceDefinition, "name" | "migrations">[] } | TestSchema;
+export type TestDatabaseContent =
+  | { readonly services: readonly Pick<ServiceDefinition, "name" | "migrations">[] }
+  | TestSchema;
 
 /** A database that belongs to one test file. */
 export interface TestDatabase extends AsyncDisposable {
@@ -33,7 +42,7 @@ export interface TestDatabase extends AsyncDisposable {
  * Makes a database of its own, migrated: a copy of a template that is made once per run for each set of migrations.
  */
 export async function testDatabase(content: TestDatabaseContent): Promise<TestDatabase> {
-  const serverUrl = serverOfThisRun();
+  const serverUrl = await serverOfThisRun();
   const schemas = "services" in content ? content.services.map(schemaOf) : [content];
   const name = `test_${randomBytes(8).toString("hex")}`;
   await withAdmin(serverUrl, async (admin) => {
@@ -49,7 +58,14 @@ export async function testDatabase(content: TestDatabaseContent): Promise<TestDa
     adminUrl,
     open(schema, options) {
       const database = openDatabase({
-        ...{ url: adminUrl, schema, role: roleOf(schema), connections: 4, applicationName: `test ${schema}`, checkRows: true },
+        ...{
+          url: adminUrl,
+          schema,
+          role: roleOf(schema),
+          connections: 4,
+          applicationName: `test ${schema}`,
+          checkRows: true,
+        },
         ...options,
       });
       opened.push(database);
@@ -60,11 +76,12 @@ export async function testDatabase(content: TestDatabaseContent): Promise<TestDa
   };
 }
 
-/** The administrator's URL of the run's server, for tests that are about the server itself. */
-export function serverOfThisRun(): string {
-  const url = inject("postgresUrl");
-  if (url === "") throw new Error("This run has no PostgreSQL: a test that needs one is not named *.unit.test.ts.");
-  return url;
+/** The administrator's URL of the run's server, which starts when it is first asked for. */
+export async function serverOfThisRun(): Promise<string> {
+  const answer = await fetch(inject("postgresBroker"));
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`The PostgreSQL of this run did not start: ${text}`);
+  return text;
 }
 
 const roleOf = (schema: string): string => `onsale_${schema}`;
@@ -85,7 +102,8 @@ async function ensureTemplate(admin: pg.Client, serverUrl: string, schemas: read
   if (rowCount === 0) {
     await admin.query(`drop database if exists ${name} with (force)`);
     await admin.query(`create database ${name}`);
-    for (const { schema, sets } of schemas) await migrate({ adminUrl: urlOf(serverUrl, name), schema, role: roleOf(schema), sets });
+    for (const { schema, sets } of schemas)
+      await migrate({ adminUrl: urlOf(serverUrl, name), schema, role: roleOf(schema), sets });
     await admin.query(`alter database ${name} with is_template true`);
   }
   await admin.query(`select pg_advisory_unlock(${lock})`);

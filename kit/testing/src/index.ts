@@ -1,1 +1,15 @@
-export { serverOfThisRun, type TestDatabase, type TestDatabaseContent, type TestSchema, testDatabase } from "./database.ts";
+export { type TestClock, testClock } from "./clock.ts";
+export { type CrashPoint, type CrashScenario, everyCrashPoint, type OutsideStep } from "./crash-points.ts";
+export {
+  serverOfThisRun,
+  type TestDatabase,
+  type TestDatabaseContent,
+  type TestSchema,
+  testDatabase,
+} from "./database.ts";
+export { deliver, type EventOptions, eventOf } from "./delivery.ts";
+export { testIds } from "./ids.ts";
+export { type Published, readOutbox } from "./outbox.ts";
+export { type SpawnedNode, type SpawnOptions, spawnNode } from "./processes.ts";
+export { present, requires } from "./requires.ts";
+export { type WaitOptions, waitFor } from "./wait.ts";

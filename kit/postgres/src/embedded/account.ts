@@ -48,7 +48,11 @@ export async function chooseAccount(directory: string, binaries: Binaries): Prom
 }
 
 function asOurselves(binaries: Binaries): Account {
-  return { description: "this user", owner: undefined, command: (program, args) => build([...binaries.prefix, program, ...args], {}) };
+  return {
+    description: "this user",
+    owner: undefined,
+    command: (program, args) => build([...binaries.prefix, program, ...args], {}),
+  };
 }
 
 async function candidates(directory: string, binaries: Binaries): Promise<Account[]> {
@@ -67,8 +71,15 @@ async function ordinaryPeople(directory: string): Promise<Person[]> {
   const all = parsePasswd(await readFile("/etc/passwd", "utf8").catch(() => ""));
   const { uid: ownerUid } = await stat(dirname(directory));
   const byName = (name: string) => all.find((person) => person.name === name);
-  const wanted = [all.find((person) => person.uid === ownerUid), byName("postgres"), byName("nobody"), byName("daemon")];
-  return wanted.filter((person, index): person is Person => person !== undefined && person.uid > 0 && wanted.indexOf(person) === index);
+  const wanted = [
+    all.find((person) => person.uid === ownerUid),
+    byName("postgres"),
+    byName("nobody"),
+    byName("daemon"),
+  ];
+  return wanted.filter(
+    (person, index): person is Person => person !== undefined && person.uid > 0 && wanted.indexOf(person) === index,
+  );
 }
 
 function parsePasswd(text: string): Person[] {
@@ -90,7 +101,15 @@ function inUserNamespace({ uid, gid }: Person, binaries: Binaries): Account {
 
 function withPassage({ name, uid, gid }: Person, binaries: Binaries): Account {
   const right = "+dac_override";
-  const wrapper = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", `--inh-caps=${right}`, `--ambient-caps=${right}`, "--"];
+  const wrapper = [
+    "setpriv",
+    `--reuid=${uid}`,
+    `--regid=${gid}`,
+    "--clear-groups",
+    `--inh-caps=${right}`,
+    `--ambient-caps=${right}`,
+    "--",
+  ];
   return {
     description: `as ${name} with the right to pass closed folders`,
     owner: { uid, gid },
@@ -112,7 +131,13 @@ function build([file = "", ...args]: readonly string[], options: Command["option
 
 /** Why an account can't run the programs in this directory; undefined when it can. */
 async function tryOut(account: Account, directory: string, binaries: Binaries): Promise<string | undefined> {
-  const { file, args, options } = account.command("/bin/sh", ["-c", 'cd "$1" && "$2" --version', "sh", directory, binaries.postgres]);
+  const { file, args, options } = account.command("/bin/sh", [
+    "-c",
+    'cd "$1" && "$2" --version',
+    "sh",
+    directory,
+    binaries.postgres,
+  ]);
   try {
     await run(file, args, { ...options, timeout: 10_000 });
     return undefined;

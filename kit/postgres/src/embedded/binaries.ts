@@ -59,4 +59,5 @@ async function ensureLink(to: string, path: string): Promise<void> {
   });
 }
 
-const isRefusal = (error: unknown): boolean => ["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "");
+const isRefusal = (error: unknown): boolean =>
+  ["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "");

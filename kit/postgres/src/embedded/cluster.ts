@@ -53,7 +53,13 @@ async function readPassword(file: string): Promise<string> {
   }
 }
 
-async function initialise(make: { directory: string; data: string; password: string; account: Account; binaries: Binaries }): Promise<void> {
+async function initialise(make: {
+  directory: string;
+  data: string;
+  password: string;
+  account: Account;
+  binaries: Binaries;
+}): Promise<void> {
   const { directory, data, password, account, binaries } = make;
   const workshop = join(directory, `${unfinishedPrefix}${randomBytes(6).toString("hex")}`);
   const unfinished = join(workshop, "data");
@@ -71,7 +77,9 @@ async function initialise(make: { directory: string; data: string; password: str
     await run(file, args, { ...options, cwd: "/", timeout: 120_000 });
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
-    throw new Error(`PostgreSQL could not make its files in ${directory}: ${stderr?.trim() || message}`, { cause: error });
+    throw new Error(`PostgreSQL could not make its files in ${directory}: ${stderr?.trim() || message}`, {
+      cause: error,
+    });
   }
   await rename(unfinished, data);
   await syncDirectory(directory);
@@ -87,4 +95,8 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-export const exists = (path: string): Promise<boolean> => access(path).then(() => true, () => false);
+export const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

@@ -29,7 +29,8 @@ export function lockDirectory(directory: string): DirectoryLock {
     database.exec("begin exclusive");
   } catch (error) {
     database.close();
-    if ((error as { errcode?: number }).errcode === sqliteBusy) throw new EmbeddedPostgresInUseError(directory, readHolder(holderFile));
+    if ((error as { errcode?: number }).errcode === sqliteBusy)
+      throw new EmbeddedPostgresInUseError(directory, readHolder(holderFile));
     throw error;
   }
   writeFileSync(holderFile, `${process.pid}\n`);

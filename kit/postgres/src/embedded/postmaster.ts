@@ -138,8 +138,12 @@ export async function startPostmaster(options: PostmasterOptions): Promise<Child
     const { size: logStart } = await log.stat();
     const child = launch(options, log);
     let ended: string | undefined;
-    child.once("error", (error) => { ended = error.message; });
-    child.once("exit", (code, name) => { ended ??= `it ended with ${name ?? `code ${code}`}`; });
+    child.once("error", (error) => {
+      ended = error.message;
+    });
+    child.once("exit", (code, name) => {
+      ended ??= `it ended with ${name ?? `code ${code}`}`;
+    });
     child.unref();
     const deadline = performance.now() + startMs;
     for (;;) {
@@ -166,12 +170,20 @@ function launch({ data, port, settings, account, binaries }: PostmasterOptions, 
 
 async function logSince(log: FileHandle, start: number): Promise<string> {
   const { size } = await log.stat();
-  const { buffer, bytesRead } = await log.read({ buffer: Buffer.alloc(Math.min(size - start, 64_000)), position: start });
+  const { buffer, bytesRead } = await log.read({
+    buffer: Buffer.alloc(Math.min(size - start, 64_000)),
+    position: start,
+  });
   return buffer.toString("utf8", 0, bytesRead);
 }
 
 function explain(ended: string, log: string, { port, logFile }: PostmasterOptions): Error {
-  if (/Address already in use|could not create any TCP\/IP sockets/.test(log)) return new PortTakenError(`Port ${port} is taken.`);
-  const words = log.split("\n").filter((line) => /FATAL|PANIC|ERROR|error while loading/.test(line)).slice(-3).join(" ");
+  if (/Address already in use|could not create any TCP\/IP sockets/.test(log))
+    return new PortTakenError(`Port ${port} is taken.`);
+  const words = log
+    .split("\n")
+    .filter((line) => /FATAL|PANIC|ERROR|error while loading/.test(line))
+    .slice(-3)
+    .join(" ");
   return new Error(`PostgreSQL did not start: ${words || ended}. Its log is ${logFile}.`);
 }

@@ -1,4 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "@onsale/postgres";
@@ -6,20 +9,39 @@ import type { TestProject } from "vitest/node";
 import "./provided.ts";
 import { reapWhenWeDie } from "./reaper.ts";
 
-/** Starts one PostgreSQL for the whole run and gives its address to the tests; returns what stops it. */
+/** Offers one PostgreSQL to all tests of the run; returns what stops it. It starts when the first test asks. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  if (!(await needsPostgres(project))) {
-    project.provide("postgresUrl", "");
-    return async () => undefined;
-  }
+  let server: ReturnType<typeof startThrowAwayServer> | undefined;
+  const broker = createServer((request, response) => {
+    if (request.url !== secretPath) return response.writeHead(404).end();
+    server ??= startThrowAwayServer();
+    server.then(
+      ({ url }) => response.end(url),
+      (error: Error) => response.writeHead(500).end(error.message),
+    );
+  });
+  const secretPath = `/${randomBytes(16).toString("hex")}`;
+  await new Promise<void>((listening) => broker.listen(0, "127.0.0.1", listening));
+  broker.unref();
+  project.provide("postgresBroker", `http://127.0.0.1:${(broker.address() as AddressInfo).port}${secretPath}`);
+  return async () => {
+    broker.closeAllConnections();
+    broker.close();
+    await server?.then(({ remove }) => remove());
+  };
+}
+
+async function startThrowAwayServer(): Promise<{ url: string; remove(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), "onsale-test-"));
   const server = await startEmbeddedPostgres({ directory, settings: throwAway });
   const reaper = reapWhenWeDie({ pid: server.pid, directory });
-  project.provide("postgresUrl", server.url);
-  return async () => {
-    await server.stop();
-    reaper.stop();
-    await rm(directory, { recursive: true, force: true });
+  return {
+    url: server.url,
+    async remove() {
+      await server.stop();
+      reaper.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
   };
 }
 
@@ -30,12 +52,4 @@ const throwAway = {
   full_page_writes: "off",
   max_connections: "400",
   shared_buffers: "128MB",
-  // Test databases are made by copying a template, which is no reason to write a checkpoint.
-  max_wal_size: "4GB",
 };
-
-/** Whether any chosen file may open a database: unit tests alone start in no time. */
-async function needsPostgres(project: TestProject): Promise<boolean> {
-  const { testFiles } = await project.globTestFiles(project.vitest.filenamePattern);
-  return testFiles.some((file) => !file.endsWith(".unit.test.ts"));
-}

@@ -1,8 +1,10 @@
-/** What the global setup tells the tests; read with vitest's `inject`. */
+/** What the configuration and the global setup tell the tests; read with vitest's `inject`. */
 declare module "vitest" {
   interface ProvidedContext {
-    /** The administrator's URL of the run's throw-away PostgreSQL; empty when no test of the run needs one. */
-    readonly postgresUrl: string;
+    /** Answers the administrator's URL of the run's throw-away PostgreSQL, which starts when it is first asked for. */
+    readonly postgresBroker: string;
+    /** Whether a part that is absent fails the tests that need it instead of skipping them. */
+    readonly requireAll: boolean;
   }
 }
 

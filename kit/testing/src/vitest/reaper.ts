@@ -7,7 +7,10 @@ import { fileURLToPath } from "node:url";
  */
 export function reapWhenWeDie({ pid, directory }: { pid: number; directory: string }): { stop(): void } {
   const script = fileURLToPath(new URL("./reaper-process.ts", import.meta.url));
-  const child = spawn(process.execPath, [script, String(pid), directory], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  const child = spawn(process.execPath, [script, String(pid), directory], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
   child.unref();
   child.stdin.on("error", () => undefined);
   return { stop: () => child.stdin.end("stop") };
