@@ -1,0 +1,9 @@
+import { defineService } from "@onsale/runtime";
+import { consumers } from "./consumers.ts";
+import { routes } from "./routes.ts";
+
+export const catalog = defineService("catalog", {
+  migrations: new URL("../migrations/", import.meta.url),
+  consumers,
+  routes,
+});
