@@ -1,0 +1,79 @@
+/** The limit: what PostgreSQL itself does with one plain order transaction, driven by pgbench at its best. */
+
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import pg from "pg";
+
+const run = promisify(execFile);
+const script = fileURLToPath(new URL("../sql/plain-order.sql", import.meta.url));
+const tables = new URL("../sql/plain-order-tables.sql", import.meta.url);
+const clientCounts = [1, 4, 8, 16, 32, 64];
+const database = "onsale_plain_order";
+
+export interface PlainOrder {
+  /** Transactions per second at the best number of clients. */
+  measure(seconds: number): Promise<number>;
+  readonly clients: number;
+  /** Transactions per second by number of clients, as the best was searched. */
+  readonly curve: Readonly<Record<number, number>>;
+  drop(): Promise<void>;
+}
+
+/** Whether pgbench is on this machine; without it the row has no limit and is absent, never replaced. */
+export const hasPgbench = (): Promise<boolean> =>
+  run("pgbench", ["--version"]).then(
+    () => true,
+    () => false,
+  );
+
+/** Makes the tables in a database of their own on the same server, warms it, and finds the best number of clients. */
+export async function preparePlainOrder(adminUrl: string, seconds: number): Promise<PlainOrder> {
+  await withClient(adminUrl, async (client) => {
+    await client.query(`drop database if exists ${database} with (force)`);
+    await client.query(`create database ${database}`);
+  });
+  const url = urlOf(adminUrl);
+  await withClient(url, async (client) => void (await client.query(await readFile(tables, "utf8"))));
+  const curve: Record<number, number> = {};
+  await pgbench(url, 8, seconds);
+  for (const clients of clientCounts) curve[clients] = await pgbench(url, clients, seconds);
+  const [best] = clientCounts.toSorted((a, b) => (curve[b] ?? 0) - (curve[a] ?? 0));
+  const clients = best ?? 1;
+  return {
+    clients,
+    curve,
+    measure: (measureSeconds) => pgbench(url, clients, measureSeconds),
+    drop: () =>
+      withClient(
+        adminUrl,
+        async (client) => void (await client.query(`drop database if exists ${database} with (force)`)),
+      ),
+  };
+}
+
+async function pgbench(url: string, clients: number, seconds: number): Promise<number> {
+  const options = ["-n", "-M", "prepared", "-c", String(clients), "-j", "2", "-T", String(seconds), "-f", script];
+  const { stdout } = await run("pgbench", [...options, url]);
+  const [, rate] = /tps = ([\d.]+)/.exec(stdout) ?? [];
+  if (rate === undefined) throw new Error(`pgbench gave no rate: ${stdout.slice(0, 500)}`);
+  return Number(rate);
+}
+
+function urlOf(adminUrl: string): string {
+  const url = new URL(adminUrl);
+  url.pathname = `/${database}`;
+  return url.href;
+}
+
+export async function withClient<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+  const client = new pg.Client({ connectionString: url, application_name: "onsale bench" });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,84 @@
+/** Where the processors' time goes, from /proc; elsewhere than on Linux nothing is known and nothing is claimed. */
+
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Processor seconds used so far, by what used them. */
+export type CpuSeconds = Readonly<Record<string, number>>;
+
+const ticksPerSecond = 100;
+
+interface ProcessTimes {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+  /** Own seconds and those of its ended children. */
+  readonly seconds: number;
+}
+
+/** Sums the processes below `rootPid`: itself, PostgreSQL, and other Node processes. */
+export function cpuSecondsBelow(rootPid: number): CpuSeconds {
+  const all = readProcesses();
+  const sums: Record<string, number> = {};
+  for (const one of descendantsOf(rootPid, all)) {
+    const name = one.pid === rootPid ? "server" : one.command.startsWith("postgres") ? "PostgreSQL" : "card provider";
+    sums[name] = (sums[name] ?? 0) + one.seconds;
+  }
+  return sums;
+}
+
+/** The share of `cores` that each used between two readings. */
+export function cpuShares(
+  before: CpuSeconds,
+  after: CpuSeconds,
+  seconds: number,
+  cores: number,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.keys(after).map((name) => [
+      name,
+      Math.round((((after[name] ?? 0) - (before[name] ?? 0)) / seconds / cores) * 1_000) / 1_000,
+    ]),
+  );
+}
+
+function readProcesses(): ProcessTimes[] {
+  try {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap(readProcess);
+  } catch {
+    return [];
+  }
+}
+
+function readProcess(pid: string): ProcessTimes[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The command stands in parentheses and may itself hold spaces and parentheses.
+    const end = text.lastIndexOf(")");
+    const fields = text.slice(end + 2).split(" ");
+    const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0);
+    return [
+      {
+        pid: Number(pid),
+        parent: Number(fields[1]),
+        command: text.slice(text.indexOf("(") + 1, end),
+        seconds: ticks / ticksPerSecond,
+      },
+    ];
+  } catch {
+    // It ended while we looked.
+    return [];
+  }
+}
+
+function descendantsOf(rootPid: number, all: readonly ProcessTimes[]): ProcessTimes[] {
+  const root = all.filter(({ pid }) => pid === rootPid);
+  const found = [...root];
+  for (let next = root; next.length > 0; ) {
+    const parents = new Set(next.map(({ pid }) => pid));
+    next = all.filter(({ parent }) => parents.has(parent));
+    found.push(...next);
+  }
+  return found;
+}
