@@ -119,7 +119,7 @@ export class Shop {
   async #change(request: ShopRequest): Promise<Done> {
     const answer = await this.#client.send(request);
     if (answer.status < 200 || answer.status > 299) throw new UnexpectedAnswerError(request, answer);
-    return { changed: !answer.replayed };
+    return { changed: !answer.replayed && answer.status !== 200 };
   }
 
   async #expect<Schema extends TSchema>(request: ShopRequest, status: number, schema: Schema) {
