@@ -13,8 +13,6 @@ export interface Deadline {
   readonly dueAt: string;
 }
 
-export type DueDeadline = Pick<Deadline, "key" | "wait" | "dueAt">;
-
 const onTheClockAlone = "";
 
 const armSql = sql("saga.arm-deadlines", {
@@ -50,7 +48,7 @@ export async function disarmDeadlines(tx: Transaction, saga: string, keys: reado
 // that is behind. Nothing here waits for a lock, so whoever holds a key's row can wait for this without a deadlock.
 const takeDueSql = sql("saga.take-due-deadlines", {
   takes: [text, text, integer],
-  gives: { key: text, wait: text, dueAt: instant },
+  gives: { key: text, wait: text, awaits: text, dueAt: instant },
 })`
   with heard(source, up_to) as (
     select '', statement_timestamp()
@@ -69,7 +67,7 @@ const takeDueSql = sql("saga.take-due-deadlines", {
   )
   delete from saga_deadline deadline using due
   where deadline.saga = $1 and deadline.key = due.key and deadline.wait = due.wait
-  returning deadline.key, deadline.wait, deadline.due_at as "dueAt"`;
+  returning deadline.key, deadline.wait, deadline.awaits, deadline.due_at as "dueAt"`;
 
 /**
  * Takes deadlines that have passed, oldest first, at most `limit` for each service awaited: those whose due time lies
@@ -82,6 +80,7 @@ const takeDueSql = sql("saga.take-due-deadlines", {
 export async function takeDueDeadlines(
   tx: Transaction,
   { saga, reader, limit }: { readonly saga: string; readonly reader: string; readonly limit: number },
-): Promise<DueDeadline[]> {
-  return tx.query(takeDueSql, [saga, reader, limit]);
+): Promise<Deadline[]> {
+  const rows = await tx.query(takeDueSql, [saga, reader, limit]);
+  return rows.map(({ awaits, ...rest }) => (awaits === onTheClockAlone ? rest : { ...rest, awaits }));
 }

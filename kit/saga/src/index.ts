@@ -1,6 +1,6 @@
 import type { MigrationSet } from "@onsale/postgres";
 
-export { armDeadlines, type Deadline, type DueDeadline, disarmDeadlines, takeDueDeadlines } from "./deadlines.ts";
+export { armDeadlines, type Deadline, disarmDeadlines, takeDueDeadlines } from "./deadlines.ts";
 export {
   defineSaga,
   type Move,

@@ -1,0 +1,96 @@
+-- The order in which orders arrived: whoever comes first is decided by this number alone. Gaps are of no matter.
+create sequence arrival;
+
+-- One row per order; what changes at each step stands here and is in no index, so that a step is an update in place.
+create table orders (
+  order_id uuid primary key,
+  buyer_id uuid not null,
+  arrival bigint not null,
+  placed_at timestamptz not null,
+  currency text not null check (currency ~ '^[A-Z]{3}$'),
+  total_minor bigint not null check (total_minor between 1 and 1000000000000),
+  line_count int not null check (line_count between 1 and 1000),
+  payment_method text not null,
+  -- Everything that the placing of the order set off carries it.
+  correlation_id text not null,
+  status text not null check (status in ('PENDING', 'CONFIRMED', 'REJECTED', 'CANCELLED')),
+  -- Why the order does not, or will not, end CONFIRMED.
+  reason text,
+  -- Where its saga stands, as the saga writes it: "forward authorise-payment".
+  progress text not null,
+  progressed_at timestamptz not null,
+  -- Counts the rows of order_history.
+  version int not null,
+  -- Counts the events told about the order. Not every step of the history is told.
+  event_sequence int not null,
+  paid_minor bigint not null check (paid_minor >= 0),
+  refunded_minor bigint not null check (refunded_minor between 0 and paid_minor),
+  check (status not in ('REJECTED', 'CANCELLED') or reason is not null)
+-- Room for the four versions that an order's steps leave behind within milliseconds, on the page where it was born.
+) with (fillfactor = 60);
+-- A person's own orders, newest first: the ids are UUIDv7.
+create index orders_of_buyer on orders (buyer_id, order_id desc);
+
+-- Lines are written with their order, in one transaction, by one statement of ours; a foreign key would look the order up
+-- once more for each of them and lock its row. The audit checks what it would.
+create table order_line (
+  order_id uuid not null,
+  sku text not null,
+  -- The place in the request, from 1.
+  position int not null,
+  quantity int not null check (quantity between 1 and 1000000),
+  -- A snapshot: what the buyer agreed to, whatever the catalog says later.
+  unit_price_minor bigint not null check (unit_price_minor >= 0),
+  returned_quantity int not null default 0 check (returned_quantity between 0 and quantity),
+  primary key (order_id, sku)
+);
+
+-- Everything that ever happened to an order. Append-only.
+create table order_history (
+  order_id uuid not null,
+  version int not null,
+  at timestamptz not null,
+  what text not null,
+  -- The type of the event that this step told, if it told one.
+  told text,
+  -- After the step.
+  status text not null,
+  reason text,
+  -- Where the step moved money.
+  amount_minor bigint,
+  -- Id of the event or request that set it off.
+  caused_by text,
+  primary key (order_id, version)
+);
+
+-- What a buyer sends back of a confirmed order.
+create table order_return (
+  return_id uuid primary key,
+  order_id uuid not null,
+  refund_minor bigint not null check (refund_minor >= 0),
+  requested_at timestamptz not null
+);
+create index order_return_of_order on order_return (order_id, return_id);
+
+create table order_return_line (
+  return_id uuid not null references order_return,
+  sku text not null,
+  quantity int not null check (quantity between 1 and 1000000),
+  primary key (return_id, sku)
+);
+
+-- This service's own copy of what the catalog tells: nobody is asked for a price while an order is placed.
+create table product (
+  sku text primary key,
+  price_minor bigint not null check (price_minor >= 0),
+  currency text not null,
+  -- Of the event it was taken from; a later one wins, in whatever order they come.
+  sequence bigint not null
+);
+
+do $do$
+declare
+  role text := current_setting('onsale.role');
+begin
+  execute format('revoke update, delete, truncate on order_history, order_return, order_return_line from %I', role);
+end $do$;

@@ -1,0 +1,44 @@
+import { productPublished } from "@onsale/contracts/catalog";
+import {
+  stockConfirmed,
+  stockLapsed,
+  stockRejected,
+  stockReleased,
+  stockReserved,
+  stockRestocked,
+} from "@onsale/contracts/inventory";
+import {
+  paymentAuthorised,
+  paymentCaptured,
+  paymentCaptureRefused,
+  paymentDeclined,
+  paymentRefunded,
+  paymentReversed,
+  paymentReversing,
+} from "@onsale/contracts/payments";
+import { consumer } from "@onsale/messaging";
+import { advanceOrders } from "./advance-orders.ts";
+import { copyProducts } from "./copy-products.ts";
+
+export const consumers = [
+  consumer("orders.advance", {
+    on: [
+      stockReserved,
+      stockRejected,
+      stockConfirmed,
+      stockLapsed,
+      stockReleased,
+      stockRestocked,
+      paymentAuthorised,
+      paymentDeclined,
+      paymentCaptured,
+      paymentCaptureRefused,
+      paymentReversing,
+      paymentReversed,
+      paymentRefunded,
+    ],
+    in: "batch",
+    do: advanceOrders,
+  }),
+  consumer("orders.copy-products", { on: productPublished, in: "batch", do: copyProducts }),
+];

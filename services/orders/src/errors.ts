@@ -1,0 +1,19 @@
+import { defineErrors } from "@onsale/http";
+
+export const errors = defineErrors("orders", {
+  TOO_MANY_LINES: { title: "The order has too many lines.", retryable: false },
+  QUANTITY_TOO_LARGE: { title: "The order has too many pieces of one product.", retryable: false },
+  HOLDS_NOT_FOUND: { title: "The order names holds that are not there.", retryable: false },
+  UNKNOWN_PRODUCT: { title: "The order names a product that is not sold here.", retryable: false },
+  WRONG_CURRENCY: { title: "A product of the order is not sold in its currency.", retryable: false },
+  NOTHING_TO_PAY: { title: "The order costs nothing.", retryable: false },
+  TOTAL_TOO_LARGE: { title: "The order costs more than one order may.", retryable: false },
+  ORDER_NOT_FOUND: { title: "You have no such order.", retryable: false },
+  ORDER_REJECTED: { title: "The order was rejected already.", retryable: false },
+  ORDER_NOT_RETURNABLE: {
+    title: "Only what was paid for and is not being cancelled can be returned.",
+    retryable: false,
+  },
+  RETURN_EXCEEDS_ORDER: { title: "More would be returned than the buyer still has.", retryable: false },
+  TASK_NOT_FOUND: { title: "There is no such open task.", retryable: false },
+});

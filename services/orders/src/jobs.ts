@@ -1,0 +1,20 @@
+import { forgetOldKeys } from "@onsale/http";
+import type { Job } from "@onsale/runtime";
+import { endOverdueOrders } from "./end-overdue-orders.ts";
+import type { OrderPorts } from "./ports.ts";
+
+export const jobs: readonly Job<OrderPorts>[] = [
+  {
+    name: "orders.end-overdue",
+    // A hundredth of the shortest bound.
+    everyMs: 1_000,
+    run: ({ database, ports }, signal) => endOverdueOrders(database, ports, signal),
+  },
+  {
+    name: "orders.forget-old-keys",
+    everyMs: 60_000,
+    async run({ database }, signal) {
+      while (!signal.aborted && (await forgetOldKeys(database)) > 0);
+    },
+  },
+];

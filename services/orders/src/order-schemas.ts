@@ -1,0 +1,133 @@
+/** The shapes of requests and answers about orders. */
+
+import { BuyerId, HoldId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
+import { AmountMinor, Currency, PriceMinor, Units } from "@onsale/contracts/money";
+import { maximumLines, OrderEndReason, PaymentMethod } from "@onsale/contracts/orders";
+import { Instant } from "@onsale/contracts/time";
+import { Type } from "typebox";
+
+const nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
+  Type.Union([schema, Type.Null()]);
+
+const WantedLine = Type.Object({ sku: Sku, quantity: Units });
+
+// `maxItems` is left out on purpose: too many lines have a code of their own, and the size of a body bounds the array.
+const WantedLines = Type.Array(WantedLine, {
+  minItems: 1,
+  description: `At most ${maximumLines}. Lines of one SKU become one, with the sum of their quantities.`,
+});
+
+const Payment = Type.Object({ method: PaymentMethod });
+
+export const NewOrder = Type.Object({
+  currency: Currency,
+  lines: WantedLines,
+  payment: Payment,
+  holdIds: Type.Optional(
+    Type.Array(HoldId, { maxItems: maximumLines, description: "Holds that the buyer has already." }),
+  ),
+});
+
+/** Orders of one batch: what a till gathers in an hour without a line, and what one transaction decides. */
+const maximumBatch = 1_000;
+
+export const BatchOrder = Type.Object({
+  idempotencyKey: Type.String({
+    minLength: 1,
+    maxLength: 255,
+    pattern: "^[\\x21-\\x7e](?:[\\x20-\\x7e]*[\\x21-\\x7e])?$",
+  }),
+  buyerId: Type.Optional(BuyerId),
+  currency: Currency,
+  lines: WantedLines,
+  payment: Payment,
+});
+
+export const OrderBatch = Type.Object({ orders: Type.Array(BatchOrder, { minItems: 1, maxItems: maximumBatch }) });
+
+const OrderStatus = Type.Union([
+  Type.Literal("PENDING"),
+  Type.Literal("CONFIRMED"),
+  Type.Literal("REJECTED"),
+  Type.Literal("CANCELLED"),
+]);
+
+export const PlacedOrder = Type.Object({ orderId: OrderId, status: Type.Literal("PENDING") });
+
+const BatchProblem = Type.Object({
+  status: Type.Integer(),
+  code: Type.String(),
+  title: Type.String(),
+  detail: Type.String(),
+  retryable: Type.Boolean(),
+});
+
+export const BatchResults = Type.Object({
+  results: Type.Array(Type.Union([PlacedOrder, Type.Object({ problem: BatchProblem })]), {
+    description: "One for each order, in their order.",
+  }),
+});
+
+const orderFields = {
+  orderId: OrderId,
+  status: OrderStatus,
+  /** Null unless the order ended without being fulfilled. */
+  reason: nullable(OrderEndReason),
+  totalMinor: AmountMinor,
+  currency: Currency,
+  paidMinor: AmountMinor,
+  refundedMinor: AmountMinor,
+  placedAt: Instant,
+};
+
+export const OrderSummary = Type.Object(orderFields);
+
+export const OrderDetails = Type.Object({
+  ...orderFields,
+  lines: Type.Array(
+    Type.Object({
+      sku: Sku,
+      quantity: Units,
+      unitPriceMinor: PriceMinor,
+      returnedQuantity: Type.Integer({ minimum: 0, description: "Pieces of the quantity that came back." }),
+    }),
+  ),
+});
+
+/** A page that a phone shows at once, and a script follows. */
+const maximumPage = 100;
+
+export const PageWish = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: maximumPage, default: 20 })),
+  after: Type.Optional(OrderId),
+});
+
+export const OrderPage = Type.Object({
+  orders: Type.Array(OrderSummary),
+  next: nullable(OrderId),
+});
+
+export const OrderPath = Type.Object({ orderId: OrderId });
+
+export const CancelAnswer = Type.Object({ orderId: OrderId, status: OrderStatus });
+
+export const ReturnWish = Type.Object({ lines: Type.Array(WantedLine, { minItems: 1, maxItems: maximumLines }) });
+
+export const ReturnAnswer = Type.Object({
+  orderId: OrderId,
+  returnId: ReturnId,
+  refundMinor: AmountMinor,
+  currency: Currency,
+});
+
+export const TaskId = OrderId;
+
+export const TaskPage = Type.Object({
+  tasks: Type.Array(
+    Type.Object({ taskId: TaskId, kind: Type.String(), key: Type.String(), what: Type.String(), openedAt: Instant }),
+  ),
+});
+
+export const TaskClosing = Type.Object({
+  outcome: Type.String({ minLength: 1, maxLength: 500, description: "What came of it." }),
+});

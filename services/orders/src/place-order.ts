@@ -1,0 +1,25 @@
+import type { Feeds } from "@onsale/messaging";
+import type { Database } from "@onsale/postgres";
+import { Intake } from "./intake.ts";
+import { type Placement, type PlacementOutcome, placeOrders } from "./place-orders.ts";
+import type { OrderPorts } from "./ports.ts";
+
+export type OrderIntake = Intake<Placement, PlacementOutcome>;
+
+/** The one door through which orders come in, whichever channel they come from. */
+export const openIntake = (database: Database, ports: OrderPorts): OrderIntake =>
+  new Intake({ decide: (placements) => database.transaction((tx) => placeOrders(tx, placements, ports)) });
+
+// Longer than the catalog's news ever take to arrive, shorter than a request may take.
+const catalogWaitMs = 1_000;
+
+/**
+ * Places one order. Where it names a product that is not known here, it waits until the catalog was heard up to now, and
+ * looks once more: who has just seen a product created can order it.
+ */
+export async function placeOrder(intake: OrderIntake, feeds: Feeds, placement: Placement): Promise<PlacementOutcome> {
+  const outcome = await intake.submit(placement);
+  if (outcome.kind !== "refused" || outcome.code !== "UNKNOWN_PRODUCT") return outcome;
+  await feeds.passed("catalog", outcome.asOf, catalogWaitMs);
+  return intake.submit(placement);
+}

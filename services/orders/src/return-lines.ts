@@ -1,0 +1,53 @@
+import type { BuyerId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
+import type { AmountMinor, Currency } from "@onsale/contracts/money";
+import type { Cause } from "@onsale/messaging";
+import { databaseNow, type Transaction } from "@onsale/postgres";
+import type { OrderPorts } from "./ports.ts";
+import { recordSteps } from "./record-steps.ts";
+import { decideReturn, type ReturnedLine, returnStep } from "./returns.ts";
+import { lockOrders } from "./store/order.ts";
+import { addReturned, readLines } from "./store/order-line.ts";
+import { insertReturn } from "./store/order-return.ts";
+import { telemetry } from "./telemetry.ts";
+
+export interface ReturnWish {
+  readonly orderId: OrderId;
+  readonly buyerId: BuyerId;
+  readonly lines: readonly ReturnedLine[];
+  readonly cause: Cause;
+}
+
+export type ReturnOutcome =
+  | {
+      readonly kind: "accepted";
+      readonly returnId: ReturnId;
+      readonly refundMinor: AmountMinor;
+      readonly currency: Currency;
+    }
+  | { readonly kind: "not-found" }
+  | { readonly kind: "not-returnable" }
+  | { readonly kind: "more-than-held"; readonly skus: readonly Sku[] };
+
+/** Takes units of a confirmed order back. */
+export async function returnLines(
+  tx: Transaction,
+  { orderId, buyerId, lines, cause }: ReturnWish,
+  ports: OrderPorts,
+): Promise<ReturnOutcome> {
+  const orders = await lockOrders(tx, [orderId]);
+  const order = orders.get(orderId);
+  if (order?.buyerId !== buyerId) return { kind: "not-found" };
+  // After the lock, because another return of this order may have been under way.
+  const [held, at] = await Promise.all([readLines(tx, orderId), databaseNow(tx)]);
+  const decision = decideReturn(order, held, lines);
+  if (decision.kind !== "accepted") return decision;
+
+  const returned = { returnId: ports.ids.uuid(), lines: decision.lines, refundMinor: decision.refundMinor };
+  await Promise.all([
+    insertReturn(tx, { ...returned, orderId, requestedAt: at }),
+    addReturned(tx, orderId, returned.lines),
+    recordSteps(tx, [returnStep(order, returned, { at, cause })], ports),
+  ]);
+  tx.afterCommit(() => telemetry.orderReturned());
+  return { kind: "accepted", returnId: returned.returnId, refundMinor: returned.refundMinor, currency: order.currency };
+}

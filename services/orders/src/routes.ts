@@ -1,0 +1,380 @@
+import { hash } from "node:crypto";
+import type { OrderId } from "@onsale/contracts/ids";
+import {
+  answered,
+  type HttpServer,
+  httpErrors,
+  idempotencyOf,
+  idempotently,
+  keyInProgress,
+  keyReused,
+  ProblemError,
+  type ProblemPart,
+  problem,
+  type RequestCause,
+  type ServerSentEvent,
+  sendEvents,
+} from "@onsale/http";
+import { isLockTimeout } from "@onsale/postgres";
+import type { ServiceContext } from "@onsale/runtime";
+import { closeTask, listOpenTasks } from "@onsale/saga";
+import { type Static, Type } from "typebox";
+import { cancelOrder } from "./cancel-order.ts";
+import { errors } from "./errors.ts";
+import { IntakeFullError } from "./intake.ts";
+import { LiveHistory } from "./live-history.ts";
+import type { HistoryEntry } from "./order.ts";
+import {
+  type BatchOrder,
+  BatchResults,
+  CancelAnswer,
+  NewOrder,
+  OrderBatch,
+  OrderDetails,
+  OrderPage,
+  OrderPath,
+  PageWish,
+  PlacedOrder,
+  ReturnAnswer,
+  ReturnWish,
+  TaskClosing,
+  TaskId,
+  TaskPage,
+} from "./order-schemas.ts";
+import { type OrderIntake, openIntake, placeOrder } from "./place-order.ts";
+import type { PlacedAnswer, Placement } from "./place-orders.ts";
+import { type PlacementRefusal, toBasket, type WantedLine } from "./placement.ts";
+import type { OrderPorts } from "./ports.ts";
+import { type ReturnOutcome, returnLines } from "./return-lines.ts";
+import { listOrders, type OrderView, readOrder } from "./store/order.ts";
+import { readLines } from "./store/order-line.ts";
+import { telemetry } from "./telemetry.ts";
+
+type Context = ServiceContext<OrderPorts>;
+
+export function routes(http: HttpServer, context: Context): void {
+  const intake = openIntake(context.database, context.ports);
+  placing(http, context, intake);
+  batches(http, context, intake);
+  reading(http, context);
+  watching(http, context);
+  cancelling(http, context);
+  returning(http, context);
+  tasks(http, context);
+}
+
+function placing(http: HttpServer, context: Context, intake: OrderIntake): void {
+  http.post(
+    "/v1/orders",
+    {
+      config: { access: "buyer", idempotent: true },
+      schema: {
+        summary: "Place an order.",
+        description: "Accepted is not confirmed: ask for the order, or watch its events.",
+        body: NewOrder,
+        response: { 202: PlacedOrder },
+      },
+    },
+    async (request, reply) => {
+      const { person, cause, body } = request;
+      const placed = await place(context, intake, body.lines, {
+        claim: idempotencyOf(request),
+        buyerId: person.id,
+        currency: body.currency,
+        method: body.payment.method,
+        holdIds: body.holdIds ?? [],
+        cause,
+      });
+      reply.header("location", `/v1/orders/${placed.answer.orderId}`);
+      return answered(reply, { status: 202, body: placed.answer, replayed: placed.replayed });
+    },
+  );
+}
+
+type PlacementWish = Omit<Placement, "lines"> & { readonly holdIds: readonly string[] };
+
+/** @throws {ProblemError} for everything that keeps the order from being accepted. */
+async function place(
+  { feeds }: Context,
+  intake: OrderIntake,
+  lines: readonly WantedLine[],
+  { holdIds, ...wish }: PlacementWish,
+): Promise<{ answer: PlacedAnswer; replayed: boolean }> {
+  const basket = toBasket({ lines, holdIds });
+  if (basket.kind === "refused") throw placementProblem(basket, lines);
+  const outcome = await placeOrder(intake, feeds, { ...wish, lines: basket.lines }).catch((error) => {
+    throw intakeProblem(error);
+  });
+  if (outcome.kind === "key-reused") throw keyReused();
+  if (outcome.kind === "refused") throw placementProblem(outcome, lines);
+  return outcome;
+}
+
+/** A failure of the intake as a problem where it is one; anything else is passed on. */
+function intakeProblem(error: unknown): unknown {
+  if (error instanceof IntakeFullError)
+    return problem(503, httpErrors.OVERLOADED, { retryAfterSeconds: 1, cause: error });
+  // The one lock that a placement can wait for is that of its key, held by another process.
+  return isLockTimeout(error) ? keyInProgress(error) : error;
+}
+
+// Enough to mend a basket by.
+const partsTold = 20;
+
+function placementProblem({ code, detail, skus }: PlacementRefusal, lines: readonly WantedLine[]): ProblemError {
+  telemetry.placementRefused({ code });
+  const inTheWay = new Set(skus);
+  const parts = lines.flatMap(({ sku }, index): ProblemPart[] =>
+    inTheWay.has(sku) ? [{ pointer: `/lines/${index}`, in: "body", detail: `${sku}: ${errors[code].title}` }] : [],
+  );
+  return problem(422, errors[code], { detail, ...(parts.length > 0 && { errors: parts.slice(0, partsTold) }) });
+}
+
+// A thousand orders with a few lines each; a thousand baskets of a thousand lines come in several batches.
+const batchBytes = 8 * 1024 * 1024;
+
+function batches(http: HttpServer, context: Context, intake: OrderIntake): void {
+  http.post(
+    "/v1/order-batches",
+    {
+      config: { access: "operator" },
+      bodyLimit: batchBytes,
+      schema: {
+        summary: "Place the orders of a channel.",
+        description:
+          "For a point of sale, a telephone desk or a marketplace's feed. Each order is decided on its own, under its own " +
+          "idempotency key; the whole may be sent again. An order without `buyerId` belongs to the channel's own account.",
+        body: OrderBatch,
+        response: { 200: BatchResults },
+      },
+    },
+    async ({ body, person, cause }) => ({
+      results: await Promise.all(
+        body.orders.map((order) => placeOfBatch(context, intake, order, { channelId: person.id, cause })),
+      ),
+    }),
+  );
+}
+
+async function placeOfBatch(
+  context: Context,
+  intake: OrderIntake,
+  order: Static<typeof BatchOrder>,
+  { channelId, cause }: { readonly channelId: string; readonly cause: RequestCause },
+): Promise<Static<typeof BatchResults>["results"][number]> {
+  const { idempotencyKey, buyerId = channelId, currency, lines, payment } = order;
+  const fingerprint = hash("sha256", JSON.stringify(["order-batch", buyerId, currency, lines, payment]), "base64");
+  const claim = { personId: channelId, key: idempotencyKey, fingerprint };
+  try {
+    const { answer } = await place(context, intake, lines, {
+      claim,
+      buyerId,
+      currency,
+      method: payment.method,
+      holdIds: [],
+      cause,
+    });
+    return answer;
+  } catch (error) {
+    return { problem: problemOfOne(error) };
+  }
+}
+
+/** What is wrong with one order of a batch. What is wrong with the server is the whole batch's problem. */
+function problemOfOne(error: unknown): {
+  status: number;
+  code: string;
+  title: string;
+  detail: string;
+  retryable: boolean;
+} {
+  if (!(error instanceof ProblemError)) throw error;
+  const { status, definition, options } = error;
+  const { code, title, retryable } = definition;
+  return { status, code, title, detail: options.detail ?? title, retryable };
+}
+
+function reading(http: HttpServer, { database }: Context): void {
+  http.get(
+    "/v1/orders/:orderId",
+    {
+      config: { access: "buyer" },
+      schema: { summary: "One order of yours.", params: OrderPath, response: { 200: OrderDetails } },
+    },
+    async ({ params: { orderId }, person }) => {
+      const [order, lines] = await Promise.all([readOrder(database, orderId), readLines(database, orderId)]);
+      return { ...shown(ownOrder(order, person)), lines: lines.map(({ position: _, ...line }) => line) };
+    },
+  );
+
+  http.get(
+    "/v1/orders",
+    {
+      config: { access: "buyer" },
+      schema: { summary: "Your orders, the newest first.", querystring: PageWish, response: { 200: OrderPage } },
+    },
+    async ({ query: { limit = 20, after }, person }) => {
+      const rows = await listOrders(database, { buyerId: person.id, after: after ?? null, limit: limit + 1 });
+      const page = rows.slice(0, limit);
+      return { orders: page.map(shown), next: rows.length > limit ? (page.at(-1)?.orderId ?? null) : null };
+    },
+  );
+}
+
+/** Another person's order is as good as none: that it exists is nobody else's business. */
+function ownOrder(order: OrderView | undefined, person: { readonly id: string }): OrderView {
+  if (order?.buyerId !== person.id) throw problem(404, errors.ORDER_NOT_FOUND);
+  return order;
+}
+
+/** While an order is being given back its reason is known, but not yet its end. */
+const shown = ({ buyerId: _, version: __, ...order }: OrderView) => ({
+  ...order,
+  reason: order.status === "REJECTED" || order.status === "CANCELLED" ? order.reason : null,
+});
+
+function watching(http: HttpServer, { database }: Context): void {
+  const histories = new LiveHistory(database);
+  http.get(
+    "/v1/orders/:orderId/events",
+    {
+      config: { access: "buyer" },
+      schema: {
+        summary: "An order's steps as server-sent events.",
+        description: "The steps so far, then each as it comes. Ends after the one that ends the order.",
+        params: OrderPath,
+        headers: Type.Object({ "last-event-id": Type.Optional(Type.String()) }, { additionalProperties: true }),
+      },
+    },
+    async (request, reply) => {
+      const order = ownOrder(await readOrder(database, request.params.orderId), request.person);
+      const after = lastVersionSeen(request.headers["last-event-id"]);
+      const nothingToCome = order.status !== "PENDING" && order.version <= after;
+      sendEvents(reply, (signal) =>
+        nothingToCome ? none() : toEvents(histories.follow(order.orderId, after, signal)),
+      );
+    },
+  );
+}
+
+async function* none(): AsyncGenerator<never> {}
+
+async function* toEvents(entries: AsyncIterable<HistoryEntry>): AsyncGenerator<ServerSentEvent> {
+  for await (const { orderId, version, at, what, status, reason, amountMinor } of entries) {
+    yield { id: String(version), data: { orderId, version, at, what, status, reason, amountMinor } };
+  }
+}
+
+/** What a client that comes back has seen; whatever is no number of ours means nothing. */
+function lastVersionSeen(lastEventId: string | undefined): number {
+  return lastEventId !== undefined && /^\d{1,9}$/.test(lastEventId) ? Number(lastEventId) : 0;
+}
+
+function cancelling(http: HttpServer, { database, ports }: Context): void {
+  http.post(
+    "/v1/orders/:orderId/cancel",
+    {
+      config: { access: "buyer" },
+      schema: {
+        summary: "Cancel an order, before or after it was paid.",
+        description:
+          "What was paid is given back, then the goods. To ask again changes nothing, so no Idempotency-Key is needed.",
+        params: OrderPath,
+        response: { 202: CancelAnswer },
+      },
+    },
+    async ({ params: { orderId }, person, cause }, reply) => {
+      const outcome = await cancelOrder(database, { orderId, buyerId: person.id, cause }, ports);
+      switch (outcome.kind) {
+        case "not-found":
+          throw problem(404, errors.ORDER_NOT_FOUND);
+        case "rejected":
+          throw problem(409, errors.ORDER_REJECTED);
+        case "accepted":
+          reply.code(202);
+          return { orderId, status: outcome.status };
+      }
+    },
+  );
+}
+
+function returning(http: HttpServer, { database, ports }: Context): void {
+  http.post(
+    "/v1/orders/:orderId/returns",
+    {
+      config: { access: "buyer", idempotent: true },
+      schema: {
+        summary: "Send back what was bought.",
+        description: "The price of what comes back is refunded, and the goods go back on the shelf.",
+        params: OrderPath,
+        body: ReturnWish,
+        response: { 202: ReturnAnswer },
+      },
+    },
+    async (request, reply) => {
+      const { params, body, person, cause } = request;
+      const wish = { orderId: params.orderId, buyerId: person.id, lines: body.lines, cause };
+      const answer = await idempotently(database, idempotencyOf(request), async (tx) => ({
+        status: 202,
+        body: returnAnswer(params.orderId, await returnLines(tx, wish, ports)),
+      }));
+      return answered(reply, answer);
+    },
+  );
+}
+
+function returnAnswer(orderId: OrderId, outcome: ReturnOutcome): Static<typeof ReturnAnswer> {
+  switch (outcome.kind) {
+    case "not-found":
+      throw problem(404, errors.ORDER_NOT_FOUND);
+    case "not-returnable":
+      throw problem(409, errors.ORDER_NOT_RETURNABLE);
+    case "more-than-held":
+      throw problem(422, errors.RETURN_EXCEEDS_ORDER, {
+        detail: `Fewer pieces are left, or none were ordered, of: ${outcome.skus.slice(0, partsTold).join(", ")}.`,
+      });
+    case "accepted": {
+      const { returnId, refundMinor, currency } = outcome;
+      return { orderId, returnId, refundMinor, currency };
+    }
+  }
+}
+
+/** Tasks that are open at once are few; a person works through a hundred and asks again. */
+const tasksShown = 100;
+
+function tasks(http: HttpServer, { database }: Context): void {
+  http.get(
+    "/v1/admin/order-tasks",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "Orders that a person has to look at, the oldest first.",
+        querystring: Type.Object({ after: Type.Optional(TaskId) }),
+        response: { 200: TaskPage },
+      },
+    },
+    async ({ query: { after } }) => ({
+      tasks: await listOpenTasks(database, { limit: tasksShown, ...(after !== undefined && { after }) }),
+    }),
+  );
+
+  http.post(
+    "/v1/admin/order-tasks/:taskId/close",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "Close a task.",
+        params: Type.Object({ taskId: TaskId }),
+        body: TaskClosing,
+        response: { 204: Type.Null() },
+      },
+    },
+    async ({ params: { taskId }, body: { outcome }, person }, reply) => {
+      const closed = await closeTask(database, { taskId, closedBy: person.id, outcome });
+      if (!closed) throw problem(404, errors.TASK_NOT_FOUND);
+      reply.code(204);
+      return null;
+    },
+  );
+}

@@ -1,0 +1,30 @@
+import type { OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
+import { array, bigint, instant, integer, sql, type Transaction, text, uuid } from "@onsale/postgres";
+
+export interface NewReturn {
+  readonly returnId: ReturnId;
+  readonly orderId: OrderId;
+  readonly refundMinor: number;
+  readonly requestedAt: string;
+  readonly lines: readonly { readonly sku: Sku; readonly quantity: number }[];
+}
+
+const insertReturnSql = sql("orders.insert-return", { takes: [uuid, uuid, bigint, instant], gives: {} })`
+  insert into orders.order_return (return_id, order_id, refund_minor, requested_at) values ($1, $2, $3, $4)`;
+
+const insertReturnLinesSql = sql("orders.insert-return-lines", {
+  takes: [uuid, array(text), array(integer)],
+  gives: {},
+})`
+  insert into orders.order_return_line (return_id, sku, quantity)
+  select $1::uuid, sku, quantity from unnest($2::text[], $3::int[]) as line(sku, quantity)`;
+
+export async function insertReturn(
+  tx: Transaction,
+  { returnId, orderId, refundMinor, requestedAt, lines }: NewReturn,
+): Promise<void> {
+  await Promise.all([
+    tx.execute(insertReturnSql, [returnId, orderId, refundMinor, requestedAt]),
+    tx.execute(insertReturnLinesSql, [returnId, lines.map((line) => line.sku), lines.map((line) => line.quantity)]),
+  ]);
+}
