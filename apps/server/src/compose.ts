@@ -1,4 +1,6 @@
+import { accounts, type OperatorLogIn } from "@onsale/accounts";
 import { eventsByOwner } from "@onsale/contracts/events";
+import type { TokenSigner } from "@onsale/http";
 import { inventory } from "@onsale/inventory";
 import type { BasePorts, EventDefinition } from "@onsale/messaging";
 import { httpSender, localSender, notifications } from "@onsale/notifications";
@@ -7,13 +9,19 @@ import { type HostedService, host } from "./hosted-service.ts";
 
 /** What the services are given from outside: addresses and secrets of others, and ours. */
 export interface Wiring {
+  /** Where this server is reached by the payment provider's webhooks. */
+  readonly url: string;
+  readonly tokens: TokenSigner;
+  readonly operator: OperatorLogIn;
+  readonly provider: { readonly url: string; readonly apiSecret: string; readonly webhookSecret: string };
   /** Where messages to the shop's people go (a chat's incoming webhook); absent: they stay in their table. */
   readonly chatUrl?: string;
 }
 
 /** Every service of the shop with its ports: the one place that knows all of them. */
-export function compose({ chatUrl }: Wiring): readonly HostedService[] {
+export function compose({ tokens, operator, chatUrl }: Wiring): readonly HostedService[] {
   return [
+    host(accounts, { ...base, tokens, operator }, ownerOf),
     host(inventory, base, ownerOf),
     host(
       notifications,

@@ -55,15 +55,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const watch = watchDatabases(hosted.map(({ service, database }) => ({ name: service.name, database })));
     const http = await life.start("http", httpServer(options, fed, watch));
     await life.start("jobs", jobs(fed, watch));
-    const [address] = http.addresses();
     return {
-      url: `http://${options.host ?? "127.0.0.1"}:${address?.port ?? options.port}`,
+      url: `http://${options.host ?? "127.0.0.1"}:${portOf(http) ?? options.port}`,
       stop: async (reason) => void (await life.stop(reason)),
     };
   } catch (error) {
     await life.stop("the start failed");
     throw error;
   }
+}
+
+function portOf(http: HttpServer): number | undefined {
+  const address = http.server.address();
+  return typeof address === "object" ? address?.port : undefined;
 }
 
 /** A service with its connections. Requests and consumers have connections of their own, so that neither waits for the other. */

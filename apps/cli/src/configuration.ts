@@ -1,0 +1,51 @@
+import {
+  type ConfigurationOf,
+  logLevels,
+  optionalSetting,
+  readConfiguration,
+  type Setting,
+  setting,
+} from "@onsale/runtime";
+import { Type } from "typebox";
+
+/** Everything that an operator can set from outside. Unknown ONSALE_ names are refused, so this list is complete. */
+export const specification = {
+  data: optionalSetting("ONSALE_DATA", Type.String({ minLength: 1 }), {
+    about: "Folder of the embedded data. Default: .onsale/data under the checkout.",
+  }),
+  databaseUrl: optionalSetting(
+    "ONSALE_DATABASE_URL",
+    Type.String({
+      pattern: "^postgres(ql)?://.+",
+      description: "a URL like postgres://user:password@host:5432/database",
+    }),
+    {
+      about: "An administrator's URL of an existing PostgreSQL database, used instead of the embedded one.",
+      secret: true,
+    },
+  ),
+  operatorEmail: setting(
+    "ONSALE_OPERATOR_EMAIL",
+    Type.String({ pattern: "^[^@\\s]+@[^@\\s]+$", maxLength: 254, description: "an e-mail address" }),
+    { about: "The operator's log-in.", fallback: "operator@onsale.example" },
+  ),
+  operatorPassword: optionalSetting(
+    "ONSALE_OPERATOR_PASSWORD",
+    Type.String({ minLength: 8, maxLength: 128, description: "8 to 128 characters long" }),
+    { about: "The operator's password. Default: one that is made once and kept with the data.", secret: true },
+  ),
+  chatUrl: optionalSetting(
+    "ONSALE_CHAT_URL",
+    Type.String({ pattern: "^https?://.+", description: "an http or https URL" }),
+    { about: "Incoming webhook, in Slack's shape, that is told of confirmed orders.", secret: true },
+  ),
+  logLevel: setting("ONSALE_LOG_LEVEL", Type.Enum([...logLevels], { description: `one of ${logLevels.join(", ")}` }), {
+    about: "How much is logged.",
+    fallback: "info",
+  }),
+} as const satisfies Record<string, Setting>;
+
+export type Configuration = ConfigurationOf<typeof specification>;
+
+/** @throws {ConfigurationError} naming every fault. */
+export const configuration = (): Configuration => readConfiguration(specification);

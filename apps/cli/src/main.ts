@@ -1,0 +1,64 @@
+/** The command line: finds the command, and turns what went wrong into words and an exit code. */
+
+import { Command, CommanderError } from "commander";
+import { version } from "./checkout.ts";
+import * as reset from "./reset.ts";
+import * as status from "./status.ts";
+import * as up from "./up.ts";
+
+// 2 is a command line or a configuration that can't be understood, 1 a command that failed.
+const exitCodes = { misunderstood: 2, failed: 1 } as const;
+
+function program(): Command {
+  const onsale = new Command("onsale")
+    .description("A commerce backend for the moment everyone arrives at once.")
+    .version(version(), "-V, --version")
+    .helpCommand("help [command]", "tell about a command")
+    .showSuggestionAfterError()
+    .exitOverride();
+  for (const { register } of [up, status, reset]) register(onsale);
+  for (const command of onsale.commands) command.exitOverride();
+  return onsale;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const onsale = program();
+  if (args.length === 0) return onsale.outputHelp();
+  await onsale.parseAsync(args, { from: "user" });
+}
+
+function tellFailure(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.misunderstood;
+  if (!(error instanceof Error)) {
+    process.stderr.write(`onsale: ${error}\n`);
+    return exitCodes.failed;
+  }
+  const words = expected.has(error.name) ? error.message : inFull(error);
+  process.stderr.write(`onsale: ${words}\n`);
+  if (error.name === "ConfigurationError") return exitCodes.misunderstood;
+  return "exitCode" in error && typeof error.exitCode === "number" ? error.exitCode : exitCodes.failed;
+}
+
+/** Errors whose message says all that a person needs; by name, so that no command's modules are loaded for it. */
+const expected = new Set([
+  "CommandFailure",
+  "ConfigurationError",
+  "DataHeldError",
+  "EmbeddedPostgresInUseError",
+  "ForeignFolderError",
+  "InterruptedError",
+  "PortTakenError",
+]);
+
+function inFull(error: Error): string {
+  const causes: string[] = [];
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause)
+    causes.push(`  caused by ${cause.stack ?? cause.message}`);
+  return [error.stack ?? error.message, ...causes].join("\n");
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = tellFailure(error);
+}

@@ -1,0 +1,35 @@
+/** The server's part of opening a shop, in a file of its own so that its many modules load while the children start. */
+
+import { createTokenSigner, createTokenVerifier, newTokenKey } from "@onsale/http";
+import type { Logger } from "@onsale/runtime";
+import { compose, type RunningServer, startServer } from "@onsale/server";
+import { keptSecret } from "./secrets.ts";
+
+export interface ServeOptions {
+  readonly adminUrl: string;
+  readonly port: number;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly secretsFolder: string;
+  readonly provider: { readonly url: string; readonly apiSecret: string; readonly webhookSecret: string };
+  readonly operator: { readonly email: string; readonly password: string };
+  readonly chatUrl: string | undefined;
+}
+
+// The tokens are for this shop's own API and nobody else's.
+const realm = { issuer: "onsale", audience: "onsale" };
+
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const { adminUrl, port, version, logger, provider, operator, chatUrl } = options;
+  const privateKey = await keptSecret(options.secretsFolder, "token-key.pem", newTokenKey);
+  const signer = await createTokenSigner({ ...realm, privateKey });
+  const url = `http://127.0.0.1:${port}`;
+  return await startServer({
+    adminUrl,
+    port,
+    version,
+    logger,
+    tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
+    services: compose({ url, tokens: signer, operator, provider, ...(chatUrl !== undefined && { chatUrl }) }),
+  });
+}

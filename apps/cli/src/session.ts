@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { configuration } from "./configuration.ts";
+import { type DataFolder, dataFolder } from "./data-folder.ts";
+import { livingHolder } from "./holders.ts";
+import { InterruptedError, onInterrupt } from "./interrupt.ts";
+import { type OpenShop, openShop, providerSecretFile } from "./open-shop.ts";
+import { type OperatorLogIn, readOperator } from "./operator.ts";
+import { CommandFailure, say } from "./output.ts";
+import { readLivingServer } from "./server-file.ts";
+
+/** A shop that can be used: what a command needs to work with it. */
+export interface Session extends Address {
+  /** Aborted when the person ends the command (an `InterruptedError`). */
+  readonly signal: AbortSignal;
+}
+
+interface Address {
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly providerUrl: string;
+  /** What the merchant proves itself with to the provider. */
+  readonly providerSecret: string;
+  readonly operator: OperatorLogIn;
+  /** The folder of the shop's data. */
+  readonly data: string;
+}
+
+/**
+ * Gives `work` the shop that runs on this data; where none runs, one is started and stopped afterwards. A shop that is
+ * starting is waited for.
+ * @param option The command's `--data`.
+ * @param verb The command's name, told to others who want the same data meanwhile.
+ */
+export async function withServer<Result>(
+  option: string | undefined,
+  work: (session: Session) => Promise<Result>,
+  verb = "command",
+): Promise<Result> {
+  const settings = configuration();
+  const data = dataFolder(option, settings);
+  const interruption = new AbortController();
+  let shop: OpenShop | undefined;
+  const interrupt = onInterrupt({
+    first(signal) {
+      say("Ending; once more to end at once.");
+      interruption.abort(new InterruptedError(signal));
+    },
+    atOnce: () => shop?.abandon(),
+  });
+  try {
+    const running = await runningShop(data, interruption.signal);
+    shop = running ? undefined : await openShop({ data, configuration: settings, verb, say });
+    interruption.signal.throwIfAborted();
+    return await work({ ...(running ?? sessionOf(shop as OpenShop, data)), signal: interruption.signal });
+  } finally {
+    await shop?.close(`${verb} has ended`);
+    interrupt.off();
+  }
+}
+
+const sessionOf = (
+  { url, databaseUrl, providerUrl, providerSecret, operator }: OpenShop,
+  data: DataFolder,
+): Address => ({
+  url,
+  databaseUrl,
+  providerUrl,
+  providerSecret,
+  operator,
+  data: data.root,
+});
+
+// A start after a crash reads PostgreSQL's log again; that takes seconds, with much of it a minute.
+const startingShopMs = 90_000;
+const lookEveryMs = 100;
+
+async function runningShop(data: DataFolder, signal: AbortSignal): Promise<Address | undefined> {
+  const deadline = performance.now() + startingShopMs;
+  for (;;) {
+    const address = await readAddress(data);
+    if (address) return address;
+    const holder = await livingHolder(data);
+    if (holder === undefined) return undefined;
+    if (performance.now() > deadline)
+      throw new CommandFailure(
+        `Process ${holder.process.pid} (\`onsale ${holder.verb}\`) holds ${data.root} and is not ready.`,
+      );
+    // It is another process: there is no event to wait for.
+    await sleep(lookEveryMs, undefined, { signal });
+  }
+}
+
+/** What a living server wrote down once it was ready. One that another command opened for itself ends with it, so it does not count. */
+async function readAddress(data: DataFolder): Promise<Address | undefined> {
+  const server = await readLivingServer(data);
+  if (server?.url === undefined || server.databaseUrl === undefined || server.providerUrl === undefined)
+    return undefined;
+  const { url, databaseUrl, providerUrl, verb } = server;
+  if (verb !== "up")
+    throw new CommandFailure(
+      `\`onsale ${verb}\` (process ${server.server.pid}) runs a shop of its own on ${data.root}; wait for its end, or run \`onsale up\` beside both.`,
+    );
+  const operator = await readOperator(data);
+  if (operator === undefined) throw new CommandFailure(`${data.secrets} lacks the operator's log-in.`);
+  const { readSecrets } = await import("@onsale/provider-sim");
+  const { apiSecret: providerSecret } = await readSecrets(providerSecretFile(data));
+  return { url, databaseUrl, providerUrl, providerSecret, operator, data: data.root };
+}
