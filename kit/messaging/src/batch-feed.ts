@@ -158,21 +158,31 @@ function groupByType<C extends { on: readonly { type: string }[] }>(
 /** Where a batch ends: what the cursor becomes with it. */
 type BatchEnd = Pick<Chunk, "after" | "watermark">;
 
-type Round<C> = Map<C, Delivered[]>;
+/** Events by the handler that is to have them. */
+type Round<C> = ReadonlyMap<C, readonly Delivered[]>;
 
 function roundsOf<C>(events: readonly Delivered[], byType: ReadonlyMap<string, readonly C[]>): Round<C>[] {
-  const rounds: Round<C>[] = [];
+  const rounds: Map<C, Delivered[]>[] = [];
   const lastOfKey = new Map<string, { round: number; consumers: readonly C[] }>();
   for (const event of events) {
     const consumers = byType.get(event.type) ?? [];
-    const last = lastOfKey.get(inboxKey(event));
-    const round = !last ? 0 : last.consumers === consumers ? last.round : last.round + 1;
-    lastOfKey.set(inboxKey(event), { round, consumers });
-    const groups = rounds[round] ?? new Map<C, Delivered[]>();
-    rounds[round] = groups;
-    for (const consumer of consumers) groups.set(consumer, [...(groups.get(consumer) ?? []), event]);
+    const key = inboxKey(event);
+    const last = lastOfKey.get(key);
+    const round = last === undefined ? 0 : sameMembers(last.consumers, consumers) ? last.round : last.round + 1;
+    lastOfKey.set(key, { round, consumers });
+    rounds[round] ??= new Map();
+    for (const consumer of consumers) addTo(rounds[round], consumer, event);
   }
   return rounds;
+}
+
+const sameMembers = <C>(one: readonly C[], other: readonly C[]): boolean =>
+  one.length === other.length && one.every((member, index) => member === other[index]);
+
+function addTo<C>(round: Map<C, Delivered[]>, consumer: C, event: Delivered): void {
+  const events = round.get(consumer);
+  if (events) events.push(event);
+  else round.set(consumer, [event]);
 }
 
 const ageMs = (event: Delivered | undefined): number => (event ? Date.now() - Date.parse(event.time) : 0);
