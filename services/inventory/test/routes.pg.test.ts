@@ -1,0 +1,120 @@
+import {
+  createHttpServer,
+  createTokenSigner,
+  createTokenVerifier,
+  type HttpServer,
+  newTokenKey,
+  type Role,
+  type TokenSigner,
+} from "@onsale/http";
+import type { Database } from "@onsale/postgres";
+import { ids, silentLogger } from "@onsale/runtime";
+import { type TestDatabase, testDatabase } from "@onsale/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { inventory } from "../src/index.ts";
+import { books, buyerId, content, told } from "./books.ts";
+
+const realm = { issuer: "onsale", audience: "onsale" };
+
+let own: TestDatabase;
+let database: Database;
+let tokens: TokenSigner;
+let http: HttpServer;
+
+beforeAll(async () => {
+  own = await testDatabase(content);
+  database = own.open("inventory");
+  tokens = await createTokenSigner({ privateKey: newTokenKey(), ...realm });
+  http = await createHttpServer({
+    name: "inventory",
+    version: "0",
+    tokens: createTokenVerifier({ publicKeys: tokens.publicKeys, ...realm }),
+    logger: silentLogger(),
+  });
+  const ports = { clock: { now: () => "2026-11-21T08:00:00.000Z" }, ids };
+  inventory.routes(http, { database, ports, feeds: { passed: async () => true } });
+});
+
+afterAll(async () => {
+  await http.close();
+  await own.close();
+});
+
+let keys = 0;
+const call = async (
+  method: "GET" | "POST" | "PUT",
+  url: string,
+  payload?: object,
+  role: Role = "operator",
+  key = `${++keys}`,
+) => {
+  const token = await tokens.sign({ id: buyerId(1), role }, 60);
+  const headers = { authorization: `Bearer ${token}`, ...(method === "POST" && { "idempotency-key": key }) };
+  const answer = await http.inject({ method, url, headers, ...(payload && { payload }) });
+  return { status: answer.statusCode, headers: answer.headers, body: answer.json() };
+};
+const receive = (payload: object, key?: string) => call("POST", "/v1/admin/stock-receipts", payload, "operator", key);
+
+test("goods that came in are on the shelf", async () => {
+  expect(await receive({ sku: "MUG/white 1", units: 5 })).toMatchObject({
+    status: 201,
+    body: { sku: "MUG/white 1", units: 5, receiptNumber: null },
+  });
+  expect(await call("GET", "/v1/admin/stock/MUG%2Fwhite%201")).toMatchObject({
+    status: 200,
+    body: { sku: "MUG/white 1", received: 5, held: 0, sold: 0, available: 5, perBuyerLimit: null },
+  });
+});
+
+test("a receipt is taken once, whether its request or its purchase order comes again", async () => {
+  const order = { sku: "cup", units: 7, receiptNumber: "PO-7" };
+  const first = await receive(order, "the-key");
+  const again = await receive(order, "the-key");
+  expect(again).toMatchObject({ status: 201, body: first.body, headers: { "idempotency-replayed": "true" } });
+  expect(await receive(order)).toMatchObject({ status: 200, body: first.body });
+  expect(await receive({ ...order, units: 8 })).toMatchObject({ status: 409, body: { code: "RECEIPT_NUMBER_REUSED" } });
+  expect(await receive({ ...order, units: 8 }, "the-key")).toMatchObject({
+    status: 422,
+    body: { code: "IDEMPOTENCY_KEY_REUSED" },
+  });
+  expect(await books(database)).toMatchObject({ cup: [7, 0, 0] });
+});
+
+test("the limit per buyer is set and lifted", async () => {
+  await receive({ sku: "plate", units: 1 });
+  const url = "/v1/admin/stock/plate/per-buyer-limit";
+  expect(await call("PUT", url, { perBuyerLimit: 2 })).toMatchObject({ status: 200, body: { perBuyerLimit: 2 } });
+  expect(await call("PUT", url, { perBuyerLimit: null })).toMatchObject({ status: 200, body: { perBuyerLimit: null } });
+});
+
+test.each([
+  { sku: "bad", units: 0 },
+  { sku: "bad", units: -1 },
+  { sku: "bad", units: 1_000_001 },
+  { sku: "bad", units: 1.5 },
+  { sku: "bad", units: "5" },
+  { sku: "", units: 1 },
+  { sku: "bad\u0000", units: 1 },
+  { sku: "bad", units: 1, sold: 5 },
+  { units: 1 },
+])("%j is refused and changes nothing", async (payload) => {
+  const before = { books: await books(database), told: await told(database) };
+  expect(await receive(payload)).toMatchObject({ status: 422, body: { code: expect.any(String) } });
+  expect({ books: await books(database), told: await told(database) }).toEqual(before);
+});
+
+test("only operators get in, and what never came in is not there", async () => {
+  expect(await call("GET", "/v1/admin/stock/nothing")).toMatchObject({
+    status: 404,
+    body: { code: "STOCK_NOT_FOUND" },
+  });
+  expect(await call("PUT", "/v1/admin/stock/nothing/per-buyer-limit", { perBuyerLimit: 1 })).toMatchObject({
+    status: 404,
+  });
+  for (const role of ["guest", "customer"] as const) {
+    expect(await call("GET", "/v1/admin/stock/cup", undefined, role)).toMatchObject({ status: 403 });
+    expect(await call("POST", "/v1/admin/stock-receipts", { sku: "cup", units: 1 }, role)).toMatchObject({
+      status: 403,
+    });
+  }
+});
