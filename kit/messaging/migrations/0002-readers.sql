@@ -54,7 +54,8 @@ create table parked_event (
   sequence bigint not null,
   event jsonb not null,
   primary key (reader, aggregate, key, sequence),
-  foreign key (reader, aggregate, key) references parked_key on delete cascade
+  -- Without a cascade: to free a key that still has events waiting is a fault, and must fail.
+  foreign key (reader, aggregate, key) references parked_key
 );
 
 create function reader_system_identifier() returns bigint language sql stable security definer

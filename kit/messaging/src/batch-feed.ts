@@ -130,7 +130,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
           if (!locked || !event) return true;
           head = { event, attempts: locked.attempts };
           await this.#handle(tx, [event], locked.now);
-          return await unparkEvent(tx, this.name.reader, event);
+          return await unparkEvent(tx, this.name, event);
         });
         if (!freed) continue;
         if (head) this.telemetry.keyRecovered(this.name);

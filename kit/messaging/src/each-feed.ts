@@ -40,7 +40,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
       this.#readLoop(flight, progress, reader, stop),
       flight.prepareLoop(stop),
       flight.settleLoop(stop),
-      this.#redriveLoop(stop),
+      this.#keepLoop(progress, stop),
     ];
     for (const loop of loops) loop.catch((error) => fault.abort(error));
     const ends = await Promise.allSettled(loops);
@@ -67,10 +67,11 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     }
   }
 
-  /** Parked keys, one event after the other, apart from the stream. */
-  async #redriveLoop(stop: AbortSignal): Promise<void> {
+  /** Keeps the lease while calls are under way, however long they take, and redrives parked keys apart from the stream. */
+  async #keepLoop(progress: Progress, stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       await pause(this.redriveEveryMs, stop);
+      if (progress.isDue) await this.database.transaction((tx) => progress.hold(tx));
       if (stop.aborted || this.name.lane === "bulk") continue;
       for (const due of await dueKeys(this.database, this.name, redriveLimit)) {
         if (!stop.aborted) await this.#redrive(due, stop);
@@ -109,7 +110,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
       outcomes.push({ event, work, outcome: await this.#consumer.call(work, ports, stop) });
     return await this.database.transaction(async (tx) => {
       if (outcomes.length > 0) await this.#consumer.settle(tx, outcomes, ports);
-      return await unparkEvent(tx, this.name.reader, event);
+      return await unparkEvent(tx, this.name, event);
     });
   }
 }

@@ -6,6 +6,7 @@
 import { array, bigint, type Database, instant, integer, json, sql, type Transaction, text } from "@onsale/postgres";
 import { aggregateOf, type Delivered } from "./event.ts";
 import { inboxKey } from "./inbox.ts";
+import { FencedError } from "./progress.ts";
 import type { FeedName } from "./telemetry.ts";
 
 /** Attempts at a key's head before a person is needed, and the wait before the second; it doubles, with jitter. */
@@ -73,6 +74,9 @@ const headSql = sql("messaging.parked-head", {
   gives: { event: json<Delivered>() },
 })`
   select event from parked_event where reader = $1 and aggregate = $2 and key = $3 order by sequence limit $4`;
+
+const lockKeySql = sql("messaging.lock-parked-key", { takes: [text, text, text], gives: { key: text } })`
+  select key from parked_key where reader = $1 and aggregate = $2 and key = $3 for update`;
 
 const dropEventSql = sql("messaging.drop-parked-event", { takes: [text, text, text, bigint], gives: {} })`
   delete from parked_event where reader = $1 and aggregate = $2 and key = $3 and sequence = $4`;
@@ -160,11 +164,18 @@ export async function lockDueKey(
   return { attempts: row.attempts, now: row.now, events: events.map(({ event }) => event) };
 }
 
-/** The event was applied in this transaction: the next of its key becomes the head, and the last one frees the key. */
-export async function unparkEvent(tx: Transaction, reader: string, event: Delivered): Promise<boolean> {
-  const aggregate = aggregateOf(event.type);
-  await tx.execute(dropEventSql, [reader, aggregate, event.key, event.sequence]);
-  return (await tx.execute(unparkSql, [reader, aggregate, event.key])) === 1;
+/**
+ * The event was applied in this transaction: the next of its key becomes the head, and the last one frees the key; true
+ * when it did. The key's row is locked first, in a statement of its own: an event that is being put behind the key at this
+ * moment is then seen by the next statement, and not lost with the key.
+ */
+export async function unparkEvent(tx: Transaction, feed: FeedName, event: Delivered): Promise<boolean> {
+  const name = [feed.reader, aggregateOf(event.type), event.key] as const;
+  await tx.query(lockKeySql, name);
+  const dropped = await tx.execute(dropEventSql, [...name, event.sequence]);
+  // Another process redrove it meanwhile: what this one did for it must not count.
+  if (dropped === 0) throw new FencedError(feed);
+  return (await tx.execute(unparkSql, name)) === 1;
 }
 
 /** Another attempt failed: the key waits longer, or, after the last, is dead. Tells which. */

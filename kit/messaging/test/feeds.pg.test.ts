@@ -278,6 +278,38 @@ test("an each consumer's failing call parks its key alone; it recovers in order"
   for (const key of keys) expect(settled.stepsOf(key)).toEqual([1, 2, 3]);
 });
 
+test("an event that comes while its parked key is being redriven waits behind it and is applied after it", async () => {
+  const settled = collector();
+  const redriving = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let attempts = 0;
+  run([
+    consumer("beta.call", {
+      on: [opened, closed],
+      in: "each",
+      concurrency: 8,
+      prepare: async (_tx, events) => events.map((event) => ({ eventId: event.id, work: event })),
+      call: async (event: Delivered) => {
+        if (event.sequence > 1 || ++attempts > 2) return;
+        if (attempts === 1) throw new Error("jammed once");
+        redriving.resolve();
+        await gate.promise;
+      },
+      settle: async (_tx, outcomes) => settled.add(outcomes.map(({ event }) => event)),
+    }),
+  ]);
+  await publishSteps(["door"], [1]);
+  await redriving.promise;
+  await publishSteps(["door"], [2]);
+  await expect
+    .poll(async () => (await admin.query("select count(*)::int as waiting from parked_event")).rows[0].waiting)
+    .toBe(2);
+  gate.resolve();
+  await settled.atLeast(2);
+  expect(settled.stepsOf("door")).toEqual([1, 2]);
+  expect((await admin.query("select count(*)::int as parked from parked_key")).rows).toEqual([{ parked: 0 }]);
+});
+
 test("after a crash an each consumer repeats only what was not settled", async () => {
   const stuck = Promise.withResolvers<void>();
   const called: string[] = [];
