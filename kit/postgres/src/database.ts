@@ -128,6 +128,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on("connect", keep);
   pool.on("error", () => undefined);
   const line = new PipelinedLine(connectionConfig(options, []), keep);
+  let closed: Promise<void> | undefined;
   const checked = options.checkRows ? checkRows : (_: Statement, result: pg.QueryResult) => result;
 
   return {
@@ -145,14 +146,22 @@ export function openDatabase(options: DatabaseOptions): Database {
         }
       }
     },
-    async close() {
-      const closed = Promise.all([pool.end(), line.close()]);
-      const stuck = setTimeout(() => {
-        for (const client of clients) client.connection.stream.destroy();
-      }, closeMs);
-      await closed.finally(() => clearTimeout(stuck));
+    close() {
+      closed ??= closeAll(pool, line, clients);
+      return closed;
     },
   };
+}
+
+async function closeAll(pool: pg.Pool, line: PipelinedLine, clients: ReadonlySet<pg.Client>): Promise<void> {
+  const stuck = setTimeout(() => {
+    for (const client of clients) client.connection.stream.destroy();
+  }, closeMs);
+  try {
+    await Promise.all([pool.end(), line.close()]);
+  } finally {
+    clearTimeout(stuck);
+  }
 }
 
 // Transactions send BEGIN together with their first statement. If BEGIN alone failed (an administrator's cancel can hit

@@ -1,13 +1,21 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { type Account, chooseAccount } from "./embedded/account.ts";
-import { type Binaries, locateBinaries } from "./embedded/binaries.ts";
+import { chooseAccount } from "./embedded/account.ts";
+import { locateBinaries } from "./embedded/binaries.ts";
 import { administrator, type Cluster, databaseName, openCluster } from "./embedded/cluster.ts";
 import { lockDirectory } from "./embedded/directory-lock.ts";
-import { endLeftovers, PortTakenError, startPostmaster, stopPostmaster } from "./embedded/postmaster.ts";
+import {
+  endLeftovers,
+  LeftoversError,
+  PortTakenError,
+  type Postmaster,
+  type PostmasterOptions,
+  startPostmaster,
+  stopPostmaster,
+} from "./embedded/postmaster.ts";
 import { serverSettings } from "./embedded/settings.ts";
 
 export interface EmbeddedPostgresOptions {
@@ -19,13 +27,15 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Default: `postgres.log` in the directory. */
   readonly logFile?: string;
+  /** Told in words when the server ended by itself, when it runs again, and why it did not start again. */
+  readonly onIncident?: (what: string) => void;
 }
 
 export interface EmbeddedPostgres {
   /** The administrator's URL of the database `onsale`; it holds the password. */
   readonly url: string;
   readonly port: number;
-  /** Process id of the postmaster. */
+  /** Process id of the postmaster; another one after the server ended by itself and was started again. */
   readonly pid: number;
   /** Ends all sessions and stops the server, within 25 s at the worst. The data stays. */
   stop(): Promise<void>;
@@ -34,8 +44,8 @@ export interface EmbeddedPostgres {
 /**
  * Starts PostgreSQL from the binaries of the npm registry, making its cluster on the first start, and resolves when it
  * accepts connections. What an earlier run left behind (a postmaster whose Node process was killed, sessions without
- * postmaster, a stale process id, half a cluster) is cleared away first. Throws `EmbeddedPostgresInUseError` while
- * another process uses the directory.
+ * postmaster, a stale process id, half a cluster) is cleared away first. A server that ends by itself (killed, out of
+ * memory) is started again on its port. Throws `EmbeddedPostgresInUseError` while another process uses the directory.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const directory = resolve(options.directory);
@@ -46,23 +56,19 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     await endLeftovers(join(directory, "data"));
     const account = await chooseAccount(directory, binaries);
     const cluster = await openCluster(directory, account, binaries);
-    const { pid, port } = await startOnFreePort({ ...options, directory }, cluster, account, binaries);
-    const url = urlOf(cluster, port, databaseName);
+    const logFile = options.logFile ?? join(directory, "postgres.log");
+    await setAsideLongLog(logFile);
+    const settings = { ...serverSettings, ...options.settings };
+    const start = { data: cluster.data, settings, logFile, account, binaries };
+    const server = await startOnFreePort(start, directory, options.port);
     try {
-      await ensureDatabase(cluster, port);
+      await ensureDatabase(cluster, server.options.port);
     } catch (error) {
-      await stopPostmaster(cluster.data, pid);
+      await stopPostmaster(cluster.data, server.postmaster.pid);
       throw error;
     }
-    return {
-      url,
-      port,
-      pid,
-      async stop() {
-        await stopPostmaster(cluster.data, pid);
-        lock.release();
-      },
-    };
+    const url = urlOf(cluster, server.options.port, databaseName);
+    return new SupervisedServer({ ...server, url, onEnd: () => lock.release(), tell: options.onIncident });
   } catch (error) {
     lock.release();
     throw error;
@@ -72,32 +78,45 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 const urlOf = ({ password }: Cluster, port: number, database: string): string =>
   `postgres://${administrator}:${password}@127.0.0.1:${port}/${database}`;
 
+interface StartedServer {
+  readonly postmaster: Postmaster;
+  readonly options: PostmasterOptions;
+}
+
 // Between finding a port free and taking it another program can take it; so often in a row it is something else.
 const portAttempts = 5;
 
 async function startOnFreePort(
-  options: EmbeddedPostgresOptions,
-  cluster: Cluster,
-  account: Account,
-  binaries: Binaries,
-) {
-  const portFile = join(options.directory, "port");
+  start: Omit<PostmasterOptions, "port">,
+  directory: string,
+  wanted: number | undefined,
+): Promise<StartedServer> {
+  const portFile = join(directory, "port");
   const remembered = Number(await readFile(portFile, "utf8").catch(() => "0"));
   for (let attempt = 1; ; attempt++) {
-    const port = options.port ?? (await freePort(attempt === 1 ? remembered : 0));
+    const port = wanted ?? (await freePort(attempt === 1 ? remembered : 0));
     try {
-      const { pid } = await startPostmaster({
-        data: cluster.data,
-        port,
-        settings: { ...serverSettings, ...options.settings },
-        logFile: options.logFile ?? join(options.directory, "postgres.log"),
-        account,
-        binaries,
-      });
+      const options = { ...start, port };
+      const postmaster = await startAfterLeftovers(options);
       if (port !== remembered) await writeFile(portFile, `${port}\n`);
-      return { pid, port };
+      return { postmaster, options };
     } catch (error) {
-      if (!(error instanceof PortTakenError) || options.port !== undefined || attempt === portAttempts) throw error;
+      if (!(error instanceof PortTakenError) || wanted !== undefined || attempt === portAttempts) throw error;
+    }
+  }
+}
+
+// Where the system doesn't show us the sessions of a killed postmaster, PostgreSQL itself refuses until they are gone.
+const leftoversMs = 20_000;
+
+async function startAfterLeftovers(options: PostmasterOptions, signal?: AbortSignal): Promise<Postmaster> {
+  const deadline = performance.now() + leftoversMs;
+  for (;;) {
+    try {
+      return await startPostmaster(options, signal);
+    } catch (error) {
+      if (!(error instanceof LeftoversError) || performance.now() > deadline) throw error;
+      await sleep(100);
     }
   }
 }
@@ -106,7 +125,9 @@ async function startOnFreePort(
 async function freePort(wanted: number): Promise<number> {
   const server = createServer();
   const listening = (port: number) =>
-    new Promise<void>((done, failed) => server.once("error", failed).listen({ port, host: "127.0.0.1" }, () => done()));
+    new Promise<void>((done, failed) => {
+      server.once("error", failed).listen({ port, host: "127.0.0.1" }, done);
+    });
   await listening(wanted).catch(() => listening(0));
   const address = server.address();
   await new Promise((done) => server.close(done));
@@ -118,22 +139,18 @@ const connectMs = 10_000;
 
 /** Connects to the database, which proves that the server works; makes it on the first start. */
 async function ensureDatabase(cluster: Cluster, port: number): Promise<void> {
-  const deadline = performance.now() + connectMs;
-  for (;;) {
-    try {
-      return await withClient(urlOf(cluster, port, databaseName), async () => undefined);
-    } catch (error) {
-      const { code } = error as { code?: string };
-      if (code === "3D000")
-        await withClient(urlOf(cluster, port, "postgres"), (client) => client.query(`create database ${databaseName}`));
-      else if (code !== "57P03" && code !== "ECONNREFUSED") throw error;
-      if (performance.now() > deadline) throw error;
-      await sleep(20);
-    }
+  try {
+    await withClient(urlOf(cluster, port, databaseName), async () => undefined);
+  } catch (error) {
+    if ((error as { code?: string }).code !== unknownDatabase) throw error;
+    const create = `create database ${databaseName}`;
+    await withClient(urlOf(cluster, port, "postgres"), (client) => client.query(create));
   }
 }
 
-async function withClient<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+const unknownDatabase = "3D000";
+
+async function withClient(url: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: connectMs,
@@ -142,8 +159,92 @@ async function withClient<Result>(url: string, work: (client: pg.Client) => Prom
   client.on("error", () => undefined);
   await client.connect();
   try {
-    return await work(client);
+    await work(client);
   } finally {
     await client.end();
+  }
+}
+
+// Weeks of an undisturbed server; a disturbed one must not fill the disk with its complaints.
+const longLogBytes = 16 * 1024 * 1024;
+
+async function setAsideLongLog(file: string): Promise<void> {
+  const { size } = await stat(file).catch(() => ({ size: 0 }));
+  if (size > longLogBytes) await rename(file, `${file}.1`);
+}
+
+// The pause before each further attempt to start a server that ended by itself: doubled from the first to the second.
+const [firstPauseMs, longestPauseMs] = [100, 5_000];
+
+class SupervisedServer implements EmbeddedPostgres {
+  readonly url: string;
+  readonly #options: PostmasterOptions;
+  readonly #onEnd: () => void;
+  readonly #tell: (what: string) => void;
+  readonly #stopping = new AbortController();
+  #postmaster: Postmaster;
+  readonly #supervision: Promise<void>;
+  #stopped: Promise<void> | undefined;
+
+  constructor(server: StartedServer & { url: string; onEnd: () => void; tell: ((what: string) => void) | undefined }) {
+    this.url = server.url;
+    this.#options = server.options;
+    this.#postmaster = server.postmaster;
+    this.#onEnd = server.onEnd;
+    this.#tell = server.tell ?? (() => undefined);
+    this.#supervision = this.#supervise();
+  }
+
+  get port(): number {
+    return this.#options.port;
+  }
+
+  get pid(): number {
+    return this.#postmaster.pid;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort();
+    // Nothing else may keep this process alive while it waits for the postmaster's end.
+    const awake = setInterval(() => undefined, 1_000);
+    try {
+      await stopPostmaster(this.#options.data, this.#postmaster.pid);
+      await this.#supervision;
+    } finally {
+      clearInterval(awake);
+      this.#onEnd();
+    }
+  }
+
+  async #supervise(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      const how = await this.#postmaster.ended;
+      if (this.#stopping.signal.aborted) return;
+      this.#tell(`PostgreSQL ended by itself: ${how}.`);
+      await this.#startAgain();
+    }
+  }
+
+  /** Starts the server again, as often as it takes: nothing works without it, and whoever started us can still stop us. */
+  async #startAgain(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let pauseMs = firstPauseMs; !signal.aborted; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+      try {
+        await endLeftovers(this.#options.data);
+        this.#postmaster = await startAfterLeftovers(this.#options, signal);
+        if (signal.aborted) await stopPostmaster(this.#options.data, this.#postmaster.pid);
+        else this.#tell("PostgreSQL runs again.");
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#tell(error instanceof Error ? error.message : String(error));
+        await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+      }
+    }
   }
 }

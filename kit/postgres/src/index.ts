@@ -27,6 +27,7 @@ export {
   type Transaction,
   type TransactionOptions,
 } from "./database.ts";
+export { type Describer, findMisdeclared, openDescriber, type StatementDescription } from "./describe.ts";
 export { EmbeddedPostgresInUseError } from "./embedded/directory-lock.ts";
 export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded.ts";
 export {

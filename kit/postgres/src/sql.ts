@@ -33,8 +33,10 @@ export function sql<const T extends Takes, const G extends Gives>(
   name: string,
   { takes, gives }: { takes: T; gives: G },
 ) {
-  return (text: TemplateStringsArray): Statement<ParametersOf<T>, RowOf<G>> =>
-    register({ name, text: text[0] ?? "", takes, gives });
+  return (text: TemplateStringsArray): Statement<ParametersOf<T>, RowOf<G>> => {
+    if (text.length !== 1) throw new Error(`A value was spliced into the text of ${name}.`);
+    return register({ name, text: text[0] ?? "", takes, gives });
+  };
 }
 
 /**
@@ -51,11 +53,19 @@ export function composedSql<const T extends Takes, const G extends Gives>(
 function register<Parameters extends readonly unknown[], Row>(
   statement: Statement<Parameters, Row>,
 ): Statement<Parameters, Row> {
-  const before = registry.get(statement.name);
-  if (before && before.text !== statement.text) throw new Error(`Two statements are named ${statement.name}.`);
+  const { name, text, takes, gives } = statement;
+  // PostgreSQL cuts longer names off without a word, and two names could become one.
+  if (Buffer.byteLength(name) > 63) throw new Error(`The name ${name} is longer than 63 bytes.`);
+  const before = registry.get(name);
+  if (before && fingerprintOf(before) !== fingerprintOf({ text, takes, gives })) {
+    throw new Error(`Two statements are named ${name}.`);
+  }
   registry.set(statement.name, statement as Statement);
   return statement;
 }
+
+const fingerprintOf = ({ text, takes, gives }: Pick<Statement, "text" | "takes" | "gives">): string =>
+  JSON.stringify([text, takes, gives]);
 
 /** Every statement declared so far, by name: what the test that compares them with the schema goes through. */
 export const declaredStatements = (): readonly Statement[] => [...registry.values()];

@@ -78,8 +78,8 @@ const immediateShutdownMs = 5_000;
 /** Stops a postmaster: fast shutdown; when that takes too long, immediate (the next start recovers); then kill. */
 export async function stopPostmaster(data: string, pid: number): Promise<void> {
   if (!(await belongsToCluster(pid, data))) return;
-  // A frozen process hears nothing until it goes on.
-  signal(pid, "SIGCONT");
+  // A frozen process hears nothing until it goes on, and a frozen session holds up the shutdown.
+  for (const one of [pid, ...(await processesOf(data))]) signal(one, "SIGCONT");
   signal(pid, "SIGINT");
   if (await goneWithin(data, pid, fastShutdownMs)) return;
   signal(pid, "SIGQUIT");
@@ -107,13 +107,27 @@ export async function endLeftovers(data: string): Promise<void> {
     await sleep(pollMs);
     sessions = await processesOf(data);
   }
-  // Its number may belong to somebody else by now, which PostgreSQL would take for a living postmaster.
-  await rm(join(data, "postmaster.pid"), { force: true });
+  // A living process that has got the old number would be taken for the postmaster. The file of a dead one stays:
+  // PostgreSQL finds by it whether sessions are left.
+  if (left && isAlive(left.pid)) await rm(join(data, "postmaster.pid"), { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 /** A postmaster could not take its port: another program has it. */
 export class PortTakenError extends Error {
   override readonly name = "PortTakenError";
+}
+
+/** Sessions of an earlier postmaster are still there; they end by themselves soon. */
+export class LeftoversError extends Error {
+  override readonly name = "LeftoversError";
 }
 
 export interface PostmasterOptions {
@@ -128,37 +142,49 @@ export interface PostmasterOptions {
 // Crash recovery reads at most the log since the last checkpoint, 1 GB by default.
 const startMs = 180_000;
 
+/** A running postmaster, as its parent process sees it. */
+export interface Postmaster {
+  readonly pid: number;
+  /** Resolves when it has ended, however, with words for how. */
+  readonly ended: Promise<string>;
+}
+
 /**
  * Starts a postmaster and waits until it says that it is ready. It gets a session of its own, so that Ctrl-C at the
  * terminal reaches only us, and we stop it when the last transaction is done.
  */
-export async function startPostmaster(options: PostmasterOptions): Promise<ChildProcess & { pid: number }> {
+export async function startPostmaster(options: PostmasterOptions, signal?: AbortSignal): Promise<Postmaster> {
   const log = await open(options.logFile, constants.O_CREAT | constants.O_APPEND | constants.O_RDWR, 0o600);
   try {
     const { size: logStart } = await log.stat();
     const child = launch(options, log);
-    let ended: string | undefined;
-    child.once("error", (error) => {
-      ended = error.message;
-    });
-    child.once("exit", (code, name) => {
-      ended ??= `it ended with ${name ?? `code ${code}`}`;
-    });
-    child.unref();
-    const deadline = performance.now() + startMs;
-    for (;;) {
-      if (ended !== undefined) throw explain(ended, await logSince(log, logStart), options);
-      const { pid } = child;
-      const written = await readPidFile(options.data);
-      if (pid !== undefined && written?.pid === pid && written.ready) return Object.assign(child, { pid });
-      if (performance.now() > deadline) {
-        if (pid !== undefined) await stopPostmaster(options.data, pid);
-        throw new Error(`PostgreSQL was not ready within ${startMs / 1000} s. Its log is ${options.logFile}.`);
-      }
-      await sleep(pollMs);
-    }
+    const ended = endOf(child);
+    const outcome = await Promise.race([ended, untilReady(options.data, child.pid ?? 0, signal)]);
+    if (outcome === "ready" && child.pid !== undefined) return { pid: child.pid, ended };
+    if (child.pid !== undefined) await stopPostmaster(options.data, child.pid);
+    throw explain(outcome, await logSince(log, logStart), options);
   } finally {
     await log.close();
+  }
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  // It lives on when we end without stopping it; the next start finds it.
+  child.unref();
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, name) => resolve(`it ended with ${name ?? `code ${code}`}`));
+  });
+}
+
+async function untilReady(data: string, pid: number, signal: AbortSignal | undefined): Promise<string> {
+  const deadline = performance.now() + startMs;
+  for (;;) {
+    const written = await readPidFile(data);
+    if (written?.pid === pid && written.ready) return "ready";
+    if (signal?.aborted) return "it was told to stop";
+    if (performance.now() > deadline) return `it was not ready within ${startMs / 1_000} s`;
+    await sleep(pollMs);
   }
 }
 
@@ -180,6 +206,8 @@ async function logSince(log: FileHandle, start: number): Promise<string> {
 function explain(ended: string, log: string, { port, logFile }: PostmasterOptions): Error {
   if (/Address already in use|could not create any TCP\/IP sockets/.test(log))
     return new PortTakenError(`Port ${port} is taken.`);
+  if (/pre-existing shared memory block/.test(log))
+    return new LeftoversError("Sessions of an earlier run are still there.");
   const words = log
     .split("\n")
     .filter((line) => /FATAL|PANIC|ERROR|error while loading/.test(line))
