@@ -24,14 +24,29 @@ export function closed(schema: JsonSchema): JsonSchema {
 const isOpenObject = ({ properties, additionalProperties }: JsonSchema): boolean =>
   properties !== undefined && additionalProperties === undefined;
 
-/** The same schema, with `anyOf` over constant texts as `enum`: the compiled serializer takes that without trying each. */
+/**
+ * The same schema in plainer words: constant texts to choose from as `enum`, a value that may be null as two types. The
+ * compiled serializer writes those straight, where it tries each branch of an `anyOf`.
+ */
 export function plain(schema: JsonSchema): JsonSchema {
-  const copy = mapInner(schema, plain);
-  const constants = (Array.isArray(copy.anyOf) ? copy.anyOf : []).map((option) => option.const);
-  if (constants.length === 0 || !constants.every((constant) => typeof constant === "string")) return copy;
-  const { anyOf: _, ...rest } = copy;
-  return { ...rest, type: "string", enum: constants };
+  const { anyOf, ...rest } = mapInner(schema, plain);
+  if (!Array.isArray(anyOf)) return rest;
+  const options = anyOf as JsonSchema[];
+  if (options.every((option) => typeof option.const === "string")) {
+    return { ...rest, type: "string", enum: options.map((option) => option.const) };
+  }
+  const [some, none] = [options.find(({ type }) => type !== "null"), options.find(({ type }) => type === "null")];
+  if (options.length !== 2 || !some || !none || !isScalar(some)) return { ...rest, anyOf };
+  return {
+    ...rest,
+    ...some,
+    type: [some.type, "null"],
+    ...(Array.isArray(some.enum) && { enum: [...some.enum, null] }),
+  };
 }
+
+const isScalar = ({ type, const: constant }: JsonSchema): boolean =>
+  constant === undefined && ["string", "integer", "number", "boolean"].includes(String(type));
 
 const isSchema = (value: unknown): value is JsonSchema =>
   typeof value === "object" && value !== null && !Array.isArray(value);
