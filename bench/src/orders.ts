@@ -102,12 +102,12 @@ async function measureOurs(shop: BenchShop, order: LoadOrder, seconds: number): 
     await sleep(warmUpSeconds * 1_000);
     return await withClient(shop.databaseUrl, async (client) => {
       const before = await readCounts(client);
-      const cpuBefore = { ...cpuSecondsBelow(shop.pid) };
+      const cpuBefore = cpuSecondsBelow(shop.pid, load.pid);
       const startedAt = performance.now();
       await sleep(seconds * 1_000);
       const after = await readCounts(client);
       const measured = (performance.now() - startedAt) / 1_000;
-      const cpu = cpuShares(cpuBefore, cpuSecondsBelow(shop.pid), measured, availableParallelism());
+      const cpu = cpuShares(cpuBefore, cpuSecondsBelow(shop.pid, load.pid), measured, availableParallelism());
       const { cpuSeconds, refused } = await load.stop();
       const latency = await readLatency(client, before.at, after.at);
       await untilQuiet(client);
@@ -128,6 +128,7 @@ function startLoad(order: LoadOrder) {
   const child = fork(new URL("./order-load.ts", import.meta.url), { stdio: ["ignore", "ignore", "inherit", "ipc"] });
   child.send(order);
   return {
+    pid: child.pid,
     async stop(): Promise<LoadReport> {
       const reported = once(child, "message");
       child.send("stop");

@@ -15,11 +15,12 @@ interface ProcessTimes {
   readonly seconds: number;
 }
 
-/** Sums the processes below `rootPid`: itself, PostgreSQL, and other Node processes. */
-export function cpuSecondsBelow(rootPid: number): CpuSeconds {
+/** Sums the processes below `rootPid`, the server: itself, PostgreSQL, and the card provider. `except` is not of the shop. */
+export function cpuSecondsBelow(rootPid: number, except: number | undefined): CpuSeconds {
   const all = readProcesses();
   const sums: Record<string, number> = {};
   for (const one of descendantsOf(rootPid, all)) {
+    if (one.pid === except) continue;
     const name = one.pid === rootPid ? "server" : one.command.startsWith("postgres") ? "PostgreSQL" : "card provider";
     sums[name] = (sums[name] ?? 0) + one.seconds;
   }
