@@ -1,0 +1,116 @@
+-- One card payment per order: the key row of the payment.* events, locked by whoever changes anything about the payment.
+--   AUTHORISING      the provider is asked to set the amount aside
+--   AUTHORISED       it is set aside
+--   DECLINED         the provider refused, for certain
+--   CAPTURING        the provider is asked to charge what it set aside
+--   CAPTURED         charged; returns are refunded from here
+--   CAPTURE_REFUSED  the provider will not charge, for certain
+--   WITHDRAWN        to be given back; the first answer to that is still awaited
+--   REVERSING        to be given back, and not known yet to be; the order was told so
+--   REVERSED         nothing of the order's money is with us, for certain
+create table payment (
+  order_id uuid primary key,
+  payment_id uuid not null,
+  -- Null where an order was withdrawn that was never payable.
+  buyer_id uuid,
+  amount_minor bigint not null check (amount_minor >= 0),
+  currency text not null check (currency ~ '^[A-Z]{3}$'),
+  status text not null check (status in
+    ('AUTHORISING', 'AUTHORISED', 'DECLINED', 'CAPTURING', 'CAPTURED', 'CAPTURE_REFUSED', 'WITHDRAWN', 'REVERSING', 'REVERSED')),
+  -- Counts the payment.* events of this order.
+  version int not null check (version >= 0),
+  -- The provider's name for the payment, once known.
+  provider_id text,
+  captured_minor bigint not null default 0,
+  refunded_minor bigint not null default 0 check (refunded_minor >= 0),
+  -- Rows in `refund`.
+  return_count int not null default 0,
+  -- The question that is open at the provider. It is stored before it is asked, so that whoever asks again asks the same:
+  -- its idempotency key is the payment's id, a dot, and `ask_movement`. `ask_count` numbers the questions.
+  ask_count int not null default 0,
+  ask_kind text check (ask_kind in ('authorise', 'capture', 'void', 'refund')),
+  ask_movement text,
+  ask_minor bigint check (ask_minor > 0),
+  ask_return_id uuid,
+  asked_at timestamptz,
+  -- Whether the payment has a row in `unsettled`.
+  is_unsettled boolean not null default false,
+  -- What last moved the payment: the cause of facts that are found out later.
+  cause jsonb not null,
+  created_at timestamptz not null default clock_timestamp(),
+  check (captured_minor in (0, amount_minor)),
+  check (refunded_minor <= captured_minor),
+  check ((ask_kind is null) = (ask_movement is null)),
+  check ((ask_kind is null) = (ask_minor is null)),
+  check ((ask_kind is null) = (asked_at is null)),
+  -- The last line against charging a withdrawn order: no capture can be an open question of one.
+  check (ask_kind <> 'capture' or status = 'CAPTURING'),
+  check (status <> 'REVERSED' or (ask_kind is null and refunded_minor = captured_minor))
+  -- Rewritten at each step, with no index on what changes: room in the page keeps the new row beside the old.
+) with (fillfactor = 60);
+
+-- Money that moved, for certain: two entries a movement, which sum to zero. What the provider owes us grows by a capture
+-- (account provider, positive) as what orders have paid does (account orders, negative); a refund takes both back.
+create table ledger_entry (
+  order_id uuid not null,
+  -- `capture`, or `refund.N`: with the payment's id before it, the key under which the provider moved the money.
+  movement text collate "C" not null,
+  account text collate "C" not null check (account in ('provider', 'orders')),
+  payment_id uuid not null,
+  amount_minor bigint not null check (amount_minor <> 0),
+  currency text not null,
+  at timestamptz not null default clock_timestamp(),
+  -- A payment has one movement named `capture`: a second can't be booked.
+  primary key (order_id, movement, account)
+);
+revoke update, delete, truncate on ledger_entry from onsale_payments;
+
+-- What is to be given back for returned goods, one row per return.
+create table refund (
+  return_id uuid primary key,
+  order_id uuid not null,
+  amount_minor bigint not null check (amount_minor >= 0),
+  state text not null check (state in ('WANTED', 'REFUNDED', 'REFUSED')),
+  -- Counts the returns of the order in the order in which they came.
+  number int not null,
+  wanted_at timestamptz not null default clock_timestamp(),
+  ended_at timestamptz
+);
+create unique index refund_by_order on refund (order_id, number);
+
+-- The open questions that nobody is waiting for any more: the answer was lost, or it led to the next question. A job asks
+-- until it is known.
+create table unsettled (
+  order_id uuid primary key,
+  since timestamptz not null default clock_timestamp(),
+  tries int not null default 0,
+  next_ask_at timestamptz not null,
+  -- When a person was called, the payment having been unsettled for too long.
+  called_at timestamptz
+) with (fillfactor = 70);
+create index unsettled_by_next_ask on unsettled (next_ask_at);
+create index unsettled_uncalled on unsettled (since) where called_at is null;
+
+-- What did not go straight, for the person who looks into a payment.
+create table incident (
+  incident_id bigint generated always as identity primary key,
+  order_id uuid not null,
+  what text not null,
+  movement text,
+  detail text not null,
+  at timestamptz not null default clock_timestamp()
+);
+create index incident_by_order on incident (order_id, incident_id);
+revoke update, delete, truncate on incident from onsale_payments;
+
+-- Every webhook event once. NOTED: it told what was known, or nothing that is asked for. SETTLES: it answered an open
+-- question. REFUSED: it does not fit our payment, and did nothing.
+create table webhook_received (
+  event_id text collate "C" primary key,
+  order_id text not null,
+  result text not null check (result in ('NOTED', 'SETTLES', 'REFUSED')),
+  refusal text,
+  received_at timestamptz not null default clock_timestamp(),
+  check ((result = 'REFUSED') = (refusal is not null))
+);
+create index webhook_received_by_time on webhook_received (received_at);

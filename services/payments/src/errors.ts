@@ -1,0 +1,13 @@
+import { defineErrors } from "@onsale/http";
+
+export const errors = defineErrors("payments", {
+  WEBHOOK_NOT_SIGNED: {
+    title: "The message is not signed by the provider, or was signed too long ago.",
+    retryable: false,
+  },
+  WEBHOOK_DOES_NOT_FIT: {
+    title: "Some of the events do not fit our payments; the others were taken.",
+    retryable: false,
+  },
+  PAYMENT_NOT_FOUND: { title: "There is no payment for this order.", retryable: false },
+});

@@ -1,0 +1,29 @@
+import type { Job } from "@onsale/runtime";
+import { askAgain } from "./ask-again.ts";
+import { callPerson, createForgottenSearch } from "./overlooked.ts";
+import type { PaymentsPorts } from "./ports.ts";
+import { forgetWebhooks } from "./store/webhook.ts";
+
+// The provider sends an event again for some days; a month leaves room for one that somebody has it resend by hand.
+const webhookMemoryDays = 31;
+const forgetLimit = 5_000;
+
+export const jobs: readonly Job<PaymentsPorts>[] = [
+  {
+    name: "payments.ask-again",
+    // Also what serves the next question of a reversal, so it looks often; an empty look is one index probe.
+    everyMs: 500,
+    async run(context, signal) {
+      while ((await askAgain(context, signal)) > 0 && !signal.aborted);
+    },
+  },
+  { name: "payments.call-person", everyMs: 30_000, run: callPerson },
+  { name: "payments.find-forgotten", everyMs: 10_000, run: createForgottenSearch() },
+  {
+    name: "payments.forget-webhooks",
+    everyMs: 3_600_000,
+    async run({ database }, signal) {
+      while ((await forgetWebhooks(database, webhookMemoryDays, forgetLimit)) === forgetLimit && !signal.aborted);
+    },
+  },
+];

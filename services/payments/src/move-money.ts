@@ -1,0 +1,132 @@
+import type { OrderId } from "@onsale/contracts/ids";
+import { orderPayable, orderReturned, orderSecured, orderWithdrawn } from "@onsale/contracts/orders";
+import { causedBy, type Delivered, type Prepared } from "@onsale/messaging";
+import type { Transaction } from "@onsale/postgres";
+import { askProvider, type Question, questionOf } from "./ask-provider.ts";
+import { type Answer, begin, neverBegun, type Payment, type Step, secure, takeBack, withdraw } from "./payment.ts";
+import type { PaymentsPorts } from "./ports.ts";
+import { PaymentChange, recordSteps } from "./record-steps.ts";
+import { settleAnswers } from "./settle-answers.ts";
+import { lockPayments } from "./store/payment.ts";
+
+/** What an order wants of its payment. They are one consumer's, so that those of one order are served in order. */
+export const moneyEvents = [orderPayable, orderSecured, orderWithdrawn, orderReturned] as const;
+export type MoneyEvent = Delivered<(typeof moneyEvents)[number]>;
+
+/**
+ * Records what is to be asked for a batch of events, with the keys to ask it under, before anything is asked: whatever
+ * dies afterwards, the same question is asked again. Seeing an event again gives the same question again.
+ */
+export async function prepareMoves(
+  tx: Transaction,
+  events: readonly MoneyEvent[],
+  { clock, ids, askingAgain }: PaymentsPorts,
+): Promise<Prepared<Question>[]> {
+  const payments = await lockPayments(tx, [...new Set(events.map(({ data }) => data.orderId))]);
+  const changes = new Map<OrderId, PaymentChange>();
+  for (const event of events) {
+    const { orderId } = event.data;
+    const change = changes.get(orderId) ?? new PaymentChange(payments.get(orderId));
+    changes.set(orderId, change);
+    change.add(decide(change.after, event, { now: clock.now(), newPaymentId: ids.uuid }), causedBy(event));
+  }
+  const prepared = events.flatMap((event): Prepared<Question>[] => {
+    const payment = changes.get(event.data.orderId)?.after;
+    return payment && isAskedBy(payment, event) ? [{ eventId: event.id, work: questionOf(payment) }] : [];
+  });
+  leaveRestToJob(changes.values(), prepared);
+  await recordSteps(tx, changes.values(), askingAgain);
+  return prepared;
+}
+
+/** Asks the provider. Whatever goes wrong is an answer, never an exception: an unknown outcome does not stop the order's next event. */
+export const callProvider = (question: Question, { provider }: PaymentsPorts, signal: AbortSignal): Promise<Answer> =>
+  askProvider(provider, question, signal);
+
+/** Records what the provider answered. */
+export async function settleMoves(
+  tx: Transaction,
+  settled: readonly { readonly event: MoneyEvent; readonly work: Question; readonly outcome: Answer }[],
+  { clock, askingAgain }: PaymentsPorts,
+): Promise<void> {
+  const heard = settled.map(({ event, work, outcome }) => ({
+    orderId: work.orderId,
+    movement: work.movement,
+    answer: outcome,
+    cause: causedBy(event),
+  }));
+  await settleAnswers(tx, heard, { now: clock.now(), askingAgain });
+}
+
+function decide(
+  payment: Payment | undefined,
+  event: MoneyEvent,
+  given: { now: string; newPaymentId: () => string },
+): Step {
+  const cause = causedBy(event);
+  if (payment === undefined) return decideFirst(event, given);
+  const moved = stepOf(payment, event, given.now);
+  return moved.payment === payment ? moved : { ...moved, payment: { ...moved.payment, cause } };
+}
+
+function stepOf(payment: Payment, event: MoneyEvent, now: string): Step {
+  switch (event.type) {
+    case "order.payable.v1":
+      return { payment, facts: [], moved: [], incidents: [] };
+    case "order.secured.v1":
+      return secure(payment, now);
+    case "order.withdrawn.v1":
+      return withdraw(payment, now);
+    case "order.returned.v1":
+      return takeBack(payment, { returnId: event.data.returnId, amountMinor: event.data.refundMinor }, now);
+    default:
+      return event satisfies never;
+  }
+}
+
+/** For an order without a payment. */
+function decideFirst(event: MoneyEvent, { now, newPaymentId }: { now: string; newPaymentId: () => string }): Step {
+  const first = { orderId: event.data.orderId, paymentId: newPaymentId(), cause: causedBy(event) };
+  switch (event.type) {
+    case "order.payable.v1": {
+      const { buyerId, amountMinor, currency } = event.data;
+      return begin({ ...first, buyerId, amountMinor, currency }, now);
+    }
+    case "order.withdrawn.v1":
+      return neverBegun(first);
+    case "order.secured.v1":
+    case "order.returned.v1":
+      // Only a lost event could bring an order so far without a payment; its key is parked, and a person looks.
+      throw new Error(`${event.type} came for order ${event.data.orderId}, which never was payable.`);
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Whether the open question is the one that this event is about. */
+function isAskedBy({ ask, status }: Payment, event: MoneyEvent): boolean {
+  if (ask === null) return false;
+  switch (event.type) {
+    case "order.payable.v1":
+      return ask.kind === "authorise";
+    case "order.secured.v1":
+      return ask.kind === "capture";
+    case "order.withdrawn.v1":
+      // Once the order was told that the reversal goes on, it is the job's.
+      return status === "WITHDRAWN";
+    case "order.returned.v1":
+      return ask.returnId === event.data.returnId;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** A question that is open although none of the events is about it, such as that of a withdrawn order's lost authorisation. */
+function leaveRestToJob(changes: Iterable<PaymentChange>, prepared: readonly Prepared<Question>[]): void {
+  const asking = new Set(prepared.map(({ work }) => work.orderId));
+  for (const change of changes) {
+    const { before, after } = change;
+    if (after === undefined || after === before || after.ask === null || asking.has(after.orderId)) continue;
+    if (!after.isUnsettled) change.askAgain = "at-once";
+  }
+}

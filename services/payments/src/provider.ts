@@ -1,0 +1,63 @@
+/** The port to a card provider. Ours is `card-provider.ts`; a team may compose the service with another. */
+
+import type { BuyerId, OrderId } from "@onsale/contracts/ids";
+import type { AmountMinor, Currency } from "@onsale/contracts/money";
+
+/**
+ * Nobody can tell yet whether it was done. Timeouts, cut connections, answers that make no sense and an open circuit all
+ * end here: an adapter throws for none of them.
+ */
+export interface Unknown {
+  readonly kind: "unknown";
+  readonly why: string;
+}
+
+/** It was not done, for certain, and a repetition under the same key will not do it either. */
+export interface Refused {
+  readonly kind: "refused";
+  readonly reason: string;
+}
+
+export interface AuthoriseRequest {
+  readonly key: string;
+  readonly orderId: OrderId;
+  /** Whose card it is: the provider keeps the cards, we never see one. */
+  readonly buyerId: BuyerId;
+  readonly amountMinor: AmountMinor;
+  readonly currency: Currency;
+}
+
+export interface FollowUpRequest {
+  readonly key: string;
+  /** The provider's name for the payment. */
+  readonly providerId: string;
+}
+
+export type AuthoriseOutcome =
+  | { readonly kind: "authorised"; readonly providerId: string }
+  | { readonly kind: "declined"; readonly reason: string }
+  | Unknown;
+export type CaptureOutcome = { readonly kind: "captured" } | Refused | Unknown;
+/** `captured`: it came too late, the money was charged. `cancelled`: nothing is set aside any more, for whatever reason. */
+export type CancelOutcome = { readonly kind: "cancelled" } | { readonly kind: "captured" } | Refused | Unknown;
+export type RefundOutcome = { readonly kind: "refunded" } | Refused | Unknown;
+/** `not-found` is not "never": a call that is still on its way to the provider may be done after it. */
+export type QueryOutcome =
+  | Exclude<AuthoriseOutcome | CaptureOutcome | CancelOutcome | RefundOutcome, Unknown>
+  | { readonly kind: "not-found" }
+  | Unknown;
+
+/**
+ * Every call carries an idempotency key, and repeating it under the same key does nothing twice, for `keyMemoryMs`
+ * milliseconds. Captures and cancels take the whole amount.
+ */
+export interface CardProvider {
+  readonly keyMemoryMs: number;
+  authorise(request: AuthoriseRequest, signal: AbortSignal): Promise<AuthoriseOutcome>;
+  capture(request: FollowUpRequest, signal: AbortSignal): Promise<CaptureOutcome>;
+  cancel(request: FollowUpRequest, signal: AbortSignal): Promise<CancelOutcome>;
+  refund(request: FollowUpRequest & { readonly amountMinor: AmountMinor }, signal: AbortSignal): Promise<RefundOutcome>;
+  /** What became of the call that carried this key. */
+  query(key: string, signal: AbortSignal): Promise<QueryOutcome>;
+  close(): Promise<void>;
+}

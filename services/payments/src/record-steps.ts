@@ -1,0 +1,146 @@
+import {
+  paymentAuthorised,
+  paymentCaptured,
+  paymentCaptureRefused,
+  paymentDeclined,
+  paymentRefunded,
+  paymentReversed,
+  paymentReversing,
+} from "@onsale/contracts/payments";
+import { type Cause, fact, type OutgoingEvent, publish } from "@onsale/messaging";
+import type { Transaction } from "@onsale/postgres";
+import type { Incident, MoneyMoved, Payment, PaymentFact, Step } from "./payment.ts";
+import { recordIncidents } from "./store/incident.ts";
+import { book } from "./store/ledger.ts";
+import { insertPayments, updatePayments } from "./store/payment.ts";
+import { storeReturns } from "./store/refund.ts";
+import { type Backoff, deferAsking, markSettled } from "./store/unsettled.ts";
+import { telemetry } from "./telemetry.ts";
+
+/** What a transaction changes about one payment, in one or several steps. */
+export class PaymentChange {
+  /** As it lies in the database, locked; absent when it is new. */
+  readonly before: Payment | undefined;
+  readonly events: OutgoingEvent[] = [];
+  readonly moved: MoneyMoved[] = [];
+  readonly incidents: Incident[] = [];
+  /** When the provider is to be asked about what is open now, by the job; absent: somebody else asks, or nothing is open. */
+  askAgain: "at-once" | "later" | undefined;
+  #after: Payment | undefined;
+
+  constructor(before: Payment | undefined) {
+    this.before = before;
+    this.#after = before;
+  }
+
+  get after(): Payment | undefined {
+    return this.#after;
+  }
+
+  add({ payment, facts, moved, incidents }: Step, cause: Cause): void {
+    this.#after = payment;
+    this.events.push(...facts.map((it) => announcement(payment, it, cause)));
+    this.moved.push(...moved);
+    this.incidents.push(...incidents);
+  }
+}
+
+/** Writes what the steps came to and tells it, in the transaction that holds the payments' locks. */
+export async function recordSteps(tx: Transaction, changes: Iterable<PaymentChange>, backoff: Backoff): Promise<void> {
+  const settled: Payment[] = [];
+  const altered = [...changes].flatMap(({ before, after, askAgain, ...rest }) => {
+    if (after === undefined || (after === before && askAgain === undefined)) return [];
+    const isUnsettled = after.ask !== null && (after.isUnsettled || askAgain !== undefined);
+    if (before?.isUnsettled && !isUnsettled) settled.push(after);
+    return [{ ...rest, before, after: { ...after, isUnsettled }, askAgain }];
+  });
+  const events = altered.flatMap((it) => it.events);
+  const incidents = altered.flatMap((it) =>
+    it.incidents.map((incident) => ({ ...incident, orderId: it.after.orderId })),
+  );
+  await Promise.all([
+    // First in line: a new row is the lock under which its events may be written.
+    insertPayments(
+      tx,
+      altered.filter(({ before }) => before === undefined).map(({ after }) => after),
+    ),
+    updatePayments(
+      tx,
+      altered.filter(({ before }) => before !== undefined).map(({ after }) => after),
+    ),
+    book(
+      tx,
+      altered.flatMap(({ after, moved }) => moved.map((it) => ({ ...after, ...it }))),
+    ),
+    storeReturns(
+      tx,
+      altered.flatMap(({ before, after }) => changedReturns(before, after)),
+    ),
+    recordIncidents(tx, incidents),
+    deferAsking(
+      tx,
+      altered.flatMap(({ after, askAgain }) =>
+        askAgain ? [{ orderId: after.orderId, atOnce: askAgain === "at-once" }] : [],
+      ),
+      backoff,
+    ),
+    markSettled(
+      tx,
+      settled.map(({ orderId }) => orderId),
+    ),
+    publish(tx, events),
+  ]);
+  tx.afterCommit(() => tell(events, incidents));
+}
+
+function changedReturns(before: Payment | undefined, after: Payment) {
+  return after.returns.flatMap((it, index) =>
+    before?.returns[index]?.state === it.state ? [] : [{ ...it, orderId: after.orderId, number: index + 1 }],
+  );
+}
+
+function announcement(payment: Payment, told: PaymentFact, cause: Cause): OutgoingEvent {
+  const { orderId, paymentId, amountMinor, currency, refundedMinor } = payment;
+  const { sequence } = told;
+  const ids = { orderId, paymentId };
+  switch (told.kind) {
+    case "authorised":
+      return fact(paymentAuthorised, { data: { ...ids, amountMinor, currency }, sequence, cause });
+    case "declined":
+      return fact(paymentDeclined, { data: { ...ids, reason: told.reason }, sequence, cause });
+    case "captured":
+      return fact(paymentCaptured, { data: { ...ids, amountMinor, currency }, sequence, cause });
+    case "capture-refused":
+      return fact(paymentCaptureRefused, { data: { ...ids, reason: told.reason }, sequence, cause });
+    case "reversing":
+      return fact(paymentReversing, { data: ids, sequence, cause });
+    case "reversed":
+      return fact(paymentReversed, { data: { ...ids, refundedMinor, currency }, sequence, cause });
+    case "refunded":
+      return fact(paymentRefunded, {
+        data: { ...ids, returnId: told.returnId, amountMinor: told.amountMinor, currency },
+        sequence,
+        cause,
+      });
+    default:
+      return told satisfies never;
+  }
+}
+
+const tellings = new Map<string, (fields: { count: number }) => void>([
+  [paymentAuthorised.type, telemetry.authorised],
+  [paymentDeclined.type, telemetry.declined],
+  [paymentCaptured.type, telemetry.captured],
+  [paymentCaptureRefused.type, telemetry.captureRefused],
+  [paymentReversing.type, telemetry.reversing],
+  [paymentReversed.type, telemetry.reversed],
+  [paymentRefunded.type, telemetry.refunded],
+]);
+
+function tell(events: readonly OutgoingEvent[], incidents: readonly Incident[]): void {
+  for (const [type, ofType] of Map.groupBy(events, ({ event }) => event.type))
+    tellings.get(type)?.({ count: ofType.length });
+  for (const [what, ofKind] of Map.groupBy(incidents, (incident) => incident.what)) {
+    telemetry.incident({ what, count: ofKind.length });
+  }
+}

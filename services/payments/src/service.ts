@@ -1,0 +1,12 @@
+import { defineService } from "@onsale/runtime";
+import { consumers } from "./consumers.ts";
+import { jobs } from "./jobs.ts";
+import type { PaymentsPorts } from "./ports.ts";
+import { routes } from "./routes.ts";
+
+export const payments = defineService<PaymentsPorts>("payments", {
+  migrations: new URL("../migrations/", import.meta.url),
+  consumers,
+  routes,
+  jobs,
+});

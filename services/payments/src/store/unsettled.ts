@@ -1,0 +1,107 @@
+import type { OrderId } from "@onsale/contracts/ids";
+import {
+  array,
+  as,
+  bigint,
+  boolean,
+  double,
+  instant,
+  integer,
+  nullable,
+  type Queryable,
+  sql,
+  type Transaction,
+  uuid,
+} from "@onsale/postgres";
+
+/** How long to wait before the provider is asked again, in milliseconds: doubling from the first wait to the longest. */
+export interface Backoff {
+  readonly firstMs: number;
+  readonly longestMs: number;
+}
+
+const deferSql = sql("payments.defer-asking", {
+  takes: [array(as<OrderId>(uuid)), array(boolean), double, double],
+  gives: {},
+})`
+  insert into payments.unsettled as open (order_id, next_ask_at)
+  select order_id, clock_timestamp() + make_interval(secs => case when at_once then 0 else $3 end)
+  from unnest($1::uuid[], $2::boolean[]) as doubt(order_id, at_once)
+  order by order_id
+  on conflict (order_id) do update set next_ask_at = clock_timestamp() + make_interval(secs =>
+    case when excluded.next_ask_at <= clock_timestamp() then 0 else least($4, $3 * power(2, least(open.tries, 30))) end)`;
+
+/** Puts open questions into the hands of the job that asks again, some of them at once. The caller has locked the payments. */
+export async function deferAsking(
+  tx: Transaction,
+  doubts: readonly { readonly orderId: OrderId; readonly atOnce: boolean }[],
+  { firstMs, longestMs }: Backoff,
+): Promise<void> {
+  if (doubts.length === 0) return;
+  await tx.execute(deferSql, [
+    doubts.map(({ orderId }) => orderId),
+    doubts.map(({ atOnce }) => atOnce),
+    firstMs / 1_000,
+    longestMs / 1_000,
+  ]);
+}
+
+const forgetSql = sql("payments.forget-unsettled", { takes: [array(as<OrderId>(uuid))], gives: {} })`
+  delete from payments.unsettled where order_id = any($1::uuid[])`;
+
+/** Takes away what is settled now. The caller has locked the payments. */
+export async function markSettled(tx: Transaction, orderIds: readonly OrderId[]): Promise<void> {
+  if (orderIds.length > 0) await tx.execute(forgetSql, [orderIds]);
+}
+
+const claimSql = sql("payments.claim-unsettled", {
+  takes: [integer, double],
+  gives: { orderId: as<OrderId>(uuid), now: instant },
+})`
+  update payments.unsettled as open set tries = tries + 1, next_ask_at = clock_timestamp() + make_interval(secs => $2)
+  from (
+    select order_id from payments.unsettled
+    where next_ask_at <= clock_timestamp() order by next_ask_at limit $1 for update skip locked
+  ) as due
+  where open.order_id = due.order_id
+  returning open.order_id as "orderId", clock_timestamp() as now`;
+
+/** Takes the questions that are due, the longest waiting first, and puts them off by `leaseMs` for everybody else. */
+export const claimUnsettled = (
+  queryable: Queryable,
+  { limit, leaseMs }: { readonly limit: number; readonly leaseMs: number },
+): Promise<{ orderId: OrderId; now: string }[]> => queryable.query(claimSql, [limit, leaseMs / 1_000]);
+
+const overdueSql = sql("payments.claim-overdue", {
+  takes: [double, integer],
+  gives: { orderId: as<OrderId>(uuid), since: instant },
+})`
+  update payments.unsettled as open set called_at = clock_timestamp()
+  from (
+    select order_id from payments.unsettled
+    where called_at is null and since < clock_timestamp() - make_interval(secs => $1)
+    order by since limit $2 for update skip locked
+  ) as overdue
+  where open.order_id = overdue.order_id
+  returning open.order_id as "orderId", open.since`;
+
+/** Those unsettled for longer than `boundMs` for which no person was called yet; each is given once. */
+export const claimOverdue = (
+  tx: Transaction,
+  { boundMs, limit }: { readonly boundMs: number; readonly limit: number },
+): Promise<{ orderId: OrderId; since: string }[]> => tx.query(overdueSql, [boundMs / 1_000, limit]);
+
+const countSql = sql("payments.count-unsettled", {
+  takes: [integer],
+  gives: { count: bigint, oldest: nullable(instant) },
+})`
+  select count(*) as count, min(since) as oldest from (select since from payments.unsettled order by next_ask_at limit $1) as open`;
+
+/** How many questions are open, counted up to `limit`, and since when the oldest of them. */
+export async function countUnsettled(
+  queryable: Queryable,
+  limit: number,
+): Promise<{ count: number; oldest: string | null }> {
+  const [row] = await queryable.query(countSql, [limit]);
+  return row ?? { count: 0, oldest: null };
+}
