@@ -43,6 +43,10 @@ export const specification = {
     about: "How much is logged.",
     fallback: "info",
   }),
+  requireAllTests: setting("ONSALE_TEST_REQUIRE_ALL", Type.Enum(["0", "1"], { description: "0 or 1" }), {
+    about: "1: a test that lacks something on this machine fails instead of being skipped.",
+    fallback: "0",
+  }),
 } as const satisfies Record<string, Setting>;
 
 export type Configuration = ConfigurationOf<typeof specification>;

@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { version } from "./checkout.ts";
 import * as reset from "./reset.ts";
 import * as status from "./status.ts";
+import * as test from "./test.ts";
 import * as up from "./up.ts";
 
 // 2 is a command line or a configuration that can't be understood, 1 a command that failed.
@@ -16,7 +17,7 @@ function program(): Command {
     .helpCommand("help [command]", "tell about a command")
     .showSuggestionAfterError()
     .exitOverride();
-  for (const { register } of [up, status, reset]) register(onsale);
+  for (const { register } of [up, status, test, reset]) register(onsale);
   for (const command of onsale.commands) command.exitOverride();
   return onsale;
 }

@@ -30,6 +30,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     version,
     logger,
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
-    services: compose({ url, tokens: signer, operator, provider, ...(chatUrl !== undefined && { chatUrl }) }),
+    composition: compose({ url, tokens: signer, operator, provider, ...(chatUrl !== undefined && { chatUrl }) }),
   });
 }

@@ -20,7 +20,7 @@ export interface SupervisedChild<C extends Child> {
 export interface Supervision<C extends Child> {
   readonly name: string;
   /** Starts it; called again whenever it ended without being asked to. It must come up at the same address each time. */
-  readonly start: (before: C | undefined) => Promise<C>;
+  readonly start: () => Promise<C>;
   /** Told of each one that runs, before anything uses it. */
   readonly onStarted: (mark: ProcessMark) => void;
   /** Words for the person at the terminal. */
@@ -62,7 +62,7 @@ class Keeper<C extends Child> {
   }
 
   async begin(): Promise<C> {
-    const child = await this.#start(undefined);
+    const child = await this.#start();
     this.#watching = this.#watch();
     return child;
   }
@@ -78,8 +78,8 @@ class Keeper<C extends Child> {
     if (this.#current) send(this.#current.mark, name);
   }
 
-  async #start(before: C | undefined): Promise<C> {
-    const child = await this.#supervision.start(before);
+  async #start(): Promise<C> {
+    const child = await this.#supervision.start();
     const mark = markOf(child.pid);
     if (mark === undefined) throw new Error(`${this.#supervision.name} ended as soon as it had started.`);
     this.#current = { child, mark, since: performance.now() };
@@ -119,7 +119,7 @@ class Keeper<C extends Child> {
       await pause(Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt - 1, 10)), signal);
       if (signal.aborted) return;
       try {
-        await this.#start(dead);
+        await this.#start();
         telemetry.back({ child: name });
         say(`${name} runs again.`);
         return;

@@ -1,9 +1,12 @@
 import { accounts, type OperatorLogIn } from "@onsale/accounts";
+import { catalog } from "@onsale/catalog";
 import { eventsByOwner } from "@onsale/contracts/events";
 import type { TokenSigner } from "@onsale/http";
 import { inventory } from "@onsale/inventory";
 import type { BasePorts, EventDefinition } from "@onsale/messaging";
 import { httpSender, localSender, notifications } from "@onsale/notifications";
+import { orders } from "@onsale/orders";
+import { createCardProvider, eagerAsking, type PaymentsPorts, payments } from "@onsale/payments";
 import { ids } from "@onsale/runtime";
 import { type HostedService, host } from "./hosted-service.ts";
 
@@ -18,17 +21,37 @@ export interface Wiring {
   readonly chatUrl?: string;
 }
 
+/** The services of one server, and what they share that has to be let go in the end. */
+export interface Composition {
+  readonly services: readonly HostedService[];
+  close(): Promise<void>;
+}
+
 /** Every service of the shop with its ports: the one place that knows all of them. */
-export function compose({ tokens, operator, chatUrl }: Wiring): readonly HostedService[] {
-  return [
-    host(accounts, { ...base, tokens, operator }, ownerOf),
-    host(inventory, base, ownerOf),
-    host(
-      notifications,
-      { ...base, sender: chatUrl === undefined ? localSender : httpSender({ url: chatUrl }) },
-      ownerOf,
-    ),
-  ];
+export function compose({ url, tokens, operator, provider, chatUrl }: Wiring): Composition {
+  const card = createCardProvider({
+    url: provider.url,
+    apiSecret: provider.apiSecret,
+    webhookUrl: `${url}/v1/webhooks/card-provider`,
+  });
+  const sender = chatUrl === undefined ? localSender : httpSender({ url: chatUrl });
+  const paymentsPorts: PaymentsPorts = {
+    ...base,
+    provider: card,
+    webhookSecrets: [provider.webhookSecret],
+    askingAgain: eagerAsking,
+  };
+  return {
+    services: [
+      host(accounts, { ...base, tokens, operator }, ownerOf),
+      host(catalog, base, ownerOf),
+      host(inventory, base, ownerOf),
+      host(orders, base, ownerOf),
+      host(payments, paymentsPorts, ownerOf),
+      host(notifications, { ...base, sender }, ownerOf),
+    ],
+    close: () => card.close(),
+  };
 }
 
 const base: BasePorts = { ids, clock: { now: () => new Date().toISOString() } };

@@ -9,6 +9,7 @@ import {
   startRecurringWork,
   startTelemetry,
 } from "@onsale/runtime";
+import type { Composition } from "./compose.ts";
 import type { HostedService } from "./hosted-service.ts";
 import { outboxUpkeep } from "./outbox-upkeep.ts";
 import { watchDatabases } from "./readiness.ts";
@@ -21,7 +22,7 @@ export interface ServerOptions {
   readonly host?: string;
   readonly port: number;
   readonly version: string;
-  readonly services: readonly HostedService[];
+  readonly composition: Composition;
   readonly tokens: TokenVerifier;
   readonly logger: Logger;
 }
@@ -41,13 +42,15 @@ const jobsDrainMs = 5_000;
 
 /** Starts the services in this process: their schemas, connections, consumers, routes and jobs. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { services, logger } = options;
+  const { composition, logger } = options;
   startTelemetry(logger);
   const life = new Lifecycle(logger);
   try {
     await life.start("migrations", { start: () => migrateAll(options) });
+    // Before the consumers, which use them until their own end.
+    await life.start("lines to others", { start: () => undefined, stop: () => composition.close() });
     const hosted = await Promise.all(
-      services.map((service) => life.start(`${service.name}: database`, databases(options, service))),
+      composition.services.map((service) => life.start(`${service.name}: database`, databases(options, service))),
     );
     const fed = await Promise.all(
       hosted.map(async (it) => ({ ...it, feeds: await life.start(`${it.service.name}: feeds`, feeds(it)) })),
@@ -78,7 +81,7 @@ interface Connected {
 }
 type Fed = Connected & { readonly feeds: RunningFeeds };
 
-async function migrateAll({ adminUrl, services }: ServerOptions): Promise<void> {
+async function migrateAll({ adminUrl, composition: { services } }: ServerOptions): Promise<void> {
   const applied = await Promise.all(
     services.map(({ schema, role, migrations }) => migrate({ adminUrl, schema, role, sets: migrations })),
   );
