@@ -80,16 +80,21 @@ export async function createTokenSigner({
   };
 }
 
-// 10,000 tokens of about 400 bytes: the buyers of one hot minute in 4 MB.
-const rememberedTokens = 10_000;
 // A signature costs more than a small query; longer than any token we issue, so what can't be ours costs nothing.
 const longestToken = 2_048;
+
+export interface TokenVerifierOptions extends Realm {
+  readonly publicKeys: JSONWebKeySet;
+  /** Verified tokens that are remembered. Default 10,000 of about 400 bytes: the buyers of one hot minute in 4 MB. */
+  readonly remembered?: number;
+}
 
 export function createTokenVerifier({
   publicKeys,
   issuer,
   audience,
-}: Realm & { readonly publicKeys: JSONWebKeySet }): TokenVerifier {
+  remembered = 10_000,
+}: TokenVerifierOptions): TokenVerifier {
   const keys = createLocalJWKSet(publicKeys);
   const seen = new Map<string, { readonly person: Person; readonly expiresAtMs: number }>();
   const rules = { algorithms: [algorithm], typ: tokenType, issuer, audience, requiredClaims: ["sub", "iat", "exp"] };
@@ -104,7 +109,7 @@ export function createTokenVerifier({
     },
     async verify(token) {
       const { person, expiresAtMs } = await accepted(token);
-      if (seen.size >= rememberedTokens) forgetOldest(seen);
+      if (seen.size >= remembered) forgetOldest(seen);
       seen.set(token, { person, expiresAtMs });
       return person;
     },

@@ -1,0 +1,1 @@
+create table effect (what text not null);
