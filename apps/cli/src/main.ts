@@ -1,8 +1,11 @@
 /** The command line: finds the command, and turns what went wrong into words and an exit code. */
 
 import { Command, CommanderError } from "commander";
+import * as bench from "./bench.ts";
 import { version } from "./checkout.ts";
+import * as replay from "./replay/command.ts";
 import * as reset from "./reset.ts";
+import * as seed from "./seed.ts";
 import * as status from "./status.ts";
 import * as test from "./test.ts";
 import * as up from "./up.ts";
@@ -17,7 +20,7 @@ function program(): Command {
     .helpCommand("help [command]", "tell about a command")
     .showSuggestionAfterError()
     .exitOverride();
-  for (const { register } of [up, status, test, reset]) register(onsale);
+  for (const { register } of [up, status, seed, replay, bench, test, reset]) register(onsale);
   for (const command of onsale.commands) command.exitOverride();
   return onsale;
 }
