@@ -96,3 +96,29 @@ const sum = <Item>(items: readonly Item[], amountOf: (item: Item) => number): nu
   items.reduce((total, item) => total + amountOf(item), 0);
 
 const rounded = (value: number): number => Math.round(value * 100) / 100;
+
+/** The report for a person. */
+export function inWords(report: ReplayReport): string {
+  const { orders, returns, money, stock, audit } = report;
+  const refused = { ...report.refusedLines };
+  const lines = [
+    `${report.file}: ${report.lines} lines, ${report.invoices} invoices${report.changed ? "" : ", all of them known from before"}`,
+    `  orders    ${orders.submitted} sent: ${orders.confirmed} confirmed, ${orders.rejected} rejected, ${orders.cancelled} cancelled, ${orders.pending} pending`,
+    `  lines     ${listed(refused, "none refused", "refused")}; ${report.repricedLines} at another price`,
+    `  returns   ${returns.accepted} lines accepted; ${listed(returns.refused, "none refused", "refused")}`,
+    `  money     ${inPounds(money.capturedMinor, money.currency)} captured, ${inPounds(money.refundedMinor, money.currency)} refunded`,
+    `  stock     ${stock.receivedUnits} units received, ${stock.soldUnits} sold, ${stock.returnedUnits} returned`,
+    `  speed     ${report.seconds} s, ${report.ordersPerSecond} orders a second`,
+    `  audit     ${audit.checks} checks, ${audit.violations.length} violations`,
+    ...report.notAccepted.map(({ invoice, why }) => `  invoice ${invoice} was not accepted: ${why}`),
+    ...audit.violations.map(({ check, what }) => `  ${check}: ${what}`),
+  ];
+  return lines.join("\n");
+}
+
+function listed(counts: Readonly<Record<string, number>>, none: string, what: string): string {
+  const parts = Object.entries(counts).map(([reason, count]) => `${count} ${reason}`);
+  return parts.length === 0 ? none : `${what}: ${parts.join(", ")}`;
+}
+
+const inPounds = (amountMinor: number, currency: string): string => `${currency} ${(amountMinor / 100).toFixed(2)}`;

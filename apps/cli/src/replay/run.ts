@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Token } from "../logged-in.ts";
 import type { OrderStatus, Shop } from "../shop.ts";
+import { Buyers } from "./buyers.ts";
 import { type Play, playId } from "./identity.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { Journal, JournalEntry } from "./journal.ts";
-import { Buyers, type Token } from "./people.ts";
 import type { Plan, PlannedOrder } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 
@@ -51,8 +52,8 @@ export class LostOrdersError extends Error {
 /** Milliseconds between two looks at an order: soon at first, because most end at once, then ever more seldom. */
 const firstPauseMs = 10;
 const longestPauseMs = 500;
-/** Milliseconds after which an order that has not ended is left as it is and counted as pending: far above an order's own bound. */
-const patienceMs = 600_000;
+/** Milliseconds after which an order that has not ended is left as it is and counted as pending: above an order's own bound, eleven minutes. */
+const patienceMs = 900_000;
 
 /** One run over one file: what the steps of it share. */
 export class Run {

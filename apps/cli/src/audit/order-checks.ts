@@ -1,0 +1,150 @@
+/** What orders promises: every accepted order ends, its history tells how, and its copies are those of their owners. */
+
+import { sql } from "@onsale/postgres";
+import { type Check, finding, statementCheck } from "./check.ts";
+
+// Fifteen minutes are above the saga's own bound of eleven, every step at its slowest.
+const pendingInTimeSql = sql("audit.orders-end-in-time", { takes: [], gives: finding })`
+  with bad as (
+    select format('order %s is PENDING since %s', order_id, placed_at) as what
+    from orders.orders where status = 'PENDING' and placed_at < clock_timestamp() - interval '15 minutes')
+  select (select count(*) from orders.orders) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const historySql = sql("audit.orders-history", { takes: [], gives: finding })`
+  with steps as (
+    select order_id, count(*) as steps, min(version) as first, max(version) as last, count(told) as told,
+      (array_agg(status order by version desc))[1] as status, (array_agg(reason order by version desc))[1] as reason
+    from orders.order_history group by order_id),
+  compared as (
+    select coalesce(placed.order_id, steps.order_id) as order_id, placed.version, placed.status as is_status,
+      placed.reason as is_reason, placed.event_sequence, steps.steps, steps.first, steps.last, steps.told, steps.status,
+      steps.reason
+    from orders.orders as placed full join steps on steps.order_id = placed.order_id),
+  bad as (
+    select format('order %s is %s (%s) at version %s with %s events told; its history has %s steps, from %s to %s, ends %s (%s), and told %s',
+      order_id, is_status, coalesce(is_reason, 'no reason'), version, event_sequence, coalesce(steps, 0), first, last,
+      status, coalesce(reason, 'no reason'), told) as what
+    from compared
+    where (1, version, version, event_sequence, is_status, is_reason)
+      is distinct from (first, last, steps::int, told::int, status, reason))
+  select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const historyOnceSql = sql("audit.orders-history-once", { takes: [], gives: finding })`
+  with bad as (
+    select format('order %s took the step "%s" %s times because of %s', order_id, what, count(*), caused_by) as what
+    from orders.order_history where caused_by is not null
+    group by order_id, what, caused_by having count(*) > 1)
+  select (select count(*) from orders.order_history) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const linesSql = sql("audit.orders-lines", { takes: [], gives: finding })`
+  with lines as (
+    select order_id, count(*) as lines, sum(quantity * unit_price_minor) as total
+    from orders.order_line group by order_id),
+  compared as (
+    select coalesce(placed.order_id, lines.order_id) as order_id, placed.line_count, placed.total_minor,
+      coalesce(lines.lines, 0) as lines, coalesce(lines.total, 0) as total
+    from orders.orders as placed full join lines on lines.order_id = placed.order_id),
+  bad as (
+    select format('order %s: %s lines that cost %s; it has %s that cost %s', order_id, line_count, total_minor, lines, total) as what
+    from compared where (line_count::bigint, total_minor::numeric) is distinct from (lines, total))
+  select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+// Records are kept for 24 hours at least, so that an order younger than 23 must have its own.
+const idempotencySql = sql("audit.orders-idempotency", { takes: [], gives: finding })`
+  with answered as (
+    select person_id, key, status, (body::jsonb ->> 'orderId')::uuid as order_id, body::jsonb ? 'returnId' as is_return
+    from orders.idempotency_record),
+  bad as (
+    select format('the answer under the key %s of %s names the order %s, which does not exist', key, person_id,
+      coalesce(order_id::text, 'of nobody')) as what
+    from answered left join orders.orders using (order_id)
+    where answered.status is null or orders.order_id is null
+    union all
+    select format('order %s was accepted under no key', orders.order_id)
+    from orders.orders left join answered on answered.order_id = orders.order_id and not answered.is_return
+    where placed_at > clock_timestamp() - interval '23 hours' and answered.key is null
+    union all
+    select format('order %s is the answer to %s keys', order_id, count(*))
+    from answered where not is_return group by order_id having count(*) > 1)
+  select (select count(*) from answered) + (select count(*) from orders.orders) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const deadlinesSql = sql("audit.orders-deadlines", { takes: [], gives: finding })`
+  with bad as (
+    select format('the deadline "%s" of order %s is due since %s', wait, key, due_at) as what
+    from orders.saga_deadline where due_at < clock_timestamp() - interval '5 minutes'
+    union all
+    select format('the deadline "%s" is for the order %s, which does not exist', wait, key)
+    from orders.saga_deadline left join orders.orders on order_id = key::uuid where order_id is null
+    union all
+    select format('nobody looks after the pending order %s: it has no deadline', order_id)
+    from orders.orders
+    where status = 'PENDING' and not exists (select from orders.saga_deadline where key = order_id::text))
+  select (select count(*) from orders.saga_deadline) + (select count(*) from orders.orders) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const productsSql = sql("audit.orders-products", { takes: [], gives: finding })`
+  with compared as (
+    select coalesce(own.sku, copy.sku) as sku, own.price_minor, own.currency, own.version::bigint as version,
+      copy.price_minor as copy_price, copy.currency as copy_currency, copy.sequence
+    from catalog.product as own full join orders.product as copy on copy.sku = own.sku),
+  bad as (
+    select format('SKU %s costs %s %s (version %s) in the catalog, %s %s (version %s) to orders', sku, currency,
+      price_minor, version, copy_currency, copy_price, sequence) as what
+    from compared where (price_minor, currency, version) is distinct from (copy_price, copy_currency, sequence))
+  select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const shelvesSql = sql("audit.catalog-shelves", { takes: [], gives: finding })`
+  with compared as (
+    select coalesce(own.sku, copy.sku) as sku, own.received - own.held - own.sold as available, own.version::bigint as version,
+      copy.in_stock, copy.sequence
+    from inventory.stock as own full join catalog.shelf as copy on copy.sku = own.sku),
+  bad as (
+    select format('SKU %s has %s units (version %s), the catalog shows it %s (version %s)', sku, available, version,
+      case when in_stock then 'available' else 'sold out' end, sequence) as what
+    from compared where (available > 0, version) is distinct from (in_stock, sequence) and (version > 0 or sequence is not null))
+  select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+export const orderChecks: readonly Check[] = [
+  statementCheck(
+    { id: "orders.end-in-time", invariant: 6, title: "No order is pending past its bound." },
+    pendingInTimeSql,
+  ),
+  statementCheck(
+    {
+      id: "orders.history",
+      invariant: 6,
+      title: "Every order's history is without gaps and ends where the order stands.",
+    },
+    historySql,
+  ),
+  statementCheck({ id: "orders.history-once", invariant: 4, title: "No event moved an order twice." }, historyOnceSql),
+  statementCheck({ id: "orders.lines", invariant: 2, title: "Every order costs what its lines cost." }, linesSql),
+  statementCheck(
+    {
+      id: "orders.idempotency",
+      invariant: 4,
+      title: "Every recorded answer names an order that exists, and every new order has one.",
+    },
+    idempotencySql,
+  ),
+  statementCheck(
+    {
+      id: "orders.deadlines",
+      invariant: 6,
+      title: "Every pending order is looked after, and no deadline has gone unheard.",
+    },
+    deadlinesSql,
+  ),
+  statementCheck({ id: "orders.products", invariant: 3, title: "Orders sells at the catalog's prices." }, productsSql),
+  statementCheck(
+    { id: "catalog.shelves", invariant: 3, title: "The catalog shows as sold out what inventory has none of." },
+    shelvesSql,
+  ),
+];

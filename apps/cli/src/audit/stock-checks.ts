@@ -1,0 +1,226 @@
+/** What inventory promises: no unit is promised twice, and every unit that moved is accounted for. */
+
+import { sql } from "@onsale/postgres";
+import { type Check, finding, statementCheck } from "./check.ts";
+
+const withinReceivedSql = sql("audit.stock-within-received", { takes: [], gives: finding })`
+  with bad as (
+    select format('SKU %s: received %s, held %s, sold %s', sku, received, held, sold) as what
+    from inventory.stock
+    where received < 0 or held < 0 or sold < 0 or held + sold > received)
+  select (select count(*) from inventory.stock) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const ledgerSql = sql("audit.stock-ledger", { takes: [], gives: finding })`
+  with moved as (
+    select sku, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold
+    from inventory.movement group by sku),
+  compared as (
+    select coalesce(stock.sku, moved.sku) as sku, stock.received, stock.held, stock.sold,
+      coalesce(moved.received, 0) as moved_received, coalesce(moved.held, 0) as moved_held,
+      coalesce(moved.sold, 0) as moved_sold
+    from inventory.stock full join moved on moved.sku = stock.sku),
+  bad as (
+    select format('SKU %s: stock has received %s, held %s, sold %s; its movements add up to %s, %s, %s',
+      sku, received, held, sold, moved_received, moved_held, moved_sold) as what
+    from compared
+    where (received, held, sold) is distinct from (moved_received, moved_held, moved_sold))
+  select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const receiptsSql = sql("audit.stock-receipts", { takes: [], gives: finding })`
+  with compared as (
+    select coalesce(receipt.receipt_id, moved.document_id) as receipt_id, receipt.sku, receipt.units,
+      moved.sku as moved_sku, moved.received_delta, moved.movements
+    from inventory.receipt
+    full join (
+      select document_id, min(sku) as sku, sum(received_delta) as received_delta, count(*) as movements
+      from inventory.movement where kind = 'RECEIVED' group by document_id) as moved
+      on moved.document_id = receipt.receipt_id),
+  bad as (
+    select format('receipt %s: %s of SKU %s came in, %s movements put %s of %s on the shelf',
+      receipt_id, units, sku, coalesce(movements, 0), received_delta, moved_sku) as what
+    from compared
+    where (sku, units::bigint, 1::bigint) is distinct from (moved_sku, received_delta, movements))
+  select (select count(*) from compared) + (select count(*) from inventory.stock) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const holdsSql = sql("audit.stock-holds", { takes: [], gives: finding })`
+  with moved as (
+    select order_id, sku, sum(held_delta) as held, sum(sold_delta) as sold
+    from inventory.movement where order_id is not null group by order_id, sku),
+  compared as (
+    select coalesce(hold.order_id, moved.order_id) as order_id, coalesce(hold.sku, moved.sku) as sku, allocation.state,
+      coalesce(moved.held, 0) as held, coalesce(moved.sold, 0) as sold, hold.hold_id,
+      case when allocation.state = 'HELD' then hold.units else 0 end as due_held,
+      case when allocation.state = 'SOLD' then hold.units - hold.returned_units else 0 end as due_sold
+    from inventory.hold
+    full join moved on moved.order_id = hold.order_id and moved.sku = hold.sku
+    left join inventory.allocation on allocation.order_id = coalesce(hold.order_id, moved.order_id)),
+  bad as (
+    select format('order %s, SKU %s: its movements hold %s and sold %s, the hold (%s) says %s and %s',
+      order_id, sku, held, sold, coalesce(state, 'no allocation'), due_held, due_sold) as what
+    from compared
+    where hold_id is null or state is null or held <> due_held or sold <> due_sold)
+  select (select count(*) from compared) + (select count(*) from inventory.allocation) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const sumsSql = sql("audit.stock-sums", { takes: [], gives: finding })`
+  with taken as (
+    select hold.sku,
+      sum(hold.units) filter (where allocation.state = 'HELD') as held,
+      sum(hold.units - hold.returned_units) filter (where allocation.state = 'SOLD') as sold
+    from inventory.hold join inventory.allocation using (order_id) group by hold.sku),
+  compared as (
+    select coalesce(stock.sku, taken.sku) as sku, stock.held, stock.sold,
+      coalesce(taken.held, 0) as due_held, coalesce(taken.sold, 0) as due_sold
+    from inventory.stock full join taken on taken.sku = stock.sku),
+  bad as (
+    select format('SKU %s: stock has held %s and sold %s, the orders hold %s and own %s', sku, held, sold, due_held,
+      due_sold) as what
+    from compared where (held, sold) is distinct from (due_held, due_sold))
+  select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const onceSql = sql("audit.stock-once", { takes: [], gives: finding })`
+  with moves as (
+    select order_id, sku, count(*) filter (where kind = 'HELD') as held, count(*) filter (where kind = 'SOLD') as sold,
+      count(*) filter (where kind in ('RELEASED', 'EXPIRED', 'UNSOLD')) as back,
+      count(*) filter (where kind = 'RETURNED') - count(distinct document_id) filter (where kind = 'RETURNED') as repeated
+    from inventory.movement where order_id is not null group by order_id, sku),
+  bad as (
+    select format('order %s, SKU %s: held %s times, sold %s times, put back %s times, %s returns repeated',
+      order_id, sku, held, sold, back, repeated) as what
+    from moves where held <> 1 or sold > 1 or back > 1 or repeated > 0)
+  select (select count(*) from moves) + (select count(*) from inventory.allocation) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const soldToOrdersSql = sql("audit.stock-sold-to-orders", { takes: [], gives: finding })`
+  with lines as (
+    select line.order_id, line.sku, line.quantity, placed.status, allocation.state, hold.units
+    from orders.order_line as line
+    join orders.orders as placed using (order_id)
+    left join inventory.allocation using (order_id)
+    left join inventory.hold on hold.order_id = line.order_id and hold.sku = line.sku),
+  bad as (
+    select format('order %s is %s, but of SKU %s it has %s (%s) instead of %s', order_id, status, sku,
+      coalesce(units, 0), coalesce(state, 'no allocation'), quantity) as what
+    from lines
+    where status = 'CONFIRMED' and (state is distinct from 'SOLD' or units is distinct from quantity)
+    union all
+    select format('order %s has %s of SKU %s, of which it ordered %s', hold.order_id, hold.units, hold.sku,
+      coalesce(line.quantity, 0))
+    from inventory.hold left join orders.order_line as line on line.order_id = hold.order_id and line.sku = hold.sku
+    where line.quantity is distinct from hold.units)
+  select (select count(*) from lines) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const endedHoldNothingSql = sql("audit.stock-ended-hold-nothing", { takes: [], gives: finding })`
+  with compared as (
+    select coalesce(placed.order_id, allocation.order_id) as order_id, placed.status, allocation.state
+    from orders.orders as placed full join inventory.allocation on allocation.order_id = placed.order_id),
+  bad as (
+    select case when status is null then format('order %s has stock (%s) and does not exist', order_id, state)
+      else format('order %s ended %s, but its stock is %s', order_id, status, state) end as what
+    from compared where status is null or (status in ('REJECTED', 'CANCELLED') and state in ('HELD', 'SOLD')))
+  select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const limitsSql = sql("audit.stock-limits", { takes: [], gives: finding })`
+  with taken as (
+    select allocation.buyer_id, hold.sku, sum(hold.units - hold.returned_units) as units
+    from inventory.hold join inventory.allocation using (order_id)
+    where hold.limited and allocation.state in ('HELD', 'SOLD') group by allocation.buyer_id, hold.sku),
+  compared as (
+    select coalesce(take.buyer_id, taken.buyer_id) as buyer_id, coalesce(take.sku, taken.sku) as sku,
+      coalesce(take.units, 0) as units, coalesce(taken.units, 0) as due
+    from inventory.buyer_take as take full join taken on taken.buyer_id = take.buyer_id and taken.sku = take.sku),
+  bad as (
+    select format('buyer %s, SKU %s: counted %s, has %s', buyer_id, sku, units, due) as what
+    from compared where units <> due)
+  select (select count(*) from compared) + (select count(*) from inventory.allocation) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const returnedUnitsSql = sql("audit.stock-returned-units", { takes: [], gives: finding })`
+  with wished as (
+    select returned.order_id, line.sku, sum(line.quantity) as units
+    from orders.order_return as returned join orders.order_return_line as line using (return_id)
+    group by returned.order_id, line.sku),
+  moved as (
+    select order_id, sku, -sum(sold_delta) as units from inventory.movement where kind = 'RETURNED' group by order_id, sku),
+  lines as (
+    select line.order_id, line.sku, line.returned_quantity, coalesce(wished.units, 0) as wished,
+      coalesce(moved.units, 0) as moved, coalesce(hold.returned_units, 0) as held
+    from orders.order_line as line
+    left join wished on wished.order_id = line.order_id and wished.sku = line.sku
+    left join moved on moved.order_id = line.order_id and moved.sku = line.sku
+    left join inventory.hold on hold.order_id = line.order_id and hold.sku = line.sku),
+  bad as (
+    select format('order %s, SKU %s: %s returned by the order, %s by its returns, %s on the shelf again, %s by its hold',
+      order_id, sku, returned_quantity, wished, moved, held) as what
+    from lines where wished <> returned_quantity or moved <> returned_quantity or held <> returned_quantity)
+  select (select count(*) from lines) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+export const stockChecks: readonly Check[] = [
+  statementCheck(
+    { id: "stock.within-received", invariant: 1, title: "No SKU has more held and sold than was received." },
+    withinReceivedSql,
+  ),
+  statementCheck(
+    { id: "stock.ledger", invariant: 1, title: "Every SKU's stock is the sum of its movements." },
+    ledgerSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.receipts",
+      invariant: 1,
+      title: "Every receipt is on the shelf once, and nothing came in without one.",
+    },
+    receiptsSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.holds",
+      invariant: 1,
+      title: "Every hold is what its movements say, and no units move without a hold.",
+    },
+    holdsSql,
+  ),
+  statementCheck(
+    { id: "stock.sums", invariant: 1, title: "What is held and sold of a SKU is what orders hold and own of it." },
+    sumsSql,
+  ),
+  statementCheck(
+    { id: "stock.once", invariant: 4, title: "The units of an order were held, sold and put back once at most." },
+    onceSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.sold-to-orders",
+      invariant: 1,
+      title: "A confirmed order has exactly its units, and no order has others.",
+    },
+    soldToOrdersSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.ended-hold-nothing",
+      invariant: 1,
+      title: "Nothing is held for or sold to an order that ended otherwise, or does not exist.",
+    },
+    endedHoldNothingSql,
+  ),
+  statementCheck(
+    { id: "stock.limits", invariant: 1, title: "What counts against a buyer's limit is what the buyer has." },
+    limitsSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.returned-units",
+      invariant: 1,
+      title: "Returned units are the same to the order, its returns, the ledger and the hold.",
+    },
+    returnedUnitsSql,
+  ),
+];

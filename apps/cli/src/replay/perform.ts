@@ -1,0 +1,95 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { badDay, noFaults, setFaults } from "@onsale/provider-sim";
+import { audit } from "../audit/audit.ts";
+import { loggedIn } from "../logged-in.ts";
+import { CommandFailure, say } from "../output.ts";
+import { type Session, withServer } from "../session.ts";
+import { Shop } from "../shop.ts";
+import { ShopClient, ShopUnreachableError } from "../shop-client.ts";
+import type { ReplayCommand } from "./command.ts";
+import type { Play } from "./identity.ts";
+import { NotInvoicesError, readInvoices } from "./invoice-file.ts";
+import { DamagedJournalError } from "./journal.ts";
+import { maximumUnderWay } from "./place-orders.ts";
+import { type Plan, Planner } from "./plan.ts";
+import { progressOn } from "./progress.ts";
+import { type ReplayOutcome, replayInvoices } from "./replay.ts";
+import { type ReplayReport, reportOf } from "./report.ts";
+import { LostOrdersError, type ReplayOptions } from "./run.ts";
+
+const exampleFile = fileURLToPath(
+  new URL("../../../../examples/online-retail/invoices-2010-12-01-to-05.csv", import.meta.url),
+);
+
+/** The file's prices are in pounds. */
+const currency = "GBP";
+
+/** Which calls the provider's faults strike; the same in every run, so that a failure can be repeated. */
+const faultSeed = 1;
+
+/** Reads and plans the file, plays it in the shop of this data, and audits what came of it. */
+export async function performReplay(file: string = exampleFile, command: ReplayCommand): Promise<ReplayReport> {
+  try {
+    const { plan, contentHash } = await planFile(file);
+    const options = optionsOf(file, command, { plan, play: { contentHash, stockShare: command.stockShare } });
+    return await withServer(command.data, (session) => playAndAudit(options, command, session), "replay");
+  } catch (error) {
+    throw isForPeople(error) ? new CommandFailure(error.message) : error;
+  }
+}
+
+async function planFile(file: string): Promise<{ plan: Plan; contentHash: string }> {
+  const planner = new Planner();
+  const { contentHash } = await readInvoices(file, (line) => planner.add(line));
+  return { plan: planner.finish(), contentHash };
+}
+
+function optionsOf(file: string, { buyers, rate, pay }: ReplayCommand, it: { plan: Plan; play: Play }): ReplayOptions {
+  return { ...it, file, currency, payment: pay, buyers, ...(rate !== undefined && { ratePerSecond: rate }) };
+}
+
+async function playAndAudit(
+  options: ReplayOptions,
+  { faults }: ReplayCommand,
+  session: Session,
+): Promise<ReplayReport> {
+  const outcome = await withFaults(faults === true, session, () => play(options, session));
+  say("Auditing the books.");
+  return reportOf(options, outcome, await audit(session));
+}
+
+async function play(options: ReplayOptions, { url, operator, data, signal }: Session): Promise<ReplayOutcome> {
+  const connections = options.ratePerSecond === undefined ? options.buyers + 8 : maximumUnderWay;
+  const client = new ShopClient({ url, connections, signal });
+  const shop = new Shop(client);
+  try {
+    return await replayInvoices(options, {
+      shop,
+      operator: loggedIn(shop, operator),
+      secret: operator.password,
+      journals: join(data, "replay"),
+      progress: progressOn(process.stderr),
+      signal,
+    });
+  } finally {
+    await client.close();
+  }
+}
+
+async function withFaults<Result>(on: boolean, session: Session, work: () => Promise<Result>): Promise<Result> {
+  if (!on) return await work();
+  await setFaults(session.providerUrl, session.providerSecret, badDay(faultSeed));
+  try {
+    return await work();
+  } finally {
+    await setFaults(session.providerUrl, session.providerSecret, noFaults);
+  }
+}
+
+/** Errors whose message says all that a person needs. */
+const isForPeople = (error: unknown): error is Error =>
+  error instanceof NotInvoicesError ||
+  error instanceof LostOrdersError ||
+  error instanceof DamagedJournalError ||
+  error instanceof ShopUnreachableError;
