@@ -1,0 +1,23 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { longestFiles, longestFunctions, readHouse, rules, shown } from "../src/index.ts";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const house = await readHouse(root);
+
+test.each(Object.entries(rules((path) => existsSync(join(root, path)))))("%s", (_, rule) => {
+  expect(rule(house).map(shown)).toEqual([]);
+});
+
+test("there was something to look at", () => {
+  expect(house.sources.length).toBeGreaterThan(100);
+  expect(house.packages.length).toBeGreaterThan(15);
+});
+
+test("the longest files and functions are told", () => {
+  const told = [...longestFiles(house, 5), ...longestFunctions(house, 5)].map(({ what, lines }) => `${lines} ${what}`);
+  console.log(told.join("\n"));
+  expect(told).toHaveLength(10);
+});
