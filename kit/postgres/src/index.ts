@@ -43,4 +43,4 @@ export {
 } from "./errors.ts";
 export { type MigrateOptions, type MigrationSet, migrate } from "./migrate.ts";
 export { databaseNow } from "./now.ts";
-export { composedSql, declaredStatements, identifier, type Statement, sql } from "./sql.ts";
+export { composedSql, declaredStatements, type Gives, identifier, type Statement, sql, type Takes } from "./sql.ts";

@@ -20,11 +20,17 @@ export interface SpawnOptions {
   readonly args?: readonly string[];
   /** The whole environment of the process. Default: ours. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A command line to put before Node's own, which replaces itself by it. */
+  readonly wrapper?: readonly string[];
 }
 
 /** Starts a TypeScript file as a Node process of its own: `await using worker = await spawnNode(new URL("./worker.ts", import.meta.url))`. */
-export async function spawnNode(script: URL, { args = [], env }: SpawnOptions = {}): Promise<SpawnedNode> {
-  const child = spawn(process.execPath, [fileURLToPath(script), ...args], {
+export async function spawnNode(
+  script: URL,
+  { args = [], env, wrapper = [] }: SpawnOptions = {},
+): Promise<SpawnedNode> {
+  const [file = "", ...rest] = [...wrapper, process.execPath, fileURLToPath(script), ...args];
+  const child = spawn(file, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     ...(env && { env }),
   });
@@ -66,9 +72,11 @@ function lostHope(child: ChildProcess, lines: readonly string[]): undefined {
 }
 
 const living = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+});
 
 function killAtExit(child: ChildProcess): void {
-  if (living.size === 0) process.once("exit", () => living.forEach((one) => void one.kill("SIGKILL")));
   living.add(child);
   child.once("exit", () => living.delete(child));
 }

