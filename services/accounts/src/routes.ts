@@ -1,6 +1,6 @@
 import { Role } from "@onsale/contracts/accounts";
 import { BuyerId } from "@onsale/contracts/ids";
-import { type HttpServer, httpErrors, problem } from "@onsale/http";
+import { type HttpServer, httpErrors, type ProblemError, problem } from "@onsale/http";
 import type { ServiceContext } from "@onsale/runtime";
 import { Type } from "typebox";
 import { normalizeEmail } from "./account.ts";
@@ -35,21 +35,22 @@ const Me = Type.Object({
 
 const publicRoute = { access: "public" } as const;
 
-export function routes(http: HttpServer, context: ServiceContext<AccountsPorts>): void {
-  accountRoutes(http, context);
-  tokenRoutes(http, context);
-  http.get(
-    "/.well-known/jwks.json",
-    { config: publicRoute, schema: { summary: "The keys that access tokens are verified with.", tags: ["tokens"] } },
-    async () => context.ports.tokens.publicKeys,
-  );
+type Context = ServiceContext<AccountsPorts>;
+
+export function routes(http: HttpServer, context: Context): void {
+  registering(http, context);
+  whoAmI(http, context);
+  loggingIn(http, context);
+  refreshing(http, context);
+  loggingOut(http, context);
+  guests(http, context);
+  keys(http, context);
 }
 
-function accountRoutes(http: HttpServer, context: ServiceContext<AccountsPorts>): void {
-  const { database, ports } = context;
+function registering(http: HttpServer, context: Context): void {
+  const { operator } = context.ports;
   // Whoever registered the operator's address first would own the account that the operator's rights go to.
-  const reserved = ports.operator && normalizeEmail(ports.operator.email);
-
+  const reserved = operator && normalizeEmail(operator.email);
   http.post(
     "/v1/accounts",
     {
@@ -76,7 +77,9 @@ function accountRoutes(http: HttpServer, context: ServiceContext<AccountsPorts>)
       }
     },
   );
+}
 
+function whoAmI(http: HttpServer, { database }: Context): void {
   http.get(
     "/v1/accounts/me",
     { config: { access: "buyer" }, schema: { summary: "Who the access token belongs to.", response: { 200: Me } } },
@@ -89,9 +92,7 @@ function accountRoutes(http: HttpServer, context: ServiceContext<AccountsPorts>)
   );
 }
 
-function tokenRoutes(http: HttpServer, context: ServiceContext<AccountsPorts>): void {
-  const { ports } = context;
-
+function loggingIn(http: HttpServer, context: Context): void {
   http.post(
     "/v1/tokens",
     {
@@ -117,7 +118,9 @@ function tokenRoutes(http: HttpServer, context: ServiceContext<AccountsPorts>): 
       }
     },
   );
+}
 
+function refreshing(http: HttpServer, context: Context): void {
   http.post(
     "/v1/tokens/refresh",
     {
@@ -135,7 +138,9 @@ function tokenRoutes(http: HttpServer, context: ServiceContext<AccountsPorts>): 
       return tokens;
     },
   );
+}
 
+function loggingOut(http: HttpServer, context: Context): void {
   http.post(
     "/v1/tokens/revoke",
     {
@@ -150,7 +155,9 @@ function tokenRoutes(http: HttpServer, context: ServiceContext<AccountsPorts>): 
       return reply.code(204).send();
     },
   );
+}
 
+function guests(http: HttpServer, { ports }: Context): void {
   http.post(
     "/v1/guests",
     {
@@ -169,7 +176,15 @@ function tokenRoutes(http: HttpServer, context: ServiceContext<AccountsPorts>): 
   );
 }
 
-function overloaded() {
+function keys(http: HttpServer, { ports }: Context): void {
+  http.get(
+    "/.well-known/jwks.json",
+    { config: publicRoute, schema: { summary: "The keys that access tokens are verified with.", tags: ["tokens"] } },
+    async () => ports.tokens.publicKeys,
+  );
+}
+
+function overloaded(): ProblemError {
   telemetry.passwordQueueFull();
   return problem(503, httpErrors.OVERLOADED, { retryAfterSeconds: 1 });
 }

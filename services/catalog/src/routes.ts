@@ -33,7 +33,13 @@ const ProductPage = Type.Object({
 const usualPage = 50;
 const maximumPage = 200;
 
-export function routes(http: HttpServer, { database }: ServiceContext): void {
+export function routes(http: HttpServer, context: ServiceContext): void {
+  publishing(http, context);
+  listing(http, context);
+  reading(http, context);
+}
+
+function publishing(http: HttpServer, { database }: ServiceContext): void {
   http.post(
     "/v1/admin/products",
     {
@@ -54,7 +60,9 @@ export function routes(http: HttpServer, { database }: ServiceContext): void {
       return answered(reply, answer);
     },
   );
+}
 
+function listing(http: HttpServer, { database }: ServiceContext): void {
   http.get(
     "/v1/products",
     {
@@ -75,7 +83,9 @@ export function routes(http: HttpServer, { database }: ServiceContext): void {
       return { products: page.map(toShown), next };
     },
   );
+}
 
+function reading(http: HttpServer, { database }: ServiceContext): void {
   http.get(
     "/v1/products/:sku",
     {
