@@ -1,6 +1,6 @@
 import type { Job } from "@onsale/runtime";
 import { askAgain } from "./ask-again.ts";
-import { callPerson, createForgottenSearch } from "./overlooked.ts";
+import { createForgottenSearch, watchUnsettled } from "./overlooked.ts";
 import type { PaymentsPorts } from "./ports.ts";
 import { forgetWebhooks } from "./store/webhook.ts";
 
@@ -17,7 +17,7 @@ export const jobs: readonly Job<PaymentsPorts>[] = [
       while ((await askAgain(context, signal)) > 0 && !signal.aborted);
     },
   },
-  { name: "payments.call-person", everyMs: 30_000, run: callPerson },
+  { name: "payments.watch-unsettled", everyMs: 15_000, run: watchUnsettled },
   { name: "payments.find-forgotten", everyMs: 10_000, run: createForgottenSearch() },
   {
     name: "payments.forget-webhooks",

@@ -6,14 +6,17 @@ import { openTasks } from "@onsale/saga";
 import type { PaymentsPorts } from "./ports.ts";
 import { PaymentChange, recordSteps } from "./record-steps.ts";
 import { lockPayments, lookForForgotten } from "./store/payment.ts";
-import { claimOverdue } from "./store/unsettled.ts";
-import { telemetry } from "./telemetry.ts";
+import { claimOverdue, countUnsettled } from "./store/unsettled.ts";
+import { telemetry, unsettledNow } from "./telemetry.ts";
 
+// Beyond this it does not matter any more how many there are.
+const countLimit = 10_000;
 // A person can't look at more between two runs; the rest stays claimable.
 const callLimit = 100;
 
-/** Calls a person for each payment that is unsettled past its bound, once. */
-export async function callPerson({ database, ports }: ServiceContext<PaymentsPorts>): Promise<void> {
+/** Measures what is unsettled, and calls a person for each payment that is so past its bound, once. */
+export async function watchUnsettled({ database, ports }: ServiceContext<PaymentsPorts>): Promise<void> {
+  Object.assign(unsettledNow, await countUnsettled(database, countLimit));
   await database.transaction(async (tx) => {
     const overdue = await claimOverdue(tx, { boundMs: ports.askingAgain.overdueMs, limit: callLimit });
     await openTasks(

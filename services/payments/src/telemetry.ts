@@ -1,4 +1,4 @@
-import { defineFact } from "@onsale/runtime";
+import { defineFact, defineGauge } from "@onsale/runtime";
 
 export const telemetry = {
   authorised: defineFact("payment authorised", { counter: "onsale_payment_authorised_total" }),
@@ -37,3 +37,12 @@ export const telemetry = {
     level: "error",
   }),
 };
+
+/** What the last look at the unsettled payments of this process's database found. */
+export const unsettledNow = { count: 0, oldestSeconds: 0 };
+defineGauge("onsale_payment_unsettled", "payments whose outcome at the provider is unknown", () => unsettledNow.count);
+defineGauge(
+  "onsale_payment_unsettled_oldest_seconds",
+  "how long the oldest of the unsettled payments has been so",
+  () => unsettledNow.oldestSeconds,
+);

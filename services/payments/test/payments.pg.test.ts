@@ -4,7 +4,7 @@ import type { TestDatabase } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askAgain } from "../src/ask-again.ts";
 import { prepareMoves, settleMoves } from "../src/move-money.ts";
-import { callPerson, createForgottenSearch } from "../src/overlooked.ts";
+import { createForgottenSearch, watchUnsettled } from "../src/overlooked.ts";
 import {
   askUntilQuiet,
   contextWith,
@@ -253,11 +253,11 @@ describe("the last nets", () => {
     provider.lose("authorise", "call");
     await hear(database, provider, [payable(1)]);
     const context = contextWith(database, provider);
-    await callPerson(context);
+    await watchUnsettled(context);
     expect(await listOpenTasks(database, { limit: 10 })).toEqual([]);
     await database.execute(ageSql, []);
-    await callPerson(context);
-    await callPerson(context);
+    await watchUnsettled(context);
+    await watchUnsettled(context);
     expect(await listOpenTasks(database, { limit: 10 })).toMatchObject([
       { kind: "payment.unsettled", key: orderId(1) },
     ]);

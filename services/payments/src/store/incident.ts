@@ -2,8 +2,8 @@ import type { OrderId } from "@onsale/contracts/ids";
 import {
   array,
   as,
+  bigint,
   instant,
-  integer,
   nullable,
   type Queryable,
   sql,
@@ -39,7 +39,7 @@ export async function recordIncidents(tx: Transaction, incidents: readonly Incid
 }
 
 const listSql = sql("payments.incidents-of-order", {
-  takes: [as<OrderId>(uuid), integer],
+  takes: [as<OrderId>(uuid), bigint],
   gives: { what: text, movement: nullable(text), detail: text, at: instant },
 })`
   select what, movement, detail, at from payments.incident

@@ -5,6 +5,7 @@ import {
   as,
   bigint,
   boolean,
+  double,
   instant,
   integer,
   json,
@@ -168,7 +169,7 @@ export async function updatePayments(tx: Transaction, payments: readonly Payment
 }
 
 const forgottenSql = sql("payments.find-forgotten", {
-  takes: [as<OrderId>(uuid), integer, integer],
+  takes: [as<OrderId>(uuid), bigint, double],
   gives: { orderId: as<OrderId>(uuid), isForgotten: boolean },
 })`
   select order_id as "orderId",

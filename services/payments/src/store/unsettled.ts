@@ -6,8 +6,6 @@ import {
   boolean,
   double,
   instant,
-  integer,
-  nullable,
   type Queryable,
   sql,
   type Transaction,
@@ -25,11 +23,11 @@ const deferSql = sql("payments.defer-asking", {
   gives: {},
 })`
   insert into payments.unsettled as open (order_id, next_ask_at)
-  select order_id, clock_timestamp() + make_interval(secs => case when at_once then 0 else $3 end)
+  select order_id, clock_timestamp() + make_interval(secs => case when at_once then 0 else $3::float8 end)
   from unnest($1::uuid[], $2::boolean[]) as doubt(order_id, at_once)
   order by order_id
   on conflict (order_id) do update set next_ask_at = clock_timestamp() + make_interval(secs =>
-    case when excluded.next_ask_at <= clock_timestamp() then 0 else least($4, $3 * power(2, least(open.tries, 30))) end)`;
+    case when excluded.next_ask_at <= clock_timestamp() then 0 else least($4::float8, $3 * power(2, least(open.tries, 30))) end)`;
 
 /** Puts open questions into the hands of the job that asks again, some of them at once. The caller has locked the payments. */
 export async function deferAsking(
@@ -54,14 +52,15 @@ export async function markSettled(tx: Transaction, orderIds: readonly OrderId[])
   if (orderIds.length > 0) await tx.execute(forgetSql, [orderIds]);
 }
 
+// now() and not clock_timestamp(): what may change while the statement runs can't be looked up in an index.
 const claimSql = sql("payments.claim-unsettled", {
-  takes: [integer, double],
+  takes: [bigint, double],
   gives: { orderId: as<OrderId>(uuid), now: instant },
 })`
   update payments.unsettled as open set tries = tries + 1, next_ask_at = clock_timestamp() + make_interval(secs => $2)
   from (
     select order_id from payments.unsettled
-    where next_ask_at <= clock_timestamp() order by next_ask_at limit $1 for update skip locked
+    where next_ask_at <= now() order by next_ask_at limit $1 for update skip locked
   ) as due
   where open.order_id = due.order_id
   returning open.order_id as "orderId", clock_timestamp() as now`;
@@ -73,13 +72,13 @@ export const claimUnsettled = (
 ): Promise<{ orderId: OrderId; now: string }[]> => queryable.query(claimSql, [limit, leaseMs / 1_000]);
 
 const overdueSql = sql("payments.claim-overdue", {
-  takes: [double, integer],
+  takes: [double, bigint],
   gives: { orderId: as<OrderId>(uuid), since: instant },
 })`
   update payments.unsettled as open set called_at = clock_timestamp()
   from (
     select order_id from payments.unsettled
-    where called_at is null and since < clock_timestamp() - make_interval(secs => $1)
+    where called_at is null and since < now() - make_interval(secs => $1)
     order by since limit $2 for update skip locked
   ) as overdue
   where open.order_id = overdue.order_id
@@ -92,16 +91,17 @@ export const claimOverdue = (
 ): Promise<{ orderId: OrderId; since: string }[]> => tx.query(overdueSql, [boundMs / 1_000, limit]);
 
 const countSql = sql("payments.count-unsettled", {
-  takes: [integer],
-  gives: { count: bigint, oldest: nullable(instant) },
+  takes: [bigint],
+  gives: { count: bigint, oldestSeconds: double },
 })`
-  select count(*) as count, min(since) as oldest from (select since from payments.unsettled order by next_ask_at limit $1) as open`;
+  select count(*) as count, coalesce(extract(epoch from now() - min(since))::float8, 0) as "oldestSeconds"
+  from (select since from payments.unsettled order by next_ask_at limit $1) as open`;
 
-/** How many questions are open, counted up to `limit`, and since when the oldest of them. */
+/** How many questions are open, counted up to `limit`, and how long the oldest of them has been. */
 export async function countUnsettled(
   queryable: Queryable,
   limit: number,
-): Promise<{ count: number; oldest: string | null }> {
+): Promise<{ count: number; oldestSeconds: number }> {
   const [row] = await queryable.query(countSql, [limit]);
-  return row ?? { count: 0, oldest: null };
+  return row ?? { count: 0, oldestSeconds: 0 };
 }

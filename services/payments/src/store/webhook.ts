@@ -1,4 +1,4 @@
-import { array, as, integer, nullable, type Queryable, sql, type Transaction, text } from "@onsale/postgres";
+import { array, as, bigint, integer, nullable, type Queryable, sql, type Transaction, text } from "@onsale/postgres";
 
 export type WebhookResult = "NOTED" | "SETTLES" | "REFUSED";
 
@@ -37,10 +37,10 @@ export async function recordWebhooks(
   return new Set(rows.map(({ eventId }) => eventId));
 }
 
-const forgetSql = sql("payments.forget-webhooks", { takes: [integer, integer], gives: {} })`
+const forgetSql = sql("payments.forget-webhooks", { takes: [integer, bigint], gives: {} })`
   delete from payments.webhook_received where event_id in (
     select event_id from payments.webhook_received
-    where received_at < clock_timestamp() - make_interval(days => $1) order by received_at limit $2)`;
+    where received_at < now() - make_interval(days => $1) order by received_at limit $2)`;
 
 /** Removes up to `limit` events received more than `days` ago, and tells how many. */
 export const forgetWebhooks = (queryable: Queryable, days: number, limit: number): Promise<number> =>
