@@ -7,6 +7,7 @@ import { hash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import {
   array,
+  bigint,
   type Database,
   integer,
   isLockTimeout,
@@ -247,7 +248,7 @@ const readRecordsSql = sql("http.read-records", {
   select person_id as "personId", key, fingerprint, status, body
   from unnest($1::uuid[], $2::text[]) as asked(person_id, key) join idempotency_record using (person_id, key)`;
 
-const forgetOldKeysSql = sql("http.forget-old-keys", { takes: [integer], gives: {} })`
+const forgetOldKeysSql = sql("http.forget-old-keys", { takes: [bigint], gives: {} })`
   delete from idempotency_record where ctid = any (array(
     select ctid from idempotency_record where created_at < now() - interval '24 hours'
     order by created_at limit $1 for update skip locked))`;

@@ -1,6 +1,6 @@
 /** The upkeep of an outbox: partitions made well ahead, and emptied once every reader has passed them. */
 
-import { bigint, type Database, integer, nullable, snapshot, sql, text } from "@onsale/postgres";
+import { bigint, type Database, double, integer, nullable, snapshot, sql, text } from "@onsale/postgres";
 import { lanes } from "./event.ts";
 import { WindowSource } from "./window.ts";
 
@@ -16,7 +16,7 @@ const extendSql = sql("messaging.extend-outbox", { takes: [text, bigint, integer
 const sealSql = sql("messaging.seal-partitions", { takes: [text, bigint, snapshot], gives: { sealed: integer } })`
   select outbox_seal($1, $2, $3) as sealed`;
 
-const retireSql = sql("messaging.retire-partition", { takes: [text, integer], gives: { partition: nullable(text) } })`
+const retireSql = sql("messaging.retire-partition", { takes: [text, double], gives: { partition: nullable(text) } })`
   select outbox_retire($1, $2 * interval '1 second') as partition`;
 
 /** Makes the partitions that will be needed. Run it often: an insert beyond the last partition fails. */

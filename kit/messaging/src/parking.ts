@@ -3,7 +3,18 @@
  * wait here in their order, and all other keys flow. Parking and redriving lock the same row.
  */
 
-import { array, bigint, type Database, instant, integer, json, sql, type Transaction, text } from "@onsale/postgres";
+import {
+  array,
+  bigint,
+  type Database,
+  double,
+  instant,
+  integer,
+  json,
+  sql,
+  type Transaction,
+  text,
+} from "@onsale/postgres";
 import { aggregateOf, type Delivered } from "./event.ts";
 import { inboxKey } from "./inbox.ts";
 import { FencedError } from "./progress.ts";
@@ -34,7 +45,7 @@ const lockParkedSql = sql("messaging.lock-parked", {
   join parked_key as parked on parked.reader = $1 and parked.aggregate = event.aggregate and parked.key = event.key
   for update of parked`;
 
-const parkKeySql = sql("messaging.park-key", { takes: [text, text, text, text, integer, text, text], gives: {} })`
+const parkKeySql = sql("messaging.park-key", { takes: [text, text, text, text, double, text, text], gives: {} })`
   insert into parked_key (reader, aggregate, key, source, state, attempts, next_attempt_at, error)
   values ($1, $2, $3, $4, $7, 1, clock_timestamp() + $5 * interval '1 millisecond', $6)
   on conflict (reader, aggregate, key) do nothing`;
@@ -48,7 +59,7 @@ const parkEventsSql = sql("messaging.park-events", {
   on conflict (reader, aggregate, key, sequence) do nothing`;
 
 const countWaitingSql = sql("messaging.count-waiting", {
-  takes: [text, array(text), array(text), integer],
+  takes: [text, array(text), array(text), bigint],
   gives: { aggregate: text, key: text },
 })`
   select aggregate, key from unnest($2::text[], $3::text[]) as parked(aggregate, key)
@@ -56,7 +67,7 @@ const countWaitingSql = sql("messaging.count-waiting", {
          where waiting.reader = $1 and waiting.aggregate = parked.aggregate and waiting.key = parked.key) > $4`;
 
 const dueKeysSql = sql("messaging.due-parked-keys", {
-  takes: [text, text, integer],
+  takes: [text, text, bigint],
   gives: { aggregate: text, key: text },
 })`
   select aggregate, key from parked_key
@@ -70,7 +81,7 @@ const lockDueKeySql = sql("messaging.lock-due-key", {
   where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and next_attempt_at <= clock_timestamp() for update skip locked`;
 
 const headSql = sql("messaging.parked-head", {
-  takes: [text, text, text, integer],
+  takes: [text, text, text, bigint],
   gives: { event: json<Delivered>() },
 })`
   select event from parked_event where reader = $1 and aggregate = $2 and key = $3 order by sequence limit $4`;
@@ -86,7 +97,7 @@ const unparkSql = sql("messaging.unpark", { takes: [text, text, text], gives: {}
   and not exists (select from parked_event as waiting
                   where waiting.reader = parked.reader and waiting.aggregate = parked.aggregate and waiting.key = parked.key)`;
 
-const failKeySql = sql("messaging.fail-parked-key", { takes: [text, text, text, integer, text, text], gives: {} })`
+const failKeySql = sql("messaging.fail-parked-key", { takes: [text, text, text, double, text, text], gives: {} })`
   update parked_key set attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond', error = $5, state = $6
   where reader = $1 and aggregate = $2 and key = $3`;
 

@@ -4,14 +4,15 @@ import {
   bigint,
   composedSql,
   type Database,
+  double,
   identifier,
   instant,
-  integer,
   nullable,
   snapshot,
   sql,
   type Transaction,
   text,
+  voids,
 } from "@onsale/postgres";
 import type { Cursor } from "./snapshot-reader.ts";
 import type { FeedName } from "./telemetry.ts";
@@ -41,7 +42,7 @@ const registerSql = sql("messaging.register-cursor", { takes: [text, text, text]
   on conflict (reader, source, lane) do nothing`;
 
 const takeSql = sql("messaging.take-lease", {
-  takes: [text, text, text, text, integer],
+  takes: [text, text, text, text, double],
   gives: { ...cursorRow, epoch: bigint, foreign: nullable(bigint) },
 })`
   update reader_cursor as cursor
@@ -65,7 +66,7 @@ const moveSql = sql("messaging.move-cursor", {
     bigint,
     nullable(instant),
     nullable(instant),
-    integer,
+    double,
   ],
   gives: { now: instant },
 })`
@@ -75,7 +76,7 @@ const moveSql = sql("messaging.move-cursor", {
   where reader = $1 and source = $2 and lane = $3 and epoch = $4 and high = $5 and at = $6
   returning clock_timestamp() as now`;
 
-const holdSql = sql("messaging.hold-lease", { takes: [text, text, text, bigint, integer], gives: { now: instant } })`
+const holdSql = sql("messaging.hold-lease", { takes: [text, text, text, bigint, double], gives: { now: instant } })`
   update reader_cursor set lease_until = clock_timestamp() + $5 * interval '1 millisecond'
   where reader = $1 and source = $2 and lane = $3 and epoch = $4
   returning clock_timestamp() as now`;
@@ -87,7 +88,7 @@ const releaseSql = sql("messaging.release-lease", { takes: [text, text, text, bi
 const reportSql = (source: string) =>
   composedSql(`messaging.report-to-${source}`, {
     takes: [text, text, text],
-    gives: {},
+    gives: { outbox_report: voids },
     text: `
       select ${identifier(source)}.outbox_report(reader, lane, snap, high) from reader_cursor
       where reader = $1 and source = $2 and lane = $3`,

@@ -1,6 +1,6 @@
 /** Deadlines are rows: they outlive every process, and no clock but the database's fires them. */
 
-import { array, instant, integer, sql, type Transaction, text } from "@onsale/postgres";
+import { array, bigint, instant, sql, type Transaction, text } from "@onsale/postgres";
 
 export interface Deadline {
   /** The key of the saga that waits, for instance an order's id. */
@@ -47,7 +47,7 @@ export async function disarmDeadlines(tx: Transaction, saga: string, keys: reado
 // A source without a row in reader_cursor has never been heard, and holds its deadlines back; so does one lane of it
 // that is behind. Nothing here waits for a lock, so whoever holds a key's row can wait for this without a deadlock.
 const takeDueSql = sql("saga.take-due-deadlines", {
-  takes: [text, text, integer],
+  takes: [text, text, bigint],
   gives: { key: text, wait: text, awaits: text, dueAt: instant },
 })`
   with heard(source, up_to) as (

@@ -1,6 +1,6 @@
 /** Tasks for a person: what the program must not, or can't, decide by itself. */
 
-import { array, instant, integer, nullable, type Queryable, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import { array, bigint, instant, nullable, type Queryable, sql, type Transaction, text, uuid } from "@onsale/postgres";
 
 export interface NewTask {
   /** UUIDv7, so that the oldest comes first. */
@@ -34,7 +34,7 @@ export async function openTasks(tx: Transaction, tasks: readonly NewTask[]): Pro
 }
 
 const listSql = sql("saga.list-open-tasks", {
-  takes: [nullable(uuid), integer],
+  takes: [nullable(uuid), bigint],
   gives: { taskId: uuid, kind: text, key: text, what: text, openedAt: instant },
 })`
   select task_id as "taskId", kind, key, what, opened_at as "openedAt"

@@ -1,6 +1,7 @@
 import type { BuyerId } from "@onsale/contracts/ids";
 import {
   as,
+  bigint,
   bytes,
   type Database,
   instant,
@@ -63,7 +64,7 @@ const endSessionsOfSql = sql("accounts.end-sessions-of", { takes: [uuid], gives:
 
 export const endSessionsOf = (tx: Transaction, accountId: BuyerId) => tx.execute(endSessionsOfSql, [accountId]);
 
-const forgetExpiredTokensSql = sql("accounts.forget-expired-tokens", { takes: [integer], gives: {} })`
+const forgetExpiredTokensSql = sql("accounts.forget-expired-tokens", { takes: [bigint], gives: {} })`
   delete from accounts.refresh_token where ctid = any (array(
     select ctid from accounts.refresh_token where expires_at < now()
     order by expires_at limit $1 for update skip locked))`;

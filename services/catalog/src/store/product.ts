@@ -48,7 +48,7 @@ const readProductSql = sql("catalog.read-product", { takes: [as<Sku>(text)], giv
 
 export const readProduct = async (database: Database, sku: Sku) => (await database.query(readProductSql, [sku]))[0];
 
-const listProductsSql = sql("catalog.list-products", { takes: [nullable(as<Sku>(text)), integer], gives: shown })`
+const listProductsSql = sql("catalog.list-products", { takes: [nullable(as<Sku>(text)), bigint], gives: shown })`
   select p.sku, p.name, p.price_minor as "priceMinor", p.currency, coalesce(s.in_stock, false) as "inStock"
   from catalog.product p left join catalog.shelf s using (sku)
   where p.sku > coalesce($1, '') order by p.sku limit $2`;

@@ -1,5 +1,17 @@
 import type { BuyerId, HoldId, OrderId, Sku } from "@onsale/contracts/ids";
-import { array, as, boolean, instant, integer, nullable, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import {
+  array,
+  as,
+  bigint,
+  boolean,
+  instant,
+  integer,
+  nullable,
+  sql,
+  type Transaction,
+  text,
+  uuid,
+} from "@onsale/postgres";
 import type { Allocation, AllocationState } from "../allocation.ts";
 import type { Decision } from "../stock.ts";
 
@@ -76,7 +88,7 @@ export const lockAllocations = (tx: Transaction, orderIds: readonly OrderId[]): 
 
 // What orders told before the hold's end must have been applied first: an authorisation that waits in a feed which was
 // down, or behind a key that was set aside, came in time. The feed's progress lies in this schema (kit/messaging).
-const lockExpiredSql = sql("inventory.lock-expired", { takes: [integer], gives: allocationColumns })`
+const lockExpiredSql = sql("inventory.lock-expired", { takes: [bigint], gives: allocationColumns })`
   select a.order_id as "orderId", a.state, a.version, a.buyer_id as "buyerId", a.expires_at as "expiresAt"
   from inventory.allocation a
   where a.state = 'HELD'

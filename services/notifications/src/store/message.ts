@@ -2,6 +2,7 @@ import type { OrderId } from "@onsale/contracts/ids";
 import {
   array,
   as,
+  bigint,
   instant,
   integer,
   json,
@@ -54,7 +55,7 @@ const markSentSql = sql("notifications.mark-sent", { takes: [array(uuid)], gives
 export const markSent = (tx: Transaction, ids: readonly string[]): Promise<number> => tx.execute(markSentSql, [ids]);
 
 const listMessagesSql = sql("notifications.list-messages", {
-  takes: [nullable(uuid), nullable(as<OrderId>(uuid)), integer],
+  takes: [nullable(uuid), nullable(as<OrderId>(uuid)), bigint],
   gives: {
     id: uuid,
     orderId: as<OrderId>(uuid),

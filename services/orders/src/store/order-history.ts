@@ -56,7 +56,7 @@ export interface HistoryWish {
 }
 
 const readHistorySql = sql("orders.read-history", {
-  takes: [array(uuid), array(integer), integer],
+  takes: [array(uuid), array(integer), bigint],
   gives: {
     orderId: as<OrderId>(uuid),
     version: integer,

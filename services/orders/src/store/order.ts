@@ -197,7 +197,7 @@ const readOrderSql = sql("orders.read-order", { takes: [uuid], gives: orderViewC
 export const readOrder = async (queryable: Queryable, orderId: OrderId): Promise<OrderView | undefined> =>
   (await queryable.query(readOrderSql, [orderId]))[0];
 
-const listOrdersSql = sql("orders.list-orders", { takes: [uuid, nullable(uuid), integer], gives: orderViewColumns })`
+const listOrdersSql = sql("orders.list-orders", { takes: [uuid, nullable(uuid), bigint], gives: orderViewColumns })`
   select order_id as "orderId", buyer_id as "buyerId", status, reason, currency, total_minor as "totalMinor",
     paid_minor as "paidMinor", refunded_minor as "refundedMinor", placed_at as "placedAt", version
   from orders.orders
