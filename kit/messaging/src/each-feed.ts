@@ -34,12 +34,13 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
       progress,
       consumer: this.#consumer,
       ports: this.#ports,
+      stop,
       fault: fault.signal,
     });
     const loops = [
       this.#readLoop(flight, progress, reader, stop),
-      flight.prepareLoop(stop),
-      flight.settleLoop(stop),
+      flight.prepareLoop(),
+      flight.settleLoop(),
       this.#keepLoop(progress, stop),
     ];
     for (const loop of loops) loop.catch((error) => fault.abort(error));
@@ -56,7 +57,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     let cursor = progress.saved;
     while (!stop.aborted) {
       await progress.reportNowAndThen();
-      const room = await flight.room(stop);
+      const room = await flight.room();
       if (room === 0) return;
       const chunk = await reader.read(cursor, room);
       cursor = chunk.after;

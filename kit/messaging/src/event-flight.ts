@@ -41,6 +41,8 @@ export class EventFlight<Ports extends BasePorts> {
   readonly #progress: Progress;
   readonly #consumer: EachConsumer<Ports>;
   readonly #ports: Ports;
+  /** Nothing new is begun once it aborts; `fault`, which aborts it too, also leaves what is under way. */
+  readonly #stop: AbortSignal;
   readonly #fault: AbortSignal;
   readonly #limit: number;
   /** In the order of reading; the first is the first that is not settled. */
@@ -51,7 +53,7 @@ export class EventFlight<Ports extends BasePorts> {
   readonly #lines = new Map<string, Task[]>();
   #ready: Task[] = [];
   #finished: Finished[] = [];
-  #preparing = false;
+  readonly #prepared: { readonly task: Task; readonly work: unknown; readonly ports: Ports }[] = [];
   #calls = 0;
   readonly #changed = new Signal();
 
@@ -60,12 +62,14 @@ export class EventFlight<Ports extends BasePorts> {
     progress: Progress;
     consumer: EachConsumer<Ports>;
     ports: Ports;
+    stop: AbortSignal;
     fault: AbortSignal;
   }) {
     this.#feed = options.feed;
     this.#progress = options.progress;
     this.#consumer = options.consumer;
     this.#ports = options.ports;
+    this.#stop = options.stop;
     this.#fault = options.fault;
     this.#limit = options.consumer.concurrency * aheadPerCall;
     this.#readTo = options.progress.saved;
@@ -75,10 +79,10 @@ export class EventFlight<Ports extends BasePorts> {
     return this.#outstanding.length === 0;
   }
 
-  /** Waits until events may be read, and tells how many; 0 when `stop` aborts. */
-  async room(stop: AbortSignal): Promise<number> {
-    while (!stop.aborted && this.#outstanding.length >= this.#limit) await this.#changed.wait(stop);
-    return stop.aborted ? 0 : Math.min(transactionLimit, this.#limit - this.#outstanding.length);
+  /** Waits until events may be read, and tells how many; 0 when it is time to stop. */
+  async room(): Promise<number> {
+    while (!this.#stop.aborted && this.#outstanding.length >= this.#limit) await this.#changed.wait(this.#stop);
+    return this.#stop.aborted ? 0 : Math.min(transactionLimit, this.#limit - this.#outstanding.length);
   }
 
   accept({ events, after }: Chunk): void {
@@ -87,32 +91,26 @@ export class EventFlight<Ports extends BasePorts> {
     this.#changed.notify();
   }
 
-  /** Prepares what is ready and starts its calls, until `stop` aborts. */
-  async prepareLoop(stop: AbortSignal): Promise<void> {
-    while (!stop.aborted) {
-      if (this.#ready.length === 0 || this.#calls >= this.#consumer.concurrency) {
-        await this.#changed.wait(stop);
+  /** Prepares what is ready, ahead of the calls so that batches stay large, until it is time to stop. */
+  async prepareLoop(): Promise<void> {
+    while (!this.#stop.aborted) {
+      if (this.#ready.length === 0 || this.#prepared.length >= this.#consumer.concurrency) {
+        await this.#changed.wait(this.#stop);
         continue;
       }
-      const tasks = this.#ready.splice(0, Math.min(transactionLimit, this.#consumer.concurrency - this.#calls));
-      this.#preparing = true;
-      await this.#prepare(tasks);
-      this.#preparing = false;
-      this.#changed.notify();
+      await this.#prepare(this.#ready.splice(0, transactionLimit));
     }
-    this.#changed.notify();
   }
 
-  /** Settles what has finished; after `stop`, until the last call under way has been settled too. */
-  async settleLoop(stop: AbortSignal): Promise<void> {
-    const never = new AbortController().signal;
+  /** Settles what has finished; when it is time to stop, until the last call under way has been settled too. */
+  async settleLoop(): Promise<void> {
     while (!this.#fault.aborted) {
       if (this.#finished.length > 0) {
         await this.#settle(this.#finished.splice(0, transactionLimit));
-      } else if (stop.aborted && this.#calls === 0 && !this.#preparing) {
+      } else if (this.#stop.aborted && this.#calls === 0) {
         return;
       } else {
-        await this.#changed.wait(stop.aborted ? AbortSignal.any([never, this.#fault]) : stop);
+        await this.#changed.wait(this.#stop.aborted ? this.#fault : this.#stop);
       }
     }
   }
@@ -135,9 +133,10 @@ export class EventFlight<Ports extends BasePorts> {
       const works = new Map<string, Prepared<unknown>>(prepared.map((one) => [one.eventId, one]));
       for (const task of tasks) {
         const work = fresh.has(task.event.id) ? works.get(task.event.id) : undefined;
-        if (work) void this.#call(task, work.work, ports);
+        if (work) this.#prepared.push({ task, work: work.work, ports });
         else this.#finish({ task, result: { kind: "nothing-to-do" } });
       }
+      this.#startCalls();
     } catch (error) {
       if (isFaultOfMachine(error)) throw error;
       const [only] = tasks;
@@ -165,6 +164,15 @@ export class EventFlight<Ports extends BasePorts> {
     return { fresh: new Set(own.map(({ id }) => id)), prepared, ports };
   }
 
+  /** What was prepared and is not called when it is time to stop, is prepared again by whoever reads on. */
+  #startCalls(): void {
+    while (!this.#stop.aborted && this.#calls < this.#consumer.concurrency) {
+      const next = this.#prepared.shift();
+      if (!next) return;
+      void this.#call(next.task, next.work, next.ports);
+    }
+  }
+
   async #call(task: Task, work: unknown, ports: Ports): Promise<void> {
     this.#calls++;
     let result: Result;
@@ -175,6 +183,7 @@ export class EventFlight<Ports extends BasePorts> {
     }
     this.#calls--;
     this.#finish({ task, result });
+    this.#startCalls();
   }
 
   #finish(finished: Finished): void {
