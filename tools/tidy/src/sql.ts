@@ -60,7 +60,7 @@ export const statementNames: Rule = ({ sources }) =>
       .map(({ name, offset }) => faultAt(source, offset, `statement ${name} is not named ${owner}.something`));
   });
 
-function statementsOf(source: Source): { name: string; offset: number }[] {
+export function statementsOf(source: Source): { name: string; offset: number }[] {
   const found: { name: string; offset: number }[] = [];
   visit(source, {
     CallExpression({ callee, arguments: [first] }) {
