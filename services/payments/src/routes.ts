@@ -94,7 +94,7 @@ function webhookRoute(http: HttpServer, context: ServiceContext<PaymentsPorts>):
           signature: headerOf(headers["webhook-signature"]),
           body: rawBody ?? Buffer.alloc(0),
         };
-        if (isSigned(message, context.ports.webhookSecrets, Date.now())) return;
+        if (isSigned(message, context.ports.webhookSecrets, Date.parse(context.ports.clock.now()))) return;
         telemetry.webhookForged();
         throw problem(401, errors.WEBHOOK_NOT_SIGNED);
       },

@@ -24,9 +24,9 @@ export class ModelProvider implements CardProvider {
 
   /** Puts a payment's open question. */
   ask(payment: Payment): Answer {
-    const { key, kind, amountMinor, providerId, orderId } = questionOf(payment);
+    const { key, kind, amountMinor, providerId } = questionOf(payment);
     return kind === "authorise"
-      ? this.#authorise(key, orderId, amountMinor)
+      ? this.#authorise(key, amountMinor)
       : this.#follow(key, kind, providerId ?? "", amountMinor);
   }
 
@@ -42,8 +42,8 @@ export class ModelProvider implements CardProvider {
     return [...this.#held.values()].some(({ state }) => state === "authorised");
   }
 
-  authorise = async ({ key, orderId, amountMinor }: { key: string; orderId: string; amountMinor: number }) =>
-    this.#authorise(key, orderId, amountMinor) as Extract<Answer, { kind: "authorised" | "declined" }>;
+  authorise = async ({ key, amountMinor }: { key: string; amountMinor: number }) =>
+    this.#authorise(key, amountMinor) as Extract<Answer, { kind: "authorised" | "declined" }>;
   capture = async ({ key, providerId }: { key: string; providerId: string }) =>
     this.#follow(key, "capture", providerId) as Extract<Answer, { kind: "captured" | "refused" }>;
   cancel = async ({ key, providerId }: { key: string; providerId: string }) =>
@@ -54,11 +54,11 @@ export class ModelProvider implements CardProvider {
     (this.#answers.get(key) as Exclude<Answer, { kind: "unknown" }> | undefined) ?? { kind: "not-found" as const };
   close = async () => undefined;
 
-  #authorise(key: string, orderId: string, amountMinor: number): Answer {
+  #authorise(key: string, amountMinor: number): Answer {
     return this.#once(key, () => {
       if (this.#declines) return { kind: "declined", reason: "card_declined" };
       this.authorisations++;
-      const id = `pay_${orderId}_${this.authorisations}`;
+      const id = `pay_${key}`;
       this.#held.set(id, { id, amountMinor, state: "authorised", refundedMinor: 0 });
       return { kind: "authorised", providerId: id };
     });
