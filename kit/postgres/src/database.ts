@@ -7,6 +7,7 @@ import {
   isStalePlan,
   SwallowedFailureError,
   saysNothingAboutCommit,
+  sqlState,
   TransactionEndedError,
 } from "./errors.ts";
 import { parsers } from "./parsers.ts";
@@ -318,12 +319,16 @@ class OpenTransaction implements Transaction {
       return await this.#client.query(query);
     } catch (error) {
       this.failure ??= error;
-      throw error;
+      // Of statements sent together, those behind the one that failed say only that the transaction is aborted, and
+      // theirs may be the first answer that the caller looks at. Whether to try again depends on the failure itself.
+      throw sqlState(error) === abortedState ? this.failure : error;
     } finally {
       if (--this.#pending === 0) this.#idle?.();
     }
   }
 }
+
+const abortedState = "25P02";
 
 /** A statement that nobody awaits must not end the process when it fails: the commit fails instead, and tells why. */
 function observed<Result>(promise: Promise<Result>): Promise<Result> {

@@ -156,6 +156,22 @@ test("a violated constraint is thrown as it is, and its connection serves the ne
   expect(await single.transaction(sessionOf)).toBe(session);
 });
 
+test("of statements sent together every one fails with what failed, not with the transaction being aborted", async () => {
+  await put(database, "taken", 1);
+  const failures = await database
+    .transaction(async (tx) => {
+      const sent = [
+        tx.execute(insertSql, ["taken", 1]),
+        tx.query(addSql, ["taken", 1]),
+        tx.query(addSql, ["taken", 2]),
+      ];
+      throw (await Promise.allSettled(sent)).map((it) => it.status === "rejected" && it.reason);
+    })
+    .catch((reasons) => reasons);
+  expect(failures).toHaveLength(3);
+  for (const failure of failures) expect(isUniqueViolation(failure)).toBe(true);
+});
+
 test("a lock that is not to be had in time is told as that", async () => {
   const impatient = own.open("shelf", { lockTimeoutMs: 50 });
   await put(database, "locked", 1);
