@@ -1,6 +1,7 @@
 /** The command line: finds the command, and turns what went wrong into words and an exit code. */
 
 import { Command, CommanderError } from "commander";
+import * as audit from "./audit/command.ts";
 import * as bench from "./bench.ts";
 import { version } from "./checkout.ts";
 import * as replay from "./replay/command.ts";
@@ -20,7 +21,7 @@ function program(): Command {
     .helpCommand("help [command]", "tell about a command")
     .showSuggestionAfterError()
     .exitOverride();
-  for (const { register } of [up, status, seed, replay, bench, test, reset]) register(onsale);
+  for (const { register } of [up, status, seed, replay, audit, bench, test, reset]) register(onsale);
   for (const command of onsale.commands) command.exitOverride();
   return onsale;
 }
@@ -61,8 +62,12 @@ function inFull(error: Error): string {
   return [error.stack ?? error.message, ...causes].join("\n");
 }
 
+// A command that is done has let go of everything; a handle that somebody forgot must not keep the terminal.
+const lingerMs = 3_000;
+
 try {
   await main(process.argv.slice(2));
 } catch (error) {
   process.exitCode = tellFailure(error);
 }
+setTimeout(() => process.exit(), lingerMs).unref();

@@ -59,7 +59,7 @@ export async function openShop(options: OpenShopOptions): Promise<OpenShop> {
   await makeDataFolder(data);
   const hold = await holdData(options);
   turnLog(data.log);
-  const log = openLogger({ level: configuration.logLevel, file: data.log });
+  const log = await openLogger({ level: configuration.logLevel, file: data.log });
   const life = new Lifecycle(log.logger);
   const killers: (() => void)[] = [];
   const abandon = (): void => killers.forEach((kill) => void kill());
@@ -70,7 +70,8 @@ export async function openShop(options: OpenShopOptions): Promise<OpenShop> {
     return {
       ...shop,
       async close(reason) {
-        await life.stop(reason);
+        const { unclean } = await life.stop(reason);
+        if (unclean.length > 0) abandon();
         log.flush();
       },
       abandon,
@@ -224,7 +225,13 @@ async function startProvider(
     start: () =>
       supervise({
         name: "The payment provider",
-        start: () => provider.startProvider({ directory: data.provider, secretFile, port, logFile: data.log }),
+        start: () =>
+          provider.startProvider({
+            directory: data.provider,
+            secretFile,
+            port,
+            logFile: join(data.provider, "provider.log"),
+          }),
         onStarted: (mark) => tell({ provider: mark }),
         say,
       }),

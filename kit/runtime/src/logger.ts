@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { pino } from "pino";
 
 export type Logger = import("pino").Logger;
@@ -20,8 +21,10 @@ export interface OpenLogger {
 }
 
 /** Opens a logger of one JSON object per line. Lines are buffered up to 4 kB: a crowd must not wait for the disk. */
-export function openLogger({ level, file }: LoggerOptions): OpenLogger {
+export async function openLogger({ level, file }: LoggerOptions): Promise<OpenLogger> {
   const destination = pino.destination({ dest: file ?? 1, sync: false, minLength: 4_096, append: true, mode: 0o600 });
+  // Before that nothing can be flushed: the words of a start that fails at once would be lost.
+  if (file !== undefined) await once(destination, "ready");
   // Half-filled buffers are written each second, so that somebody who follows the log is never far behind.
   const timer = setInterval(() => destination.flush(), 1_000).unref();
   // A full disk must not stop the shop: what can't be written is lost, the process goes on.
@@ -45,7 +48,7 @@ export function openLogger({ level, file }: LoggerOptions): OpenLogger {
       try {
         destination.flushSync();
       } catch {
-        // Nothing was opened yet, or the disk is full: there is nobody left to tell.
+        // The disk is full: there is nobody left to tell.
       }
     },
   };
