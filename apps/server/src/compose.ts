@@ -4,9 +4,12 @@ import { eventsByOwner } from "@onsale/contracts/events";
 import type { TokenSigner } from "@onsale/http";
 import { inventory } from "@onsale/inventory";
 import type { BasePorts, EventDefinition } from "@onsale/messaging";
-import { httpSender, localSender, notifications } from "@onsale/notifications";
+import { notifications } from "@onsale/notifications";
+import { httpSender, localSender } from "@onsale/notifications/sender";
 import { orders } from "@onsale/orders";
-import { createCardProvider, eagerAsking, type PaymentsPorts, payments } from "@onsale/payments";
+import { type PaymentsPorts, payments } from "@onsale/payments";
+import { createCardProvider } from "@onsale/payments/card-provider";
+import { eagerAsking } from "@onsale/payments/ports";
 import { ids } from "@onsale/runtime";
 import { type HostedService, host } from "./hosted-service.ts";
 

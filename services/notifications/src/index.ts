@@ -1,3 +1,3 @@
-export { httpSender, localSender, type MessageSender, type OutgoingMessage } from "./sender.ts";
+export type { MessageSender, OutgoingMessage } from "./sender.ts";
 export { notifications } from "./service.ts";
 export type { NotificationPorts } from "./tell-order-confirmed.ts";

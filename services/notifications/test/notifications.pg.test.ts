@@ -6,7 +6,8 @@ import { ids, silentLogger } from "@onsale/runtime";
 import { deliver, eventOf, everyCrashPoint, testDatabase, testIds, waitFor } from "@onsale/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { consumers } from "../src/consumers.ts";
-import { httpSender, type MessageSender, notifications } from "../src/index.ts";
+import { type MessageSender, notifications } from "../src/index.ts";
+import { httpSender } from "../src/sender.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";
 
 const content = { services: [notifications] };
