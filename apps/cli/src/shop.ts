@@ -32,8 +32,18 @@ const Order = Type.Object({
   orderId: Type.String(),
   status: OrderStatus,
   reason: Type.Union([Type.String(), Type.Null()]),
-  totalMinor: Type.Integer(),
   currency: Type.String(),
+  totalMinor: Type.Integer(),
+  paidMinor: Type.Integer(),
+  refundedMinor: Type.Integer(),
+  lines: Type.Array(
+    Type.Object({
+      sku: Type.String(),
+      quantity: Type.Integer(),
+      unitPriceMinor: Type.Integer(),
+      returnedQuantity: Type.Integer(),
+    }),
+  ),
 });
 export type Order = Static<typeof Order>;
 

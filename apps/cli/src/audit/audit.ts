@@ -68,7 +68,8 @@ export async function audit(shop: AuditedShop, { waitMs = defaultWaitMs } = {}):
 /** Milliseconds until consumers and refunds under way count as stuck: a few retries of a call that takes seconds. */
 const defaultWaitMs = 30_000;
 
-async function auditSnapshot(tx: Transaction, shop: AuditedShop): Promise<AuditReport> {
+/** Runs every check in this transaction, which can only read from then on. */
+export async function auditSnapshot(tx: Transaction, shop: AuditedShop): Promise<AuditReport> {
   await tx.execute(readOnlySql, []);
   const [counted] = await tx.query(countOrdersSql, []);
   const hasOrders = (counted?.orders ?? 0) > 0;

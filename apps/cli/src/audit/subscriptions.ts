@@ -11,7 +11,7 @@ import { payments } from "@onsale/payments";
 import type { ServiceDefinition } from "@onsale/runtime";
 
 /** What the audit knows of a service. */
-type Service = Pick<ServiceDefinition, "name"> & {
+type Service = Pick<ServiceDefinition, "name" | "migrations"> & {
   readonly consumers: readonly {
     readonly kind: "batch" | "each";
     readonly name: string;

@@ -5,7 +5,7 @@ import { audit } from "../audit/audit.ts";
 import { loggedIn } from "../logged-in.ts";
 import { CommandFailure, say } from "../output.ts";
 import { type Session, withServer } from "../session.ts";
-import { Shop } from "../shop.ts";
+import { Shop, UnexpectedAnswerError } from "../shop.ts";
 import { ShopClient, ShopUnreachableError } from "../shop-client.ts";
 import type { ReplayCommand } from "./command.ts";
 import type { Play } from "./identity.ts";
@@ -92,4 +92,5 @@ const isForPeople = (error: unknown): error is Error =>
   error instanceof NotInvoicesError ||
   error instanceof LostOrdersError ||
   error instanceof DamagedJournalError ||
-  error instanceof ShopUnreachableError;
+  error instanceof ShopUnreachableError ||
+  error instanceof UnexpectedAnswerError;

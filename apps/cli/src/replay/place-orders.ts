@@ -2,7 +2,7 @@ import { UnexpectedAnswerError } from "../shop.ts";
 import { keyOf } from "./identity.ts";
 import { atRate } from "./in-parallel.ts";
 import type { PlannedOrder } from "./plan.ts";
-import { counted, type Run } from "./run.ts";
+import { counted, hasEnded, type Run } from "./run.ts";
 
 export interface Placed {
   /** Orders that the shop did not accept, with what it said. */
@@ -18,7 +18,7 @@ export const maximumUnderWay = 1_000;
 /** Places every order that has not ended in an earlier run, and waits for the end of each. */
 export async function placeOrders(run: Run): Promise<Placed> {
   const { plan, buyers, ratePerSecond } = run.options;
-  const open = plan.orders.filter((planned) => !run.hasEnded(planned));
+  const open = plan.orders.filter(({ invoice }) => !hasEnded(run.outcomes.get(invoice) ?? { status: "PENDING" }));
   const notAccepted: { invoice: string; why: string }[] = [];
   const follow = async (planned: PlannedOrder): Promise<void> => {
     const refusal = await followOrder(run, planned);
@@ -47,7 +47,7 @@ async function followOrder(run: Run, planned: PlannedOrder): Promise<string | un
   const known = run.memory.orders.get(planned.invoice);
   const accepted = known === undefined ? await placeOrder(run, planned) : { orderId: known };
   if ("refusal" in accepted) return accepted.refusal;
-  await run.lookUntil(planned, accepted.orderId, () => run.hasEnded(planned));
+  await run.lookUntil(planned, accepted.orderId, hasEnded);
   return undefined;
 }
 

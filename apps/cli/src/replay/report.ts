@@ -1,8 +1,8 @@
 import type { AuditReport } from "../audit/audit.ts";
-import { type LineRefusal, type Plan, type Product, stockOf, type UnitsOfSku } from "./plan.ts";
+import { type LineRefusal, type Plan, stockOf, type UnitsOfSku } from "./plan.ts";
 import type { ReplayOutcome } from "./replay.ts";
 import type { OrderOutcome, ReplayOptions } from "./run.ts";
-import { type ReturnOutcome, wasFulfilled } from "./take-back.ts";
+import { wasFulfilled } from "./take-back.ts";
 
 /** What `replay -o json` prints. Amounts are in the currency's minor unit. */
 export interface ReplayReport {
@@ -50,7 +50,11 @@ export function reportOf(options: ReplayOptions, outcome: ReplayOutcome, audit: 
     refusedLines: plan.refusedLines,
     repricedLines: plan.repricedLines,
     returns: { accepted: sum(accepted, ({ planned }) => planned.fileLines), refused: countRefused(outcome) },
-    money: { currency, ...countMoney(plan, outcome.orders, accepted) },
+    money: {
+      currency,
+      capturedMinor: sum(outcome.orders, ({ paidMinor }) => paidMinor),
+      refundedMinor: sum(outcome.orders, ({ refundedMinor }) => refundedMinor),
+    },
     stock: {
       receivedUnits: sum([...plan.products.values()], (product) => stockOf(product, play.stockShare)),
       soldUnits: sum(outcome.orders.filter(wasFulfilled), ({ planned }) => unitsOf(planned.lines)),
@@ -81,13 +85,6 @@ function countRefused({ returns, unansweredLines }: ReplayOutcome): Record<strin
     if (refusal !== undefined) counts[refusal] = (counts[refusal] ?? 0) + planned.fileLines;
   }
   return counts;
-}
-
-function countMoney(plan: Plan, orders: readonly OrderOutcome[], accepted: readonly ReturnOutcome[]) {
-  const capturedMinor = sum(orders.filter(wasFulfilled), ({ totalMinor }) => totalMinor);
-  const priceOf = ({ sku }: Pick<Product, "sku">): number => plan.products.get(sku)?.priceMinor ?? 0;
-  const refundedMinor = sum(accepted, ({ planned }) => sum(planned.lines, (line) => line.quantity * priceOf(line)));
-  return { capturedMinor, refundedMinor };
 }
 
 const unitsOf = (lines: readonly UnitsOfSku[]): number => sum(lines, ({ quantity }) => quantity);

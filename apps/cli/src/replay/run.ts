@@ -37,7 +37,10 @@ export interface OrderOutcome {
   readonly orderId: string;
   readonly status: OrderStatus;
   readonly reason: string | null;
-  readonly totalMinor: number;
+  readonly paidMinor: number;
+  readonly refundedMinor: number;
+  /** The price of what came back: what is refunded once the returns are through. */
+  readonly returnedMinor: number;
 }
 
 /** Orders that the journal says were accepted and that the shop does not know: a loss, whatever its cause. */
@@ -48,6 +51,8 @@ export class LostOrdersError extends Error {
     super(`${invoices.length} accepted orders are lost: the shop does not know the orders of the invoices ${shown}.`);
   }
 }
+
+export const hasEnded = ({ status }: Pick<OrderOutcome, "status">): boolean => status !== "PENDING";
 
 /** Milliseconds between two looks at an order: soon at first, because most end at once, then ever more seldom. */
 const firstPauseMs = 10;
@@ -91,27 +96,27 @@ export class Run {
     this.#changed ||= changed;
   }
 
-  hasEnded({ invoice }: PlannedOrder): boolean {
-    const outcome = this.outcomes.get(invoice);
-    return outcome !== undefined && outcome.status !== "PENDING";
-  }
-
   /** Asks the shop where the order stands and keeps the answer; false when the shop does not know it. */
   async look(planned: PlannedOrder, orderId: string): Promise<boolean> {
     const accessToken = await this.buyers.tokenFor(planned);
     const order = await this.parts.shop.order({ accessToken, orderId });
     if (order === undefined) return false;
-    const { status, reason, totalMinor } = order;
-    this.outcomes.set(planned.invoice, { planned, orderId, status, reason, totalMinor });
+    const { status, reason, paidMinor, refundedMinor, lines } = order;
+    const returnedMinor = lines.reduce((sum, line) => sum + line.returnedQuantity * line.unitPriceMinor, 0);
+    this.outcomes.set(planned.invoice, { planned, orderId, status, reason, paidMinor, refundedMinor, returnedMinor });
     return true;
   }
 
-  /** Looks again and again until `reached`, or until patience ends. */
-  async lookUntil(planned: PlannedOrder, orderId: string, reached: () => boolean): Promise<void> {
+  /** Looks again and again until what is known of the order is enough, or until patience ends. */
+  async lookUntil(planned: PlannedOrder, orderId: string, enough: (outcome: OrderOutcome) => boolean): Promise<void> {
     const giveUpAt = performance.now() + patienceMs;
+    const isReached = (): boolean => {
+      const outcome = this.outcomes.get(planned.invoice);
+      return outcome !== undefined && enough(outcome);
+    };
     for (
       let pauseMs = firstPauseMs;
-      !reached() && performance.now() < giveUpAt;
+      !isReached() && performance.now() < giveUpAt;
       pauseMs = Math.min(pauseMs * 1.6, longestPauseMs)
     ) {
       await sleep(pauseMs, undefined, { signal: this.parts.signal });

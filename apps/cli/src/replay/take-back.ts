@@ -43,18 +43,25 @@ export function wasFulfilled(outcome: OrderOutcome | undefined): boolean {
   );
 }
 
-/** Gives the code of the refusal, where the shop refused. */
+/** Gives the code of the refusal, where the shop refused; otherwise the money is back when this ends. */
 async function takeBackOnce(run: Run, planned: PlannedReturn): Promise<string | undefined> {
   const { order, cancellation, whole } = planned;
-  const { orderId = "" } = run.outcomes.get(order.invoice) ?? {};
+  const { orderId = "", status } = run.outcomes.get(order.invoice) ?? {};
   const idempotencyKey = keyOf(run.options.play, "return", cancellation, order.invoice);
-  const known = run.memory.returns.get(idempotencyKey);
+  // To cancel what is cancelled changes nothing, and is not marked as a replay.
+  const known: { readonly refusal?: string } | undefined =
+    whole && status === "CANCELLED" ? {} : run.memory.returns.get(idempotencyKey);
   const refusal = known ? known.refusal : await ask(run, planned, { orderId, idempotencyKey });
-  if (whole && refusal === undefined) {
-    await run.lookUntil(order, orderId, () => run.outcomes.get(order.invoice)?.status === "CANCELLED");
-  }
-  return refusal;
+  if (refusal !== undefined) return refusal;
+  if (known === undefined) await run.look(order, orderId);
+  await run.lookUntil(order, orderId, whole ? isGivenBack : isRefunded);
+  return undefined;
 }
+
+const isGivenBack = ({ status, paidMinor, refundedMinor }: OrderOutcome): boolean =>
+  status === "CANCELLED" && refundedMinor === paidMinor;
+
+const isRefunded = ({ refundedMinor, returnedMinor }: OrderOutcome): boolean => refundedMinor >= returnedMinor;
 
 async function ask(
   run: Run,

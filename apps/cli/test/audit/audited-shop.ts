@@ -1,0 +1,65 @@
+import { randomUUID } from "node:crypto";
+import { waitFor } from "@onsale/testing";
+import { loggedIn } from "../../src/logged-in.ts";
+import { type Order, Shop } from "../../src/shop.ts";
+import { ShopClient } from "../../src/shop-client.ts";
+import { startTestShop, type TestShop } from "../test-shop.ts";
+
+/** A shop in which everything has happened once, and which is quiet now. */
+export interface LivedShop {
+  readonly shop: TestShop;
+  /** Confirmed, nothing came back. Two of `limited`, three of `plain`. */
+  readonly confirmed: string;
+  /** Confirmed, and one of `plain` came back. */
+  readonly returned: string;
+  /** Confirmed, then cancelled by its buyer. */
+  readonly cancelled: string;
+  /** Refused: there was not enough. */
+  readonly rejected: string;
+  /** A product with a limit per buyer. */
+  readonly limited: string;
+  readonly plain: string;
+}
+
+const limited = "10001";
+const plain = "10002";
+
+export async function liveThroughADay(): Promise<LivedShop> {
+  const shop = await startTestShop();
+  const client = new ShopClient({ url: shop.url, connections: 4 });
+  const api = new Shop(client);
+  await fillShelves(shop, api, client);
+  const { accessToken } = await api.guest();
+  const buy = async (quantities: Record<string, number>): Promise<string> => {
+    const lines = Object.entries(quantities).map(([sku, quantity]) => ({ sku, quantity }));
+    const wish = { currency: "GBP", lines, payment: { method: "card" } };
+    return (await api.placeOrder({ accessToken, idempotencyKey: randomUUID() }, wish)).orderId;
+  };
+  const until = (orderId: string, reached: (order: Order) => boolean): Promise<unknown> =>
+    waitFor(async () => reached((await api.order({ accessToken, orderId })) as Order), { what: `order ${orderId}` });
+  const call = () => ({ accessToken, idempotencyKey: randomUUID() });
+
+  const confirmed = await buy({ [limited]: 2, [plain]: 3 });
+  const returned = await buy({ [plain]: 4 });
+  const cancelled = await buy({ [plain]: 1 });
+  const rejected = await buy({ [plain]: 1_000 });
+  for (const orderId of [confirmed, returned, cancelled]) await until(orderId, ({ status }) => status === "CONFIRMED");
+  await until(rejected, ({ status }) => status === "REJECTED");
+  await api.returnLines(call(), { orderId: returned, lines: [{ sku: plain, quantity: 1 }] });
+  await until(returned, ({ refundedMinor }) => refundedMinor > 0);
+  await api.cancelOrder(call(), { orderId: cancelled });
+  await until(cancelled, ({ status }) => status === "CANCELLED");
+  await client.close();
+  return { shop, confirmed, returned, cancelled, rejected, limited, plain };
+}
+
+async function fillShelves({ operator }: TestShop, api: Shop, client: ShopClient): Promise<void> {
+  const token = loggedIn(api, operator);
+  const call = async () => ({ accessToken: await token(), idempotencyKey: randomUUID() });
+  for (const sku of [limited, plain]) {
+    await api.publishProduct(await call(), { sku, name: sku, priceMinor: 250, currency: "GBP" });
+    await api.receiveStock(await call(), { sku, units: 100 });
+  }
+  const path = `/v1/admin/stock/${limited}/per-buyer-limit`;
+  await client.send({ method: "PUT", path, accessToken: await token(), body: { perBuyerLimit: 5 } });
+}
