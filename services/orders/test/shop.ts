@@ -1,0 +1,230 @@
+import { productPublished } from "@onsale/contracts/catalog";
+import {
+  stockConfirmed,
+  stockLapsed,
+  stockRejected,
+  stockReleased,
+  stockReserved,
+  stockRestocked,
+} from "@onsale/contracts/inventory";
+import {
+  paymentAuthorised,
+  paymentCaptured,
+  paymentCaptureRefused,
+  paymentDeclined,
+  paymentRefunded,
+  paymentReversed,
+  paymentReversing,
+} from "@onsale/contracts/payments";
+import type { Delivered, EventDefinition } from "@onsale/messaging";
+import { bigint, type Database, instant, integer, nullable, sql, text, uuid } from "@onsale/postgres";
+import { deliver, eventOf, readOutbox, type TestDatabaseContent, testIds } from "@onsale/testing";
+import { consumers } from "../src/consumers.ts";
+import { orders } from "../src/index.ts";
+import type { HeardEvent } from "../src/news.ts";
+import type { StepTimeoutsMs } from "../src/order-saga.ts";
+import { type Placement, type PlacementOutcome, placeOrders } from "../src/place-orders.ts";
+import { saveProducts } from "../src/store/product.ts";
+
+export const content: TestDatabaseContent = { services: [orders] };
+
+const idOf = (kind: string) => (number: number) => `${kind}-0000-7000-8000-${number.toString(16).padStart(12, "0")}`;
+export const personId = idOf("0000000b");
+
+/** Ports whose ids are above those of every other call in the test. */
+let calls = 0;
+export const ports = (stepTimeoutsMs: StepTimeoutsMs = {}) => ({
+  ids: testIds(++calls * 1_000_000),
+  clock: {
+    now: (): string => {
+      throw new Error("Only a consumer has a clock.");
+    },
+  },
+  stepTimeoutsMs,
+});
+
+/** What the shop sells: prices in pence. */
+export const prices: Record<string, number> = { mug: 255, cup: 100, pot: 1_000 };
+
+export const sell = (shop: Database, products: Record<string, number> = prices, currency = "GBP") =>
+  shop.transaction((tx) =>
+    saveProducts(
+      tx,
+      Object.entries(products).map(([sku, priceMinor]) => ({ sku, priceMinor, currency, sequence: 1 })),
+    ),
+  );
+
+/** A wish of the person with this number, under a key of its own unless one is given. */
+export const wish = (
+  number: number,
+  { key = `key-${number}`, ...rest }: Partial<Placement> & { key?: string } = {},
+): Placement => {
+  const lines = rest.lines ?? [{ sku: "mug", quantity: 2 }];
+  return {
+    claim: { personId: personId(number), key, fingerprint: JSON.stringify(lines) },
+    buyerId: personId(number),
+    currency: "GBP",
+    lines,
+    method: "card",
+    cause: { correlationId: `request-${number}` },
+    ...rest,
+  };
+};
+
+export const place = (shop: Database, ...wishes: Placement[]): Promise<PlacementOutcome[]> =>
+  shop.transaction((tx) => placeOrders(tx, wishes, ports()));
+
+/** Places one order and gives its id. */
+export async function placeOne(shop: Database, ...wanted: Parameters<typeof wish>): Promise<string> {
+  const [outcome] = await place(shop, wish(...wanted));
+  if (outcome?.kind !== "accepted") throw new Error(`The order was not accepted: ${JSON.stringify(outcome)}`);
+  return outcome.answer.orderId;
+}
+
+/** Delivers events to the consumer of that name, through the inbox. */
+export async function deliverTo(
+  shop: Database,
+  name: string,
+  events: readonly Delivered[],
+  timeouts: StepTimeoutsMs = {},
+): Promise<void> {
+  const consumer = consumers.find((it) => it.name === `orders.${name}`);
+  if (!consumer) throw new Error(`Nobody is called orders.${name}.`);
+  await deliver(shop, consumer, events, ports(timeouts));
+}
+
+/** How each event that orders hear is called here. */
+const words = {
+  reserved: [stockReserved, "inventory", 1],
+  rejected: [stockRejected, "inventory", 1],
+  confirmed: [stockConfirmed, "inventory", 2],
+  lapsed: [stockLapsed, "inventory", 2],
+  released: [stockReleased, "inventory", 4],
+  restocked: [stockRestocked, "inventory", 3],
+  authorised: [paymentAuthorised, "payments", 1],
+  declined: [paymentDeclined, "payments", 1],
+  captured: [paymentCaptured, "payments", 2],
+  captureRefused: [paymentCaptureRefused, "payments", 2],
+  refunded: [paymentRefunded, "payments", 3],
+  reversing: [paymentReversing, "payments", 4],
+  reversed: [paymentReversed, "payments", 5],
+} as const satisfies Record<string, readonly [EventDefinition, string, number]>;
+
+export type Word = keyof typeof words;
+export const allWords = Object.keys(words) as readonly Word[];
+
+/** What inventory or payments tell about an order. */
+export function told(word: Word, orderId: string, data: Record<string, unknown> = {}): HeardEvent {
+  const [definition, source, sequence] = words[word];
+  return eventOf<EventDefinition>(definition, { orderId, ...data }, { sequence, source }) as HeardEvent;
+}
+
+/** Orders hear this about one order, each in a batch of its own. */
+export async function hearAll(
+  shop: Database,
+  orderId: string,
+  ...news: (Word | readonly [Word, Record<string, unknown>])[]
+): Promise<void> {
+  for (const it of news) {
+    const [word, data] = typeof it === "string" ? [it, {}] : it;
+    await deliverTo(shop, "advance", [told(word, orderId, data)]);
+  }
+}
+
+export const toConfirmed = (amountMinor: number) =>
+  ["reserved", "authorised", "confirmed", ["captured", { amountMinor }]] as const;
+
+export const published = (sku: string, priceMinor: number, sequence: number): Delivered<typeof productPublished> =>
+  eventOf(productPublished, { sku, priceMinor, currency: "GBP" }, { sequence, source: "catalog" });
+
+const orderSql = sql("test.order", {
+  takes: [uuid],
+  gives: {
+    status: text,
+    reason: nullable(text),
+    progress: text,
+    version: integer,
+    eventSequence: integer,
+    paidMinor: bigint,
+    refundedMinor: bigint,
+  },
+})`
+  select status, reason, progress, version, event_sequence as "eventSequence", paid_minor as "paidMinor",
+    refunded_minor as "refundedMinor"
+  from orders.orders where order_id = $1`;
+
+export async function orderOf(shop: Database, orderId: string) {
+  const [order] = await shop.query(orderSql, [orderId]);
+  if (!order) throw new Error(`There is no order ${orderId}.`);
+  return order;
+}
+
+/** What was told about an order, in order, without the version of its types. */
+export async function toldOf(shop: Database, orderId: string): Promise<string[]> {
+  const events = (await readOutbox(shop)).filter(({ key }) => key === orderId);
+  return events.map(({ type }) => type.replace(/\.v1$/, ""));
+}
+
+const historySql = sql("test.order-history", {
+  takes: [uuid],
+  gives: { what: text, status: text, told: nullable(text), version: integer },
+})`
+  select what, status, told, version from orders.order_history where order_id = $1 order by version`;
+
+export const historyOf = (shop: Database, orderId: string) => shop.query(historySql, [orderId]);
+
+const deadlinesSql = sql("test.order-deadlines", {
+  takes: [],
+  gives: { key: text, wait: text, awaits: text, dueAt: instant },
+})`
+  select key, wait, awaits, due_at as "dueAt" from orders.saga_deadline order by key, wait`;
+
+export const deadlinesIn = (shop: Database) => shop.query(deadlinesSql, []);
+
+const faultsSql = sql("test.order-faults", { takes: [], gives: { fault: text } })`
+  select o.order_id || ': history is not contiguous' as fault
+  from orders.orders o join lateral (
+    select count(*) as steps, coalesce(max(version), 0) as last from orders.order_history h where h.order_id = o.order_id
+  ) h on true
+  where h.steps <> o.version or h.last <> o.version
+  union all
+  select o.order_id || ': what history says was told is not what was told'
+  from orders.orders o
+  where (select array_agg(told order by version) filter (where told is not null) from orders.order_history h where h.order_id = o.order_id)
+    is distinct from
+    (select array_agg(type order by sequence) from orders.outbox_online e where e.aggregateid = o.order_id::text)
+  union all
+  select o.order_id || ': events are not contiguous'
+  from orders.orders o join lateral (
+    select count(*) as events, coalesce(max(sequence), 0) as last, count(distinct sequence) as distinct_events
+    from orders.outbox_online e where e.aggregateid = o.order_id::text
+  ) e on true
+  where e.events <> o.event_sequence or e.last <> o.event_sequence or e.distinct_events <> e.events
+  union all
+  select o.order_id || ': lines do not add up to the total'
+  from orders.orders o
+  where o.total_minor <> (select coalesce(sum(quantity * unit_price_minor), 0) from orders.order_line l where l.order_id = o.order_id)
+  union all
+  select o.order_id || ': returned lines are not what returns say'
+  from orders.orders o
+  where (select coalesce(sum(returned_quantity), 0) from orders.order_line l where l.order_id = o.order_id)
+    <> (select coalesce(sum(quantity), 0) from orders.order_return_line rl join orders.order_return r using (return_id) where r.order_id = o.order_id)
+  union all
+  select h.order_id || ': history of no order' from orders.order_history h where not exists (select from orders.orders o where o.order_id = h.order_id)`;
+
+/** What is wrong with the books of orders; always nothing. */
+export const faultsIn = async (shop: Database): Promise<string[]> =>
+  (await shop.query(faultsSql, [])).map(({ fault }) => fault);
+
+const heardSql = sql("test.orders-heard", { takes: [text, instant], gives: {} })`
+  insert into orders.reader_cursor (reader, source, lane, watermark, system_identifier) values ('orders', $1, 'online', $2, 0)
+  on conflict (reader, source, lane) do update set watermark = excluded.watermark`;
+
+/** Orders have heard everything that this service told before the moment. */
+export const heard = (shop: Database, source: string, upTo: string) => shop.execute(heardSql, [source, upTo]);
+
+/** Everything is overdue as soon as it is asked; a person is called for what stays owed at once. */
+export const impatient: StepTimeoutsMs = {
+  ...{ "reserve-stock": 0, "authorise-payment": 0, "confirm-stock": 0, "capture-payment": 0 },
+  ...{ "undo authorise-payment": 0, "owed authorise-payment": 0, "owed reserve-stock": 0 },
+};
