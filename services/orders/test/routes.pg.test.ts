@@ -1,0 +1,357 @@
+import {
+  createHttpServer,
+  createTokenSigner,
+  createTokenVerifier,
+  type HttpServer,
+  newTokenKey,
+  type Role,
+  type TokenSigner,
+} from "@onsale/http";
+import type { Database } from "@onsale/postgres";
+import { ids, silentLogger } from "@onsale/runtime";
+import { openTasks } from "@onsale/saga";
+import { type TestDatabase, testDatabase, testIds } from "@onsale/testing";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { orders } from "../src/index.ts";
+import { content, faultsIn, hearAll, personId, sell, toConfirmed } from "./shop.ts";
+
+const realm = { issuer: "onsale", audience: "onsale" };
+
+let own: TestDatabase;
+let shop: Database;
+let tokens: TokenSigner;
+let http: HttpServer;
+/** What orders asked of the catalog's feed; a test may let something happen meanwhile. */
+let whileWaiting: () => Promise<unknown> = async () => undefined;
+
+beforeAll(async () => {
+  own = await testDatabase(content);
+  shop = own.open("orders");
+  await sell(shop);
+  tokens = await createTokenSigner({ privateKey: newTokenKey(), ...realm });
+  const verifier = createTokenVerifier({ publicKeys: tokens.publicKeys, ...realm });
+  http = await createHttpServer({ name: "orders", version: "0", tokens: verifier, logger: silentLogger() });
+  const feeds = {
+    async passed(source: string) {
+      if (source === "catalog") await whileWaiting();
+      return true;
+    },
+  };
+  orders.routes(http, { database: shop, ports: { ids, clock: { now: () => "never" } }, feeds });
+});
+afterEach(() => {
+  whileWaiting = async () => undefined;
+});
+afterAll(async () => {
+  await http.close();
+  expect(await faultsIn(shop)).toEqual([]);
+  await own.close();
+});
+
+interface Call {
+  readonly person?: number;
+  readonly role?: Role;
+  readonly key?: string | null;
+}
+
+let keys = 0;
+async function call(
+  method: "GET" | "POST",
+  url: string,
+  body?: unknown,
+  { person = 1, role = "guest", key = `key-${++keys}` }: Call = {},
+) {
+  const token = await tokens.sign({ id: personId(person), role }, 60);
+  const headers = {
+    authorization: `Bearer ${token}`,
+    ...(key !== null && { "idempotency-key": key }),
+    ...(body !== undefined && { "content-type": "application/json" }),
+  };
+  const answer = await http.inject({
+    method,
+    url,
+    headers,
+    ...(body !== undefined && { payload: JSON.stringify(body) }),
+  });
+  return { status: answer.statusCode, headers: answer.headers, body: answer.body === "" ? undefined : answer.json() };
+}
+
+const mugs = { currency: "GBP", lines: [{ sku: "mug", quantity: 2 }], payment: { method: "card" } };
+const placeOrder = (body: unknown = mugs, options?: Call) => call("POST", "/v1/orders", body, options);
+const placed = async (body: unknown = mugs, options?: Call): Promise<string> =>
+  (await placeOrder(body, options)).body.orderId;
+
+describe("placing", () => {
+  test("is accepted with the order's address; the same request again is answered alike, and marked", async () => {
+    const first = await placeOrder(mugs, { key: "twice" });
+    expect(first).toMatchObject({ status: 202, body: { orderId: expect.any(String), status: "PENDING" } });
+    expect(first.headers).toMatchObject({ location: `/v1/orders/${first.body.orderId}` });
+    expect(first.headers).not.toHaveProperty("idempotency-replayed");
+    const again = await placeOrder(mugs, { key: "twice" });
+    expect(again).toMatchObject({ status: 202, body: first.body });
+    expect(again.headers).toMatchObject({ location: first.headers.location, "idempotency-replayed": "true" });
+    expect(await placeOrder({ ...mugs, lines: [{ sku: "cup", quantity: 1 }] }, { key: "twice" })).toMatchObject({
+      ...{ status: 422, body: { code: "IDEMPOTENCY_KEY_REUSED" } },
+    });
+    expect((await placeOrder(mugs, { key: "twice", person: 2 })).body.orderId).not.toBe(first.body.orderId);
+  });
+
+  test("of a product that the catalog has just told of waits until it was heard", async () => {
+    whileWaiting = () => sell(shop, { novelty: 42 });
+    const wanted = { ...mugs, lines: [{ sku: "novelty", quantity: 1 }] };
+    expect(await placeOrder(wanted)).toMatchObject({ status: 202 });
+  });
+
+  const lines = (count: number) => Array.from({ length: count }, () => ({ sku: "mug", quantity: 1 }));
+  test.each([
+    [
+      "an unknown product",
+      {
+        lines: [
+          { sku: "mug", quantity: 1 },
+          { sku: "unicorn", quantity: 1 },
+        ],
+      },
+      422,
+      "UNKNOWN_PRODUCT",
+    ],
+    ["another currency", { currency: "EUR" }, 422, "WRONG_CURRENCY"],
+    ["no currency of this world", { currency: "pounds" }, 422, "VALIDATION_FAILED"],
+    ["no lines", { lines: [] }, 422, "VALIDATION_FAILED"],
+    ["1,001 lines", { lines: lines(1_001) }, 422, "TOO_MANY_LINES"],
+    ["quantity 0", { lines: [{ sku: "mug", quantity: 0 }] }, 422, "VALIDATION_FAILED"],
+    ["a negative quantity", { lines: [{ sku: "mug", quantity: -1 }] }, 422, "VALIDATION_FAILED"],
+    ["10^12 pieces", { lines: [{ sku: "mug", quantity: 1e12 }] }, 422, "VALIDATION_FAILED"],
+    ["half a mug", { lines: [{ sku: "mug", quantity: 0.5 }] }, 422, "VALIDATION_FAILED"],
+    ["a quantity in words", { lines: [{ sku: "mug", quantity: "2" }] }, 422, "VALIDATION_FAILED"],
+    [
+      "more pieces than an order may have, in two lines",
+      {
+        lines: [
+          { sku: "mug", quantity: 1_000_000 },
+          { sku: "mug", quantity: 1 },
+        ],
+      },
+      422,
+      "QUANTITY_TOO_LARGE",
+    ],
+    ["a price of its own", { lines: [{ sku: "mug", quantity: 1, price: 1 }] }, 422, "VALIDATION_FAILED"],
+    ["a status of its own", { status: "CONFIRMED" }, 422, "VALIDATION_FAILED"],
+    ["payment by wish", { payment: { method: "wish" } }, 422, "VALIDATION_FAILED"],
+    ["holds that are not there", { holdIds: ["0000000c-0000-7000-8000-000000000001"] }, 422, "HOLDS_NOT_FOUND"],
+  ])("%s is refused with a code, and changes nothing", async (_, change, status, code) => {
+    const before = (await call("GET", "/v1/orders")).body;
+    const refused = await placeOrder({ ...mugs, ...change });
+    expect(refused).toMatchObject({ status, body: { status, code, retryable: false } });
+    expect(refused.headers["content-type"]).toBe("application/problem+json");
+    expect((await call("GET", "/v1/orders")).body).toEqual(before);
+  });
+
+  test("an unknown product is pointed at", async () => {
+    const { body } = await placeOrder({ ...mugs, lines: [...mugs.lines, { sku: "unicorn", quantity: 1 }] });
+    expect(body.errors).toEqual([{ pointer: "/lines/1", in: "body", detail: expect.stringContaining("unicorn") }]);
+  });
+
+  test("without a key, or a token, is refused", async () => {
+    expect(await placeOrder(mugs, { key: null })).toMatchObject({
+      status: 400,
+      body: { code: "IDEMPOTENCY_KEY_MISSING" },
+    });
+    const answer = await http.inject({
+      method: "POST",
+      url: "/v1/orders",
+      headers: { "idempotency-key": "k" },
+      payload: mugs,
+    });
+    expect(answer.statusCode).toBe(401);
+  });
+});
+
+describe("reading", () => {
+  test("one's own order with its lines, as they were asked for", async () => {
+    const wanted = {
+      ...mugs,
+      lines: [
+        { sku: "pot", quantity: 1 },
+        { sku: "cup", quantity: 2 },
+        { sku: "pot", quantity: 1 },
+      ],
+    };
+    const orderId = await placed(wanted);
+    expect(await call("GET", `/v1/orders/${orderId}`)).toMatchObject({
+      status: 200,
+      body: {
+        ...{
+          orderId,
+          status: "PENDING",
+          reason: null,
+          totalMinor: 2_200,
+          currency: "GBP",
+          paidMinor: 0,
+          refundedMinor: 0,
+        },
+        lines: [
+          { sku: "pot", quantity: 2, unitPriceMinor: 1_000, returnedQuantity: 0 },
+          { sku: "cup", quantity: 2, unitPriceMinor: 100, returnedQuantity: 0 },
+        ],
+      },
+    });
+  });
+
+  test("why it ended, only when it has", async () => {
+    const orderId = await placed();
+    await hearAll(shop, orderId, "reserved", "declined");
+    expect((await call("GET", `/v1/orders/${orderId}`)).body).toMatchObject({ status: "PENDING", reason: null });
+    await hearAll(shop, orderId, "reversed");
+    expect((await call("GET", `/v1/orders/${orderId}`)).body).toMatchObject({
+      status: "REJECTED",
+      reason: "PAYMENT_DECLINED",
+    });
+  });
+
+  test("another person's order is as good as none, on every route, for operators too", async () => {
+    const orderId = await placed();
+    const routes = [
+      ["GET", ""],
+      ["GET", "/events"],
+      ["POST", "/cancel"],
+      ["POST", "/returns"],
+    ] as const;
+    for (const [method, rest] of routes) {
+      const body = rest === "/returns" ? { lines: mugs.lines } : undefined;
+      for (const role of ["guest", "customer", "operator"] as const) {
+        const answer = await call(method, `/v1/orders/${orderId}${rest}`, body, { person: 2, role });
+        expect(answer, `${role} ${method} ${rest}`).toMatchObject({ status: 404, body: { code: "ORDER_NOT_FOUND" } });
+      }
+    }
+    expect(await call("GET", "/v1/orders/not-an-id")).toMatchObject({ status: 400 });
+  });
+
+  test("one's own orders by pages, the newest first", async () => {
+    const mine = { person: 77 };
+    const placedIds: string[] = [];
+    for (let count = 0; count < 5; count++) placedIds.push(await placed(mugs, mine));
+    const seen: string[] = [];
+    for (let after: string | null = ""; after !== null; ) {
+      const { body } = await call("GET", `/v1/orders?limit=2${after && `&after=${after}`}`, undefined, mine);
+      seen.push(...body.orders.map((order: { orderId: string }) => order.orderId));
+      after = body.next;
+    }
+    expect(seen).toEqual(placedIds.reverse());
+  });
+});
+
+describe("events", () => {
+  const stream = async (orderId: string, lastEventId?: string) => {
+    const token = await tokens.sign({ id: personId(1), role: "guest" }, 60);
+    const headers = { authorization: `Bearer ${token}`, ...(lastEventId && { "last-event-id": lastEventId }) };
+    const answer = await http.inject({ method: "GET", url: `/v1/orders/${orderId}/events`, headers });
+    expect(answer.headers["content-type"]).toContain("text/event-stream");
+    const frames = answer.body.split("\n\n").filter((frame) => frame.includes("data: "));
+    return frames.map((frame) => {
+      const event = JSON.parse(frame.slice(frame.indexOf("data: ") + 6));
+      expect(frame).toContain(`id: ${event.version}\n`);
+      return `${event.version} ${event.what} ${event.status}`;
+    });
+  };
+
+  test("of an order that has ended: its history, then the end of the stream", async () => {
+    const orderId = await placed();
+    await hearAll(shop, orderId, "rejected");
+    expect(await stream(orderId)).toEqual(["1 placed PENDING", "2 stock-rejected REJECTED"]);
+    expect(await stream(orderId, "1")).toEqual(["2 stock-rejected REJECTED"]);
+    expect(await stream(orderId, "2")).toEqual([]);
+  });
+
+  test("of an order under way: each step as it comes, up to the last", async () => {
+    const orderId = await placed();
+    const [steps] = await Promise.all([stream(orderId), hearAll(shop, orderId, ...toConfirmed(510))]);
+    expect(steps).toEqual([
+      ...["1 placed PENDING", "2 stock-reserved PENDING", "3 payment-authorised PENDING", "4 stock-confirmed PENDING"],
+      "5 payment-captured CONFIRMED",
+    ]);
+  });
+});
+
+describe("cancelling and returning", () => {
+  test("a cancelled order says so; again it says the same", async () => {
+    const orderId = await placed();
+    const answer = { status: 202, body: { orderId, status: "CANCELLED" } };
+    expect(await call("POST", `/v1/orders/${orderId}/cancel`)).toMatchObject(answer);
+    expect(await call("POST", `/v1/orders/${orderId}/cancel`, undefined, { key: null })).toMatchObject(answer);
+  });
+
+  test("a rejected order can't be cancelled", async () => {
+    const orderId = await placed();
+    await hearAll(shop, orderId, "rejected");
+    expect(await call("POST", `/v1/orders/${orderId}/cancel`)).toMatchObject({
+      status: 409,
+      body: { code: "ORDER_REJECTED" },
+    });
+  });
+
+  test("what is returned is refunded once under its key, and no more than was bought", async () => {
+    const orderId = await placed();
+    const back = (quantity: number, key: string, sku = "mug") =>
+      call("POST", `/v1/orders/${orderId}/returns`, { lines: [{ sku, quantity }] }, { key });
+    expect(await back(1, "early")).toMatchObject({ status: 409, body: { code: "ORDER_NOT_RETURNABLE" } });
+    await hearAll(shop, orderId, ...toConfirmed(510));
+    const first = await back(1, "one");
+    expect(first).toMatchObject({
+      status: 202,
+      body: { orderId, returnId: expect.any(String), refundMinor: 255, currency: "GBP" },
+    });
+    const again = await back(1, "one");
+    expect(again.body).toEqual(first.body);
+    expect(again.headers).toMatchObject({ "idempotency-replayed": "true" });
+    expect(await back(2, "two")).toMatchObject({ status: 422, body: { code: "RETURN_EXCEEDS_ORDER" } });
+    expect(await back(1, "cups", "cup")).toMatchObject({ status: 422, body: { code: "RETURN_EXCEEDS_ORDER" } });
+    expect((await call("GET", `/v1/orders/${orderId}`)).body.lines).toMatchObject([{ returnedQuantity: 1 }]);
+  });
+});
+
+describe("a channel's batch", () => {
+  const order = (idempotencyKey: string, change: object = {}) => ({ ...mugs, idempotencyKey, ...change });
+  const send = (sent: unknown[], options: Call = { role: "operator", person: 9 }) =>
+    call("POST", "/v1/order-batches", { orders: sent }, options);
+
+  test("is answered order by order, and the whole may be sent again", async () => {
+    const sent = [order("till-1"), order("till-2", { currency: "EUR" }), order("till-3", { buyerId: personId(5) })];
+    const first = await send(sent);
+    expect(first.body.results).toMatchObject([
+      { orderId: expect.any(String), status: "PENDING" },
+      { problem: { status: 422, code: "WRONG_CURRENCY", retryable: false } },
+      { orderId: expect.any(String), status: "PENDING" },
+    ]);
+    expect((await send(sent)).body).toEqual(first.body);
+    const theirs = first.body.results[2].orderId;
+    expect(await call("GET", `/v1/orders/${theirs}`, undefined, { person: 5 })).toMatchObject({ status: 200 });
+    expect(await call("GET", `/v1/orders/${first.body.results[0].orderId}`, undefined, { person: 9 })).toMatchObject({
+      status: 200,
+    });
+  });
+
+  test("of a thousand is placed at once; of more it is refused; and only operators send one", async () => {
+    const many = (count: number) => Array.from({ length: count }, (_, index) => order(`many-${index}`));
+    const { body } = await send(many(1_000));
+    expect(new Set(body.results.map(({ orderId }: { orderId: string }) => orderId)).size).toBe(1_000);
+    expect(await send(many(1_001))).toMatchObject({ status: 422 });
+    expect(await send([order("no")], { role: "customer" })).toMatchObject({ status: 403 });
+  });
+});
+
+test("an operator sees the open tasks and closes them", async () => {
+  const taskId = testIds().uuid();
+  await shop.transaction((tx) =>
+    openTasks(tx, [{ taskId, kind: "order.owed.reserve-stock", key: "an-order", what: "Look." }]),
+  );
+  const operator: Call = { role: "operator" };
+  expect((await call("GET", "/v1/admin/order-tasks", undefined, operator)).body.tasks).toMatchObject([
+    { taskId, key: "an-order" },
+  ]);
+  const close = () => call("POST", `/v1/admin/order-tasks/${taskId}/close`, { outcome: "It was there." }, operator);
+  expect(await close()).toMatchObject({ status: 204 });
+  expect(await close()).toMatchObject({ status: 404, body: { code: "TASK_NOT_FOUND" } });
+  expect((await call("GET", "/v1/admin/order-tasks", undefined, operator)).body.tasks).toEqual([]);
+  expect(await call("GET", "/v1/admin/order-tasks")).toMatchObject({ status: 403 });
+});
