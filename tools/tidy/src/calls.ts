@@ -100,13 +100,16 @@ export const consoles: Rule = refusing(
 const sleeps = new Set(["setTimeout", "timers.setTimeout", "scheduler.wait"]);
 const noSleep = "a test waits for a signal or a condition, it does not sleep";
 
-/** Tests wait for signals and conditions, never for time. */
-export const sleepingTests: Rule = refusing(isTest, (refuse) => ({
-  CallExpression(node) {
-    if (sleeps.has(chainOf(node.callee))) refuse(node, noSleep);
-  },
-  ImportDeclaration({ source, specifiers }) {
-    if (!source.value.startsWith("node:timers")) return;
-    for (const specifier of specifiers) if (importedName(specifier) === "setTimeout") refuse(specifier, noSleep);
-  },
-}));
+/** Tests wait for signals and conditions, never for time. The test kit, which is what waits, may sleep. */
+export const sleepingTests: Rule = refusing(
+  (path) => isTest(path) && !path.startsWith("kit/testing/"),
+  (refuse) => ({
+    CallExpression(node) {
+      if (sleeps.has(chainOf(node.callee))) refuse(node, noSleep);
+    },
+    ImportDeclaration({ source, specifiers }) {
+      if (!source.value.startsWith("node:timers")) return;
+      for (const specifier of specifiers) if (importedName(specifier) === "setTimeout") refuse(specifier, noSleep);
+    },
+  }),
+);

@@ -2,6 +2,7 @@
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type ESTree, type ParseResult, parseSync, Visitor, type VisitorObject } from "rolldown/utils";
 
 /** One TypeScript file. Paths are relative to the root of the checkout, with forward slashes. */
@@ -74,13 +75,13 @@ export const shown = ({ path, line, what }: Fault): string => `${path}:${line}: 
 
 export const isTest = (path: string): boolean => /(^|\/)test\//.test(path) || path.endsWith(".test.ts");
 
-/** Reads the whole checkout, what is generated or installed left out. */
-export async function readHouse(root: string): Promise<House> {
-  const paths = await filesUnder(root, "");
+/** Reads the checkout whose folder, with a slash at its end, is `root`, what is generated or installed left out. */
+export async function readHouse(root: URL): Promise<House> {
+  const paths = await filesUnder(fileURLToPath(root), "");
   const texts = await Promise.all(
     paths
       .filter((path) => /\.(ts|sql|md|json)$/.test(path) && path !== "package-lock.json")
-      .map(async (path) => ({ path, text: await readFile(join(root, path), "utf8") })),
+      .map(async (path) => ({ path, text: await readFile(new URL(path, root), "utf8") })),
   );
   const parsed = texts.filter(({ path }) => path.endsWith(".ts")).map(({ path, text }) => parse(path, text));
   const manifests = texts.filter(({ path }) => /(^|\/)package\.json$/.test(path));

@@ -1,13 +1,11 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { longestFiles, longestFunctions, readHouse, rules, shown } from "../src/index.ts";
 
-const root = fileURLToPath(new URL("../../../", import.meta.url));
+const root = new URL("../../../", import.meta.url);
 const house = await readHouse(root);
 
-test.each(Object.entries(rules((path) => existsSync(join(root, path)))))("%s", (_, rule) => {
+test.each(Object.entries(rules((path) => existsSync(new URL(path, root)))))("%s", (_, rule) => {
   expect(rule(house).map(shown)).toEqual([]);
 });
 

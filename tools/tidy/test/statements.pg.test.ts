@@ -1,5 +1,4 @@
 import { readdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import {
   bigint,
   composedSql,
@@ -20,7 +19,7 @@ import { readHouse } from "../src/source.ts";
 import { statementsOf } from "../src/sql.ts";
 import { openWholeShop, sell, type WholeShop } from "./whole-shop.ts";
 
-const root = fileURLToPath(new URL("../../../", import.meta.url));
+const root = new URL("../../../", import.meta.url);
 
 let own: TestDatabase;
 let shop: WholeShop;
@@ -47,7 +46,7 @@ const schemasOf = ({ name }: Statement): readonly string[] => {
 };
 
 test("every service is composed, and every statement in the code was declared", async () => {
-  expect([...shop.services].sort()).toEqual((await readdir(`${root}/services`)).sort());
+  expect([...shop.services].sort()).toEqual((await readdir(new URL("services/", root))).sort());
   const house = await readHouse(root);
   const written = house.sources
     .filter(({ path }) => /^(services|kit)\/[^/]+\/src\//.test(path) && !path.startsWith("kit/testing/"))
