@@ -31,6 +31,10 @@ interface Reply {
   readonly body: object;
 }
 
+const failure: Reply = {
+  status: 500,
+  body: { error: { code: "internal_error", message: "Something went wrong." } },
+};
 const maximumBodyBytes = 16 * 1024;
 // Long enough that a merchant's idle connection is closed by the merchant, not under its next call.
 const keepAliveMs = 75_000;
@@ -138,13 +142,12 @@ class Calls {
     }
     const { faults } = this.#provider;
     await sleep(this.#options.latencyMs + (this.#strikes("slow", key) ? faults.settings.slowMs : 0));
-    if (this.#strikes("failBefore", key))
-      return send(response, problem(500, "internal_error", "Something went wrong."));
-    const reply = this.#decide(url, key, body.json);
+    const reply = this.#strikes("failBefore", key) ? failure : this.#decide(url, key, body.json);
+    const failsAfter = reply !== failure && this.#strikes("failAfter", key);
+    const isCut = reply !== failure && !failsAfter && this.#strikes("chargedThenTimeout", key);
     await this.#provider.durable();
-    if (this.#strikes("failAfter", key)) return send(response, problem(500, "internal_error", "Something went wrong."));
-    if (this.#strikes("chargedThenTimeout", key)) return void request.socket.destroy();
-    send(response, reply);
+    if (isCut) request.socket.destroy();
+    else send(response, failsAfter ? failure : reply);
   }
 
   #strikes(kind: "slow" | "failBefore" | "failAfter" | "chargedThenTimeout", key: string): boolean {
@@ -208,7 +211,10 @@ class Calls {
 
   async #adminFaults(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { faults } = this.#provider;
-    if (request.method === "GET") return send(response, { status: 200, body: faults.report() });
+    if (request.method === "GET") {
+      await this.#provider.durable();
+      return send(response, { status: 200, body: faults.report() });
+    }
     if (request.method !== "PUT") return send(response, problem(405, "method_not_allowed", "GET or PUT."));
     const body = await readJson(request);
     if ("status" in body) return send(response, body);
