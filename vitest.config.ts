@@ -13,5 +13,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // The server of the run may take its time to stop.
+    teardownTimeout: 30_000,
   },
 });

@@ -184,6 +184,8 @@ function connectionConfig(options: DatabaseOptions, further: readonly string[]):
     pipeline: true,
     types: parsers,
     keepAlive: true,
+    // An idle connection whose other side vanished without a word is found by the system's probes, not by a user.
+    keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: connectMs,
     query_timeout: statementTimeoutMs + silenceMs,
     options: settings.map((setting) => `-c ${setting}`).join(" "),

@@ -1,8 +1,9 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   databaseNow,
   type EmbeddedPostgres,
@@ -15,28 +16,32 @@ import {
   text,
 } from "@onsale/postgres";
 import { present, type SpawnedNode, spawnNode, waitFor } from "@onsale/testing";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 
-// A cluster as a first start and a stop leave it; most tests begin with a copy, because making one takes a second.
-let cluster: string;
+// One cluster for most tests, whatever the one before did to it: that a start copes with that is what is promised.
+let shared: string;
 beforeAll(async () => {
-  cluster = await mkdtemp(join(tmpdir(), "onsale-cluster-"));
-  await startEmbeddedPostgres({ directory: cluster }).then((server) => server.stop());
+  shared = await mkdtemp(join(tmpdir(), "onsale-embedded-"));
+  await startEmbeddedPostgres({ directory: join(shared, "postgres") }).then((server) => server.stop());
 });
-afterAll(() => rm(cluster, { recursive: true, force: true }));
+afterAll(() => rm(shared, { recursive: true, force: true }));
 
-// Every test has a folder that nobody but us may enter, as a home directory is.
-let home: string;
 let directory: string;
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), "onsale-embedded-"));
-  directory = join(home, "with a space", "postgres");
+beforeEach(() => {
+  directory = join(shared, "postgres");
 });
+
+/** For the rest of the test, a folder without a cluster, which nobody but us may enter, as a home directory is. */
+async function freshDirectory(): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), "onsale-embedded-"));
+  directory = join(home, "with a space", "postgres");
+  onTestFinished(() => rm(home, { recursive: true, force: true }));
+}
+
 const begun: EmbeddedPostgres[] = [];
 afterEach(async () => {
   await Promise.all(begun.splice(0).map((server) => server.stop()));
   await killPostmaster();
-  await rm(home, { recursive: true, force: true });
 });
 
 /** Starts a server that the test need not stop. */
@@ -45,8 +50,6 @@ async function start(options: Partial<EmbeddedPostgresOptions> = {}): Promise<Em
   begun.push(server);
   return server;
 }
-
-const copyCluster = (): Promise<void> => cp(cluster, directory, { recursive: true });
 
 /** What a test that failed may leave. */
 async function killPostmaster(): Promise<void> {
@@ -78,7 +81,16 @@ async function stopProcess(node: SpawnedNode): Promise<void> {
 
 const writeSql = sql("embedded.write", { takes: [integer], gives: {} })`insert into kept (value) values ($1)`;
 const readSql = sql("embedded.read", { takes: [], gives: { value: integer } })`select value from kept order by value`;
+const dropSql = sql("embedded.drop-table", { takes: [], gives: {} })`drop table if exists kept`;
 const createSql = sql("embedded.create", { takes: [], gives: {} })`create table if not exists kept (value int)`;
+
+/** Writes the first value, into a table of its own. */
+async function writeFirst(url: string): Promise<void> {
+  const database = openDatabase({ url, connections: 1, applicationName: "embedded test" });
+  await database.execute(dropSql, []);
+  await database.close();
+  await writeAndRead(url, 1);
+}
 
 /** Writes a value, committed, and gives all that are there. */
 async function writeAndRead(url: string, value: number): Promise<number[]> {
@@ -104,14 +116,28 @@ async function isReachable(url: string): Promise<boolean> {
   }
 }
 
-/** Whether a process runs; one that has ended and that nobody has asked about yet does not. */
-function isRunning(pid: number): boolean {
-  const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
-  return stdout.trim() !== "" && !stdout.startsWith("Z");
+/** Whether a process runs; one that has ended and that nobody has asked about yet (Z) does not. */
+const isRunning = (pid: number): boolean => !["", "Z"].includes(stateOf(pid).state);
+
+function stateOf(pid: number): { readonly state: string; readonly group: string } {
+  if (process.platform !== "linux") {
+    const { stdout } = spawnSync("ps", ["-o", "stat=,pgid=", "-p", String(pid)], { encoding: "utf8" });
+    const [state = "", group = ""] = stdout.trim().split(/\s+/);
+    return { state: state.slice(0, 1), group };
+  }
+  try {
+    const [state = "", , group = ""] = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /, "")
+      .split(" ");
+    return { state, group };
+  } catch {
+    return { state: "", group: "" };
+  }
 }
 
 describe("an ordinary life", () => {
   test("starts, keeps what was written over a stop, and gets the same port and password again", async () => {
+    await freshDirectory();
     const first = await start();
     expect(await writeAndRead(first.url, 1)).toEqual([1]);
     await first.stop();
@@ -122,7 +148,6 @@ describe("an ordinary life", () => {
   });
 
   test("a later start takes less than a second and a half", async () => {
-    await copyCluster();
     const startMs: number[] = [];
     // The best of three: what else runs on the machine is not what is measured.
     for (let round = 1; round <= 3; round++) {
@@ -135,7 +160,6 @@ describe("an ordinary life", () => {
   });
 
   test("is to be reached with the password only, over loopback only, and the password is ours alone", async () => {
-    await copyCluster();
     const server = await start();
     const url = new URL(server.url);
     expect(url.hostname).toBe("127.0.0.1");
@@ -148,7 +172,6 @@ describe("an ordinary life", () => {
   });
 
   test("keeps PostgreSQL's own durability, and can be read by log readers", async () => {
-    await copyCluster();
     const server = await start();
     for (const name of ["fsync", "synchronous_commit", "full_page_writes"]) {
       expect(await settingOf(server, name), name).toBe("on");
@@ -159,7 +182,6 @@ describe("an ordinary life", () => {
   });
 
   test("takes another port when somebody has taken its own, and says so when it was to have just this one", async () => {
-    await copyCluster();
     const first = await start();
     await first.stop();
     await using _intruder = await listenOn(first.port);
@@ -170,7 +192,6 @@ describe("an ordinary life", () => {
   });
 
   test("settings may be replaced, and a setting that PostgreSQL does not know is told in its words", async () => {
-    await copyCluster();
     const server = await start({ settings: { fsync: "off" } });
     expect(await settingOf(server, "fsync")).toBe("off");
     await server.stop();
@@ -179,7 +200,6 @@ describe("an ordinary life", () => {
   });
 
   test("stopping twice is stopping once, and open sessions do not hold it up", async () => {
-    await copyCluster();
     const server = await start();
     const database = openDatabase({ url: server.url, connections: 1, applicationName: "lingerer" });
     await database
@@ -195,9 +215,8 @@ describe("an ordinary life", () => {
 
 describe("what an earlier run left behind", () => {
   test("the postmaster of a killed Node process is stopped, and what was committed is there", async () => {
-    await copyCluster();
     const { node, ready } = await startInProcess();
-    await writeAndRead(ready.url, 1);
+    await writeFirst(ready.url);
     node.signal("SIGKILL");
     await node.ended;
     expect(isRunning(ready.pid)).toBe(true);
@@ -208,7 +227,6 @@ describe("what an earlier run left behind", () => {
   });
 
   test("a frozen postmaster of a killed Node process is stopped too", async () => {
-    await copyCluster();
     const { node, ready } = await startInProcess();
     node.signal("SIGKILL");
     await node.ended;
@@ -218,9 +236,8 @@ describe("what an earlier run left behind", () => {
   });
 
   test("after a kill of Node and postmaster the sessions that are left are waited for, and the start recovers", async () => {
-    await copyCluster();
     const { node, ready } = await startInProcess();
-    await writeAndRead(ready.url, 1);
+    await writeFirst(ready.url);
     // A session in a long computation does not look whether its postmaster lives.
     const busy = openDatabase({ url: ready.url, connections: 1, applicationName: "busy" });
     const computing = busy.query(busySql, []).catch(() => undefined);
@@ -236,6 +253,7 @@ describe("what an earlier run left behind", () => {
   });
 
   test("half a cluster, from a kill in the middle of the first start, is made anew", async () => {
+    await freshDirectory();
     const node = await spawnNode(script, { args: [directory] });
     await waitFor(async () => (await readdir(directory)).some((name) => name.startsWith("unfinished-")));
     node.signal("SIGKILL");
@@ -246,7 +264,6 @@ describe("what an earlier run left behind", () => {
   });
 
   test("a cluster without its database, from a kill just after it was made, gets it", async () => {
-    await copyCluster();
     const first = await start();
     const admin = openDatabase({ url: first.url.replace(/onsale$/, "postgres"), connections: 1, applicationName: "x" });
     await admin.execute(sql("embedded.drop", { takes: [], gives: {} })`drop database onsale with (force)`, []);
@@ -257,7 +274,6 @@ describe("what an earlier run left behind", () => {
   });
 
   test("a stale process id that another program has got is not believed, and that program is left alone", async () => {
-    await copyCluster();
     const first = await start();
     await first.stop();
     await using stranger = await spawnNode(new URL("./idle-process.ts", import.meta.url));
@@ -270,17 +286,16 @@ describe("what an earlier run left behind", () => {
   });
 
   test("without its password a cluster is not touched, and that is said", async () => {
-    await copyCluster();
     const first = await start();
     await first.stop();
-    await rm(join(directory, "password"));
+    await rename(join(directory, "password"), join(directory, "mislaid"));
     await expect(start()).rejects.toThrow(/password of the database is missing/);
+    await rename(join(directory, "mislaid"), join(directory, "password"));
   });
 });
 
 describe("two at once", () => {
   test("the second says who holds the directory; when the first has ended, it starts", async () => {
-    await copyCluster();
     const { node, ready } = await startInProcess();
     const second = start();
     await expect(second).rejects.toThrow(EmbeddedPostgresInUseError);
@@ -291,6 +306,7 @@ describe("two at once", () => {
   });
 
   test("of several first starts at the same moment one wins, and the others are refused", async () => {
+    await freshDirectory();
     const starts = await Promise.allSettled([1, 2, 3].map(() => start()));
     const servers = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
     const refusals = starts.flatMap((start) => (start.status === "rejected" ? [start.reason] : []));
@@ -299,6 +315,7 @@ describe("two at once", () => {
   });
 
   test("of several processes that start at the same moment one wins", async () => {
+    await freshDirectory();
     const nodes = await Promise.all([1, 2, 3].map(() => spawnNode(script, { args: [directory] })));
     const lines = await Promise.all(nodes.map((node) => node.line(/^ready: |EmbeddedPostgresInUseError/, 60_000)));
     expect(lines.filter((line) => line.startsWith("ready: "))).toHaveLength(1);
@@ -308,10 +325,9 @@ describe("two at once", () => {
 
 describe("a server that ends by itself", () => {
   test("is started again on its port, with everything that was committed", async () => {
-    await copyCluster();
     const incidents: string[] = [];
     const server = await start({ onIncident: (what) => incidents.push(what) });
-    await writeAndRead(server.url, 1);
+    await writeFirst(server.url);
     const killed = server.pid;
     process.kill(killed, "SIGKILL");
     await waitFor(() => server.pid !== killed);
@@ -322,7 +338,6 @@ describe("a server that ends by itself", () => {
   });
 
   test("can be stopped while it is being started again", async () => {
-    await copyCluster();
     const server = await start();
     process.kill(server.pid, "SIGKILL");
     await server.stop();
@@ -332,11 +347,8 @@ describe("a server that ends by itself", () => {
 
 describe("Ctrl-C at the terminal", () => {
   test("does not reach the postmaster, so that the drain can still write", async () => {
-    await copyCluster();
     const { node, ready } = await startInProcess();
-    const groupOf = (pid: number) =>
-      execFileSync("ps", ["-o", "pgid=", "-p", String(pid)], { encoding: "utf8" }).trim();
-    expect(groupOf(ready.pid)).not.toBe(groupOf(node.pid));
+    expect(stateOf(ready.pid).group).not.toBe(stateOf(node.pid).group);
     await stopProcess(node);
     expect(isRunning(ready.pid)).toBe(false);
   });
@@ -344,7 +356,7 @@ describe("Ctrl-C at the terminal", () => {
 
 describe.skipIf(!present("the superuser's account", process.getuid?.() === 0))("as the superuser", () => {
   test("runs where all folders above are closed to others, and no file changes its owner", async () => {
-    await chmod(home, 0o700);
+    await freshDirectory();
     const server = await start();
     expect(await writeAndRead(server.url, 1)).toEqual([1]);
     await server.stop();
@@ -352,6 +364,7 @@ describe.skipIf(!present("the superuser's account", process.getuid?.() === 0))("
   });
 
   test("without user namespaces it runs as an ordinary user who may pass the closed folders", async () => {
+    await freshDirectory();
     const { node, ready } = await startInProcess(await onlyWith("setpriv"));
     expect(await writeAndRead(ready.url, 1)).toEqual([1]);
     await stopProcess(node);
@@ -361,23 +374,49 @@ describe.skipIf(!present("the superuser's account", process.getuid?.() === 0))("
     expect(await writeAndRead(server.url, 2)).toEqual([1, 2]);
   });
 
-  test("with neither it says in one sentence what to do", async () => {
+  test("with neither, in closed folders, it says in one sentence what to do", async () => {
     const node = await spawnNode(script, { args: [directory], wrapper: await onlyWith() });
     await node.line(/Start Onsale as an ordinary user/);
     expect(await node.ended).toBe(1);
   });
 
+  test("without any of the tools it runs as an ordinary user where he can reach everything, else it says so", async () => {
+    await freshDirectory();
+    for (const folder of [join(directory, "../.."), join(directory, "..")]) {
+      await mkdir(folder, { recursive: true });
+      await chmod(folder, 0o755);
+    }
+    await using node = await spawnNode(script, { args: [directory], wrapper: await onlyWith() });
+    const said = await node.line(/^ready: |Start Onsale as an ordinary user/, 60_000);
+    if (!(await isOpenToAll(import.meta.dirname))) {
+      expect(said).toContain("Start Onsale as an ordinary user");
+      return;
+    }
+    const { url }: Ready = JSON.parse(said.slice("ready: ".length));
+    expect(await writeAndRead(url, 1)).toEqual([1]);
+    await stopProcess(node);
+    expect((await stat(join(directory, "data"))).uid).not.toBe(0);
+    expect((await stat(join(directory, "data"))).mode & 0o077).toBe(0);
+  });
+
   test("an ordinary user starts it too", async () => {
+    await freshDirectory();
     const asOrdinary = ["unshare", "--user", "--map-user=1", "--map-group=1", "--"];
     const { node, ready } = await startInProcess(asOrdinary);
     expect(await writeAndRead(ready.url, 1)).toEqual([1]);
     await stopProcess(node);
   });
 
+  async function isOpenToAll(folder: string): Promise<boolean> {
+    const { mode } = await stat(folder);
+    if ((mode & 0o001) === 0) return false;
+    return folder === dirname(folder) || isOpenToAll(dirname(folder));
+  }
+
   /** A command that runs with no other of the tools for changing one's account than these. */
   async function onlyWith(...tools: readonly string[]): Promise<string[]> {
-    const path = join(home, "tools");
-    await mkdir(path);
+    const path = await mkdtemp(join(tmpdir(), "onsale-tools-"));
+    onTestFinished(() => rm(path, { recursive: true, force: true }));
     for (const tool of tools) {
       const place = execFileSync("/bin/sh", ["-c", `command -v ${tool}`], { encoding: "utf8" }).trim();
       execFileSync("ln", ["-s", place, join(path, tool)]);

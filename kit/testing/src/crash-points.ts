@@ -41,51 +41,109 @@ export interface CrashScenario<Outcome> {
 const stepLimit = 200;
 
 /**
- * Runs a use case once for every way in which it can be broken off: at each of its steps in turn, by each fault, in a
- * database of its own; then delivers again, undisturbed, and judges the outcome. Prints how many points it hit.
+ * Runs a use case once for every way in which it can be broken off: at each of its steps in turn, by each fault, each
+ * time from the same contents of the database; then delivers again, undisturbed, and judges the outcome. Prints how many
+ * points it hit.
  */
 export async function everyCrashPoint<Outcome>(
   scenario: CrashScenario<Outcome>,
 ): Promise<{ points: number; steps: number }> {
   const { check = (outcome, undisturbed) => expect(outcome).toEqual(undisturbed) } = scenario;
-  const undisturbed = (await attempt(scenario, undefined)).outcome;
-  const hit: CrashPoint[] = [];
-  for (let step = 1; step <= stepLimit; step++) {
-    const before = hit.length;
-    for (const fault of faults) {
-      const { outcome, what } = await attempt(scenario, { step, fault });
-      if (what === undefined) break;
-      const point = { fault, step, what };
-      hit.push(point);
-      judge(point, () => check(outcome, undisturbed, point));
+  await using own = await testDatabase(scenario.content);
+  const admin = await openAdmin(own.adminUrl);
+  // The second delivery goes to a program that was started anew, so it gets connections of its own.
+  const stage = { admin, broken: own.open(scenario.schema), again: own.open(scenario.schema) };
+  try {
+    await scenario.prepare?.(stage.again);
+    await keepContents(admin);
+    const undisturbed = (await attempt(scenario, stage, undefined)).outcome;
+    const hit: CrashPoint[] = [];
+    for (let step = 1; step <= stepLimit; step++) {
+      const before = hit.length;
+      for (const fault of faults) {
+        const { outcome, what } = await attempt(scenario, stage, { step, fault });
+        if (what === undefined) break;
+        const point = { fault, step, what };
+        hit.push(point);
+        judge(point, () => check(outcome, undisturbed, point));
+      }
+      if (hit.length === before) break;
     }
-    if (hit.length === before) break;
+    return report(hit);
+  } finally {
+    await admin.end();
+  }
+}
+
+function report(hit: readonly CrashPoint[]): { points: number; steps: number } {
+  if (hit.length === 0) {
+    throw new Error("No crash point was hit: the delivery ran no statement on the database it was given.");
   }
   const steps = new Set(hit.map(({ step }) => step)).size;
-  console.log(
-    `${hit.length} crash points hit over ${steps} steps: ${[...new Set(hit.map(({ what }) => what))].join(", ")}`,
-  );
-  if (hit.length === 0)
-    throw new Error("No crash point was hit: the delivery ran no statement on the database it was given.");
+  const names = [...new Set(hit.map(({ what }) => what))].join(", ");
+  console.log(`${hit.length} crash points hit over ${steps} steps: ${names}`);
   return { points: hit.length, steps };
 }
 
-async function attempt<Outcome>(scenario: CrashScenario<Outcome>, at: Pick<CrashPoint, "step" | "fault"> | undefined) {
-  await using own = await testDatabase(scenario.content);
-  const database = own.open(scenario.schema);
-  await scenario.prepare?.(database);
-  const crash = new Crash(at, own.adminUrl);
-  let failure: unknown;
-  await scenario
-    .deliver(crashing(database, crash), (name, call) => crash.around(name, call))
-    .catch((error) => {
-      failure = error;
-    });
-  if (crash.what === undefined && failure !== undefined) throw failure;
-  // The second delivery goes to a program that was started anew, so it gets connections of its own.
-  const again = own.open(scenario.schema);
-  await scenario.deliver(again, (_, call) => call());
-  return { outcome: await scenario.outcome(again), what: crash.what };
+interface Stage {
+  readonly admin: pg.Client;
+  readonly broken: Database;
+  readonly again: Database;
+}
+
+async function attempt<Outcome>(
+  { deliver, outcome }: CrashScenario<Outcome>,
+  { admin, broken, again }: Stage,
+  at: Pick<CrashPoint, "step" | "fault"> | undefined,
+): Promise<{ outcome: Outcome; what: string | undefined }> {
+  await restoreContents(admin);
+  const crash = new Crash(at, admin);
+  try {
+    await deliver(crashing(broken, crash), (name, call) => crash.around(name, call));
+  } catch (error) {
+    if (crash.what === undefined) throw error;
+  }
+  await deliver(again, (_, call) => call());
+  return { outcome: await outcome(again), what: crash.what };
+}
+
+async function openAdmin(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url, application_name: "crash points" });
+  client.on("error", () => undefined);
+  await client.connect();
+  return client;
+}
+
+/** Every table of the services, the leaves of partitioned ones included. */
+const tables = `
+  select c.oid::regclass::text as name, format('kept.%I', c.oid::text) as kept,
+    (select string_agg(format('%I', attname), ', ' order by attnum) from pg_attribute
+     where attrelid = c.oid and attnum > 0 and not attisdropped and attgenerated = '') as columns
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind = 'r' and n.nspname not in ('kept', 'pg_catalog', 'information_schema')
+    and c.relname <> 'migration'`;
+
+/** Remembers what the tables hold. A database of its own per attempt would cost half a second each time. */
+async function keepContents(admin: pg.Client): Promise<void> {
+  await admin.query(`
+    create schema kept;
+    do $$ declare it record; begin
+      for it in ${tables} loop
+        execute format('create table %s as select %s from %s', it.kept, it.columns, it.name);
+      end loop;
+    end $$`);
+}
+
+/** Puts the tables back to what was remembered; triggers and foreign keys don't look. Sequences go on counting. */
+async function restoreContents(admin: pg.Client): Promise<void> {
+  await admin.query(`
+    do $$ declare it record; begin
+      set local session_replication_role = replica;
+      for it in ${tables} loop
+        execute format('delete from %s', it.name);
+        execute format('insert into %s (%s) overriding system value select * from %s', it.name, it.columns, it.kept);
+      end loop;
+    end $$`);
 }
 
 function judge({ fault, step, what }: CrashPoint, check: () => void): void {
@@ -108,12 +166,12 @@ class Crash {
   /** The step that failed; undefined until then. */
   what: string | undefined;
   readonly #at: Pick<CrashPoint, "step" | "fault"> | undefined;
-  readonly #adminUrl: string;
+  readonly #admin: pg.Client;
   #steps = 0;
 
-  constructor(at: Pick<CrashPoint, "step" | "fault"> | undefined, adminUrl: string) {
+  constructor(at: Pick<CrashPoint, "step" | "fault"> | undefined, admin: pg.Client) {
     this.#at = at;
-    this.#adminUrl = adminUrl;
+    this.#admin = admin;
   }
 
   /** Runs one step; `session` tells which connection it uses, when it uses one. */
@@ -147,11 +205,8 @@ class Crash {
 
   async #cut(session: (() => Promise<number>) | undefined): Promise<void> {
     if (session === undefined) throw new CrashError("outside call");
-    const client = new pg.Client({ connectionString: this.#adminUrl });
-    await client.connect();
     // Waits until the session has ended, 5 s at most.
-    await client.query("select pg_terminate_backend($1, 5000)", [await session()]);
-    await client.end();
+    await this.#admin.query("select pg_terminate_backend($1, 5000)", [await session()]);
   }
 }
 

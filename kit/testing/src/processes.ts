@@ -44,6 +44,10 @@ export async function spawnNode(
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on("line", (line) => lines.push(line));
   }
+  let silent = false;
+  child.once("close", () => {
+    silent = true;
+  });
   const { pid } = child;
   if (pid === undefined) throw await ended.then(() => new Error(`${script} did not start.`));
   killAtExit(child);
@@ -53,22 +57,18 @@ export async function spawnNode(
     ended,
     signal: (name) => void child.kill(name),
     async line(pattern, withinMs = 20_000) {
-      const find = () => lines.find((line) => pattern.test(line)) ?? lostHope(child, lines);
-      return waitFor(find, { withinMs, what: `a line like ${pattern} from process ${pid}` });
+      const isOver = () => silent || lines.some((line) => pattern.test(line));
+      await waitFor(isOver, { withinMs, what: `a line like ${pattern} from process ${pid}` });
+      const found = lines.find((line) => pattern.test(line));
+      if (found !== undefined) return found;
+      const last = lines.slice(-10).join("\n");
+      throw new Error(`The process ended without a line like ${pattern}. Its last lines:\n${last}`);
     },
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await ended;
     },
   };
-}
-
-/** Gives undefined while the process may still print; throws when it has ended, with its last words. */
-function lostHope(child: ChildProcess, lines: readonly string[]): undefined {
-  if (child.exitCode === null && child.signalCode === null) return undefined;
-  throw new Error(
-    `The process has ended (${child.exitCode ?? child.signalCode}). Its last lines:\n${lines.slice(-10).join("\n")}`,
-  );
 }
 
 const living = new Set<ChildProcess>();

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chown, readdir, readFile, stat } from "node:fs/promises";
+import { chmod, chown, readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { Binaries } from "./binaries.ts";
@@ -18,6 +18,8 @@ export interface Account {
   readonly description: string;
   /** Who must own the cluster's files, seen from this process. Undefined: whoever makes them. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** Whether every folder above the cluster must let it through. */
+  readonly needsPassage: boolean;
   command(program: string, args: readonly string[]): Command;
 }
 
@@ -38,6 +40,8 @@ export async function chooseAccount(directory: string, binaries: Binaries): Prom
   if (process.getuid?.() !== 0) return asOurselves(binaries);
   const failures: string[] = [];
   for (const account of await candidates(directory, binaries)) {
+    // The files in it are closed one by one; the folder must let the cluster's owner through to them.
+    if (account.needsPassage) await chmod(directory, 0o711);
     const failure = await tryOut(account, directory, binaries);
     if (failure === undefined) return account;
     failures.push(`${account.description}: ${failure}`);
@@ -50,6 +54,7 @@ export async function chooseAccount(directory: string, binaries: Binaries): Prom
 function asOurselves(binaries: Binaries): Account {
   return {
     description: "this user",
+    needsPassage: false,
     owner: undefined,
     command: (program, args) => build([...binaries.prefix, program, ...args], {}),
   };
@@ -94,6 +99,7 @@ function inUserNamespace({ uid, gid }: Person, binaries: Binaries): Account {
   const wrapper = ["unshare", "--user", `--map-user=${uid}`, `--map-group=${gid}`, "--"];
   return {
     description: "in a user namespace",
+    needsPassage: false,
     owner: { uid: 0, gid: 0 },
     command: (program, args) => build([...wrapper, ...binaries.prefix, program, ...args], {}),
   };
@@ -112,6 +118,7 @@ function withPassage({ name, uid, gid }: Person, binaries: Binaries): Account {
   ];
   return {
     description: `as ${name} with the right to pass closed folders`,
+    needsPassage: false,
     owner: { uid, gid },
     command: (program, args) => build([...wrapper, ...binaries.prefix, program, ...args], {}),
   };
@@ -120,6 +127,7 @@ function withPassage({ name, uid, gid }: Person, binaries: Binaries): Account {
 function withoutRights({ name, uid, gid }: Person, binaries: Binaries): Account {
   return {
     description: `as ${name}`,
+    needsPassage: true,
     owner: { uid, gid },
     command: (program, args) => build([...binaries.prefix, program, ...args], { uid, gid }),
   };

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Account, giveTo } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
+import { killProcessesOf } from "./postmaster.ts";
 
 const run = promisify(execFile);
 
@@ -42,7 +43,11 @@ const unfinishedPrefix = "unfinished-";
 
 async function removeUnfinished(directory: string): Promise<void> {
   const names = (await readdir(directory)).filter((name) => name.startsWith(unfinishedPrefix));
-  await Promise.all(names.map((name) => rm(join(directory, name), { recursive: true, force: true })));
+  for (const name of names) {
+    // The programs of a killed start may still be writing into it.
+    await killProcessesOf(join(directory, name, "data"));
+    await rm(join(directory, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  }
 }
 
 async function readPassword(file: string): Promise<string> {
@@ -76,7 +81,14 @@ async function initialise(make: {
   try {
     await run(file, args, { ...options, cwd: "/", timeout: 120_000 });
   } catch (error) {
-    const { stderr, message } = error as { stderr?: string; message: string };
+    const { stderr, message, code } = error as { stderr?: string; message: string; code?: unknown };
+    // The file is there; what is missing is the loader that it was linked for.
+    if (code === "ENOENT") {
+      throw new Error(
+        `The PostgreSQL that comes with Onsale needs a system with glibc. Use an existing PostgreSQL instead.`,
+        { cause: error },
+      );
+    }
     throw new Error(`PostgreSQL could not make its files in ${directory}: ${stderr?.trim() || message}`, {
       cause: error,
     });

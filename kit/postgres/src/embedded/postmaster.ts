@@ -53,6 +53,11 @@ async function processesOf(data: string): Promise<number[]> {
   return pids.filter((_, index) => mine[index]);
 }
 
+/** Ends every process that works in this folder, without further ado. */
+export async function killProcessesOf(data: string): Promise<void> {
+  for (const pid of await processesOf(data)) signal(pid, "SIGKILL");
+}
+
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
@@ -103,7 +108,7 @@ export async function endLeftovers(data: string): Promise<void> {
   const deadline = performance.now() + orphanedSessionsMs;
   let sessions = await processesOf(data);
   while (sessions.length > 0) {
-    if (performance.now() > deadline) for (const pid of sessions) signal(pid, "SIGKILL");
+    if (performance.now() > deadline) await killProcessesOf(data);
     await sleep(pollMs);
     sessions = await processesOf(data);
   }

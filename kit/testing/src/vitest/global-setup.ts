@@ -33,8 +33,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 
 async function startThrowAwayServer(): Promise<{ url: string; remove(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), "onsale-test-"));
+  const reaper = reapWhenWeDie(directory);
   const server = await startEmbeddedPostgres({ directory, settings: throwAway });
-  const reaper = reapWhenWeDie({ pid: server.pid, directory });
   return {
     url: server.url,
     async remove() {

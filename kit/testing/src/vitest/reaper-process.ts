@@ -1,34 +1,37 @@
-/** Run by `reaper.ts` as a process of its own: `reaper-process.ts PID DIRECTORY`. */
+/** Run by `reaper.ts` as a process of its own: `reaper-process.ts DIRECTORY`. */
 
-import { readlinkSync, rmSync } from "node:fs";
+import { readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const boundMs = 60 * 60 * 1_000;
 
-const [pid, directory] = [Number(process.argv[2]), process.argv[3] ?? ""];
+const directory = process.argv[2] ?? "";
+const data = join(directory, "data");
 const word = await Promise.race([text(process.stdin), sleep(boundMs, "late")]);
 if (word !== "stop") {
   await stopServer();
-  rmSync(directory, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
 process.exit();
 
 async function stopServer(): Promise<void> {
-  if (!isServer()) return;
+  const pid = postmaster();
+  if (pid === undefined) return;
   process.kill(pid, "SIGCONT");
   process.kill(pid, "SIGQUIT");
-  for (let waits = 0; isServer() && waits < 100; waits++) await sleep(50);
-  if (isServer()) process.kill(pid, "SIGKILL");
+  for (let waits = 0; postmaster() === pid && waits < 100; waits++) await sleep(50);
+  if (postmaster() === pid) process.kill(pid, "SIGKILL");
 }
 
-/** Whether the number still belongs to our server: it works in its data folder. */
-function isServer(): boolean {
+/** The process that the server's own file names, if that number still belongs to it: it works in its data folder. */
+function postmaster(): number | undefined {
   try {
-    if (process.platform !== "linux") return process.kill(pid, 0);
-    return readlinkSync(`/proc/${pid}/cwd`) === join(directory, "data");
+    const pid = Number.parseInt(readFileSync(join(data, "postmaster.pid"), "utf8"), 10);
+    const isOurs = process.platform === "linux" ? readlinkSync(`/proc/${pid}/cwd`) === data : process.kill(pid, 0);
+    return isOurs ? pid : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }

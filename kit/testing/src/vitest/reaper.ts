@@ -5,12 +5,9 @@ import { fileURLToPath } from "node:url";
  * Starts a small process that stops a throw-away server and removes its folder when this process dies, however it dies:
  * it reads from a pipe that only we hold open. It also ends the server after an hour, so that none is ever forgotten.
  */
-export function reapWhenWeDie({ pid, directory }: { pid: number; directory: string }): { stop(): void } {
+export function reapWhenWeDie(directory: string): { stop(): void } {
   const script = fileURLToPath(new URL("./reaper-process.ts", import.meta.url));
-  const child = spawn(process.execPath, [script, String(pid), directory], {
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
+  const child = spawn(process.execPath, [script, directory], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
   child.unref();
   child.stdin.on("error", () => undefined);
   return { stop: () => child.stdin.end("stop") };

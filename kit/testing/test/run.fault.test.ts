@@ -1,0 +1,59 @@
+import { access } from "node:fs/promises";
+import { childEnvironment } from "@onsale/runtime";
+import { type SpawnedNode, spawnNode, waitFor } from "@onsale/testing";
+import { expect, test } from "vitest";
+
+const vitest = new URL("../../../node_modules/vitest/vitest.mjs", import.meta.url);
+const config = new URL("./fixtures/vitest.config.ts", import.meta.url).pathname;
+
+const startRun = (pattern: string, more: Record<string, string> = {}): Promise<SpawnedNode> =>
+  spawnNode(vitest, { args: ["run", "--config", config, pattern], env: childEnvironment({ NO_COLOR: "1", ...more }) });
+
+/** Runs made-up tests to their end. */
+async function run(pattern: string, more: Record<string, string> = {}) {
+  await using node = await startRun(pattern, more);
+  const code = await node.ended;
+  // The streams may still hold lines when the process has ended.
+  await node.line(/ passed, \d+ failed, \d+ skipped$/);
+  return { code, last: node.lines.at(-1), lines: node.lines };
+}
+
+test("the last line counts what passed, failed and was skipped, and the skipped are named", async () => {
+  const { code, last, lines } = await run("mixed");
+  expect(last).toBe("1 passed, 1 failed, 1 skipped");
+  expect(code).toBe(1);
+  expect(lines).toContain("skipped: mixed.fixture.ts > with Unobtainium > is skipped");
+  expect(lines.join("\n")).toContain("SKIPPED: the tests of this file that need Unobtainium, which is absent.");
+});
+
+test("what is absent fails a run that requires everything", async () => {
+  const { code, last } = await run("mixed", { ONSALE_TEST_REQUIRE_ALL: "1" });
+  expect(last).toBe("0 passed, 1 failed, 0 skipped");
+  expect(code).toBe(1);
+});
+
+test("a run in which all is well", async () => {
+  expect(await run("passing")).toMatchObject({ code: 0, last: "1 passed, 0 failed, 0 skipped" });
+});
+
+test("a file that can't be read is a failure", async () => {
+  expect(await run("broken")).toMatchObject({ code: 1, last: "0 passed, 1 failed, 0 skipped" });
+});
+
+test("a run in which nothing was tested is a failure", async () => {
+  expect(await run("no-such-file")).toMatchObject({ code: 1, last: "0 passed, 1 failed, 0 skipped" });
+  expect(await run("skipped")).toMatchObject({ code: 1, last: "0 passed, 1 failed, 1 skipped" });
+});
+
+test("the throw-away server and its folder go when vitest is killed", async () => {
+  await using node = await startRun("endless");
+  const data = (await node.line(/data: /, 60_000)).replace(/.*data: /, "");
+  await access(data);
+  node.signal("SIGKILL");
+  await waitFor(() =>
+    access(data).then(
+      () => false,
+      () => true,
+    ),
+  );
+}, 90_000);
