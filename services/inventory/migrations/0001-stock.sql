@@ -18,10 +18,10 @@ create table stock (
 --   HELD      its units are held until `expires_at`
 --   SOLD      its units are the order's
 --   REFUSED   it got nothing
---   EXPIRED   its time passed and the units went back; nobody has asked for them since
+--   EXPIRED   its time passed and the units went back; it has not asked for them since, and so has not heard of it
 --   LAPSED    it asked for its units too late and was told so
---   RELEASED  it ended and gave back what it had; also the mark of an order that ended before it was allocated, which
---             keeps a late reserve from holding anything
+--   RELEASED  it ended and was told that nothing is left; also the mark of an order that ended before it was allocated,
+--             which keeps a late reserve from holding anything
 create table allocation (
   order_id uuid primary key,
   state text not null check (state in ('HELD', 'SOLD', 'REFUSED', 'EXPIRED', 'LAPSED', 'RELEASED')),

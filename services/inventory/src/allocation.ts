@@ -22,15 +22,17 @@ export interface Step {
   readonly to: AllocationState;
   /** Null where the order has no units to move. */
   readonly move: MoveKind | null;
-  readonly tells: typeof stockConfirmed | typeof stockLapsed | typeof stockReleased;
+  /** Null where nobody has asked. */
+  readonly tells: typeof stockConfirmed | typeof stockLapsed | typeof stockReleased | null;
 }
 
 const sell: Step = { to: "SOLD", move: "SOLD", tells: stockConfirmed };
 const lapse: Step = { to: "LAPSED", move: "EXPIRED", tells: stockLapsed };
 const lapseWithNothing: Step = { to: "LAPSED", move: null, tells: stockLapsed };
-const expire: Step = { to: "EXPIRED", move: "EXPIRED", tells: stockReleased };
+const expire: Step = { to: "EXPIRED", move: "EXPIRED", tells: null };
 const releaseHeld: Step = { to: "RELEASED", move: "RELEASED", tells: stockReleased };
 const releaseSold: Step = { to: "RELEASED", move: "UNSOLD", tells: stockReleased };
+const releaseNothing: Step = { to: "RELEASED", move: null, tells: stockReleased };
 
 /**
  * The order was authorised at that moment. The moment it was said counts, not the moment it is heard: a feed that was
@@ -52,7 +54,10 @@ export function whenAuthorised({ state, expiresAt }: Allocation, authorisedAt: I
   }
 }
 
-/** The order ended without its units, or was cancelled after it had them. */
+/**
+ * The order ended without its units, or was cancelled after it had them. It waits to be told that nothing of its stock is
+ * left; one that was refused has been told that already.
+ */
 export function whenEnded({ state }: Allocation): Step | undefined {
   switch (state) {
     case "HELD":
@@ -60,14 +65,15 @@ export function whenEnded({ state }: Allocation): Step | undefined {
     case "SOLD":
       return releaseSold;
     case "EXPIRED":
+    case "LAPSED":
+      return releaseNothing;
     case "REFUSED":
     case "RELEASED":
-    case "LAPSED":
       return undefined;
     default:
       return state satisfies never;
   }
 }
 
-/** The time of its holds has passed. */
+/** The time of its holds has passed. The order hears of it when it asks for them, or ends. */
 export const whenExpired = ({ state }: Allocation): Step | undefined => (state === "HELD" ? expire : undefined);

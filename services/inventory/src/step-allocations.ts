@@ -1,7 +1,7 @@
 import type { OrderId } from "@onsale/contracts/ids";
 import { type Cause, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import type { Allocation, AllocationState, Step } from "./allocation.ts";
+import type { Allocation, Step } from "./allocation.ts";
 import type { Movement } from "./ledger.ts";
 import { moveUnits } from "./move-units.ts";
 import type { Kept } from "./returned-goods.ts";
@@ -17,20 +17,20 @@ export interface DueStep {
 /** Takes steps of locked allocations: states, units and what is told change together. `holds` are all that these orders have. */
 export async function takeSteps(tx: Transaction, due: readonly DueStep[], holds: readonly Kept[]): Promise<void> {
   if (due.length === 0) return;
-  const byState = Map.groupBy(due, ({ step }) => step.to);
+  const byStep = Map.groupBy(due, ({ step }) => step);
   await Promise.all([
-    ...[...byState].map(([state, steps]) => stepTo(tx, state, steps)),
+    ...[...byStep].map(([step, ofStep]) => store(tx, step, ofStep)),
     moveUnits(tx, movements(due, holds)),
-    publish(tx, due.map(announcement)),
+    publish(tx, due.flatMap(announcement)),
   ]);
 }
 
-const stepTo = (tx: Transaction, state: AllocationState, steps: readonly DueStep[]): Promise<void> =>
-  stepAllocations(
-    tx,
-    state,
-    steps.map(({ allocation }) => allocation.orderId),
-  );
+const store = (tx: Transaction, { to, tells }: Step, due: readonly DueStep[]): Promise<void> =>
+  stepAllocations(tx, {
+    state: to,
+    events: tells ? 1 : 0,
+    orderIds: due.map(({ allocation }) => allocation.orderId),
+  });
 
 function movements(due: readonly DueStep[], holds: readonly Kept[]): Movement[] {
   const byOrder = new Map<OrderId, DueStep>(due.map((it) => [it.allocation.orderId, it]));
@@ -42,5 +42,5 @@ function movements(due: readonly DueStep[], holds: readonly Kept[]): Movement[] 
   });
 }
 
-const announcement = ({ allocation: { orderId, version }, step, cause }: DueStep) =>
-  fact(step.tells, { data: { orderId }, sequence: version + 1, cause });
+const announcement = ({ allocation: { orderId, version }, step: { tells }, cause }: DueStep) =>
+  tells ? [fact(tells, { data: { orderId }, sequence: version + 1, cause })] : [];

@@ -30,19 +30,21 @@ test.each([
   expect(whenAuthorised(allocation(state), authorisedAt)).toEqual(step);
 });
 
+const releaseNothing = { to: "RELEASED", move: null, tells: stockReleased };
+
 test.each([
   ["HELD", { to: "RELEASED", move: "RELEASED", tells: stockReleased }],
   ["SOLD", { to: "RELEASED", move: "UNSOLD", tells: stockReleased }],
   ["REFUSED", undefined],
-  ["EXPIRED", undefined],
-  ["LAPSED", undefined],
+  ["EXPIRED", releaseNothing],
+  ["LAPSED", releaseNothing],
   ["RELEASED", undefined],
 ] as const)("ended while %s", (state, step) => {
   expect(whenEnded(allocation(state))).toEqual(step);
 });
 
 test.each([
-  ["HELD", { to: "EXPIRED", move: "EXPIRED", tells: stockReleased }],
+  ["HELD", { to: "EXPIRED", move: "EXPIRED", tells: null }],
   ["SOLD", undefined],
   ["REFUSED", undefined],
   ["EXPIRED", undefined],

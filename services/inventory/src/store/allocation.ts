@@ -108,21 +108,31 @@ const lockExpiredSql = sql("inventory.lock-expired", { takes: [bigint], gives: a
  */
 export const lockExpired = (tx: Transaction, limit: number): Promise<Allocation[]> => tx.query(lockExpiredSql, [limit]);
 
-const stepAllocationsSql = sql("inventory.step-allocations", { takes: [text, array(as<OrderId>(uuid))], gives: {} })`
-  update inventory.allocation set state = $1, version = version + 1 where order_id = any($2::uuid[])`;
+const stepAllocationsSql = sql("inventory.step-allocations", {
+  takes: [text, integer, array(as<OrderId>(uuid))],
+  gives: {},
+})`
+  update inventory.allocation set state = $1, version = version + $2 where order_id = any($3::uuid[])`;
 
-/** Moves locked allocations to another state; each tells one event. */
-export async function stepAllocations(tx: Transaction, state: AllocationState, orderIds: readonly OrderId[]) {
-  await tx.execute(stepAllocationsSql, [state, orderIds]);
+interface StoredStep {
+  readonly state: AllocationState;
+  /** How many events each of them tells by it. */
+  readonly events: number;
+  readonly orderIds: readonly OrderId[];
+}
+
+/** Moves locked allocations to another state. */
+export async function stepAllocations(tx: Transaction, { state, events, orderIds }: StoredStep): Promise<void> {
+  await tx.execute(stepAllocationsSql, [state, events, orderIds]);
 }
 
 const entombSql = sql("inventory.entomb", { takes: [array(as<OrderId>(uuid))], gives: {} })`
   insert into inventory.allocation (order_id, state, version)
-  select order_id, 'RELEASED', 0 from unnest($1::uuid[]) as ended(order_id)`;
+  select order_id, 'RELEASED', 1 from unnest($1::uuid[]) as ended(order_id)`;
 
-/** Marks orders that ended before anything was allocated, so that nothing will be. */
+/** Marks orders that ended before anything was allocated, so that nothing will be. It is the first that is told of them. */
 export async function entomb(tx: Transaction, orderIds: readonly OrderId[]): Promise<void> {
-  if (orderIds.length > 0) await tx.execute(entombSql, [orderIds]);
+  await tx.execute(entombSql, [orderIds]);
 }
 
 const storeVersionsSql = sql("inventory.store-versions", {
