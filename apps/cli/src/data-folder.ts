@@ -14,6 +14,8 @@ export interface DataFolder {
   /** What the running server tells about itself. */
   readonly serverFile: string;
   readonly portsFile: string;
+  /** Which database belongs to the rest of the folder. */
+  readonly databaseFile: string;
   readonly log: string;
 }
 
@@ -25,12 +27,14 @@ const ours = [
   "postgres",
   "provider",
   "secrets",
-  "holders",
+  "database.json",
   "server.json",
   "ports.json",
   "onsale.log",
   "onsale.log.1",
   "replay",
+  // Whoever removes the folder holds it; so this goes last.
+  "holders",
 ];
 
 /** The folder to work on: the option, else the setting, else the checkout's own. */
@@ -46,6 +50,7 @@ export const foldersIn = (root: string): DataFolder => ({
   holders: join(root, "holders"),
   serverFile: join(root, "server.json"),
   portsFile: join(root, "ports.json"),
+  databaseFile: join(root, "database.json"),
   log: join(root, "onsale.log"),
 });
 
@@ -56,14 +61,27 @@ export class ForeignFolderError extends Error {
 
 /** Makes the folder and its parts, closed to other users. */
 export async function makeDataFolder({ root, postgres, provider, secrets, holders }: DataFolder): Promise<void> {
-  await mkdir(root, { recursive: true, mode: 0o700 });
-  const before = await readdir(root);
+  await mkdir(root, { recursive: true, mode: 0o700 }).catch(explainRefusal);
+  const before = await readdir(root).catch(explainRefusal);
   if (before.length > 0 && !before.includes(marker))
     throw new ForeignFolderError(
       `${root} has files in it that are not Onsale's. Choose another folder, or an empty one.`,
     );
-  await writeFile(join(root, marker), markerText, { mode: 0o600 });
+  await writeFile(join(root, marker), markerText, { mode: 0o600 }).catch(explainRefusal);
   for (const part of [postgres, provider, secrets, holders]) await mkdir(part, { recursive: true, mode: 0o700 });
+}
+
+/** The folder can't be used by this user. */
+export class ForbiddenFolderError extends Error {
+  override readonly name = "ForbiddenFolderError";
+}
+
+function explainRefusal(cause: NodeJS.ErrnoException): never {
+  if (!["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"].includes(cause.code ?? "")) throw cause;
+  throw new ForbiddenFolderError(
+    `${cause.path} can't be used as Onsale's data folder by this user (${cause.code}). Choose another with --data.`,
+    { cause },
+  );
 }
 
 /** Whether there is a shop's data in the folder; throws where there is something else. */

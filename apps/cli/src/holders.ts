@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -45,6 +46,7 @@ const longestPauseMs = 150;
  * @throws {DataHeldError}
  */
 export async function takeData(data: DataFolder, verb: string): Promise<Hold> {
+  mkdirSync(data.holders, { recursive: true, mode: 0o700 });
   const own = join(data.holders, `${process.pid}-${randomUUID()}.json`);
   for (let attempt = 1; ; attempt++) {
     writeJsonFile(own, { process: ownMark(), verb, since: new Date().toISOString() } satisfies Holder);

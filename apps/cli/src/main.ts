@@ -48,8 +48,10 @@ function tellFailure(error: unknown): number {
 const expected = new Set([
   "CommandFailure",
   "ConfigurationError",
+  "DatabaseChoiceError",
   "DataHeldError",
   "EmbeddedPostgresInUseError",
+  "ForbiddenFolderError",
   "ForeignFolderError",
   "InterruptedError",
   "PortTakenError",
@@ -61,6 +63,9 @@ function inFull(error: Error): string {
     causes.push(`  caused by ${cause.stack ?? cause.message}`);
   return [error.stack ?? error.message, ...causes].join("\n");
 }
+
+// Whoever reads our words may stop reading (`| head`, a closed terminal): that ends nothing.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 
 // A command that is done has let go of everything; a handle that somebody forgot must not keep the terminal.
 const lingerMs = 3_000;

@@ -7,11 +7,13 @@ import {
   type OpenLogger,
   openLogger,
   type RunningWork,
+  shownConfiguration,
   startRecurringWork,
 } from "@onsale/runtime";
 import { version } from "./checkout.ts";
-import type { Configuration } from "./configuration.ts";
+import { type Configuration, specification } from "./configuration.ts";
 import { type DataFolder, makeDataFolder } from "./data-folder.ts";
+import { keepDatabaseChoice } from "./database-choice.ts";
 import { DataHeldError, type Hold, takeData } from "./holders.ts";
 import { type OperatorLogIn, settleOperator } from "./operator.ts";
 import { choosePort, isFree, readPorts, writePorts } from "./ports.ts";
@@ -108,6 +110,8 @@ interface Frame {
 
 async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<OpenShop, "close" | "abandon">> {
   const { data, configuration } = options;
+  frame.logger.info({ version: version(), ...shownConfiguration(specification, configuration) }, "starting");
+  await keepDatabaseChoice(data, configuration.databaseUrl);
   await endOrphans(await readServerFile(data));
   const tell = teller(options);
   const ports = await choosePorts(options);

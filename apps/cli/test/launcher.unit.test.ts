@@ -28,6 +28,7 @@ const tools = [
   "echo",
   "kill",
   "touch",
+  "find",
   "tee",
 ];
 const platform = { linux: "linux", darwin: "darwin" }[process.platform as "linux" | "darwin"];
@@ -206,6 +207,18 @@ describe("installing", () => {
   test("`test` first installs everything at once", async () => {
     await withNpm();
     await run(["test"]);
+    await run(["up"]);
+    expect(npmCalls()).toEqual([expect.stringMatching(/^ci --include=dev/)]);
+  });
+
+  test("what somebody installed by hand serves as it is, and keeps its packages for testing when the lockfile changes", async () => {
+    await withNpm();
+    await mkdir(join(home, "node_modules/vitest"), { recursive: true });
+    await writeFile(join(home, "node_modules/.package-lock.json"), "{}");
+    await run(["up"]);
+    await run(["test"]);
+    expect(npmCalls()).toEqual([]);
+    await writeFile(join(home, "package-lock.json"), '{ "changed": true }\n');
     await run(["up"]);
     expect(npmCalls()).toEqual([expect.stringMatching(/^ci --include=dev/)]);
   });

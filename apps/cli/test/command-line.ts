@@ -1,0 +1,68 @@
+/** The command line as a person calls it: as a process, with an environment of its own. */
+
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { childEnvironment } from "@onsale/runtime";
+import { type SpawnedNode, spawnNode, waitFor } from "@onsale/testing";
+import { foldersIn } from "../src/data-folder.ts";
+import { endProcess } from "../src/process-mark.ts";
+import { readServerFile, type ServerFile } from "../src/server-file.ts";
+import type { Status } from "../src/status.ts";
+
+const main = new URL("../src/main.ts", import.meta.url);
+// Shared by all runs: reading every module anew would be half of each start.
+const environment = (more: Readonly<Record<string, string>>) =>
+  childEnvironment({ NODE_COMPILE_CACHE: join(tmpdir(), "onsale-test-compiled"), ...more });
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end. */
+export function onsale(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [fileURLToPath(main), ...args], { env: environment(env) }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+}
+
+/** A folder for one shop; whatever still runs on it at the end is ended, by the process ids that the shop wrote down. */
+export async function shopFolder() {
+  const root = await mkdtemp(join(tmpdir(), "onsale up "));
+  const folder = foldersIn(root);
+  const server = async (): Promise<Required<ServerFile>> => (await readServerFile(folder)) as Required<ServerFile>;
+  return {
+    root,
+    folder,
+    server,
+    up: (args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<SpawnedNode> =>
+      spawnNode(main, { args: ["up", "--data", root, ...args], env: environment(env) }),
+    status: async (): Promise<Status> => JSON.parse((await onsale(["status", "--data", root, "-o", "json"])).stdout),
+    async remove() {
+      const left = await readServerFile(folder);
+      for (const mark of [left?.server, left?.provider, left?.postgres])
+        if (mark) await endProcess(mark, { signal: "SIGQUIT", withinMs: 2_000 });
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until `up` says that the shop is open. The bound is for machines that do many other things. */
+export const opened = (up: SpawnedNode): Promise<string> => up.line(/Onsale is open/, 120_000);
+
+/** The readiness as anybody sees it: its status, and milliseconds until the answer. */
+export async function readiness(url: string): Promise<{ status: number; ms: number }> {
+  const began = performance.now();
+  const answer = await fetch(`${url}/health/ready`).catch(() => undefined);
+  await answer?.body?.cancel();
+  return { status: answer?.status ?? 0, ms: performance.now() - began };
+}
+
+export const readinessIs = (url: string, status: number): Promise<unknown> =>
+  waitFor(async () => (await readiness(url)).status === status, { withinMs: 60_000, what: `readiness ${status}` });

@@ -1,0 +1,139 @@
+/** The services as the product composes them, on a database of their own and with a payment provider that is a process. */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createTokenSigner, createTokenVerifier, newTokenKey, type TokenSigner } from "@onsale/http";
+import { ensureSecrets, type RunningProvider, startProvider } from "@onsale/provider-sim";
+import { silentLogger } from "@onsale/runtime";
+import { type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { compose, type RunningServer, startServer } from "../src/index.ts";
+
+const realm = { issuer: "test", audience: "test" };
+const operator = { email: "operator@onsale.example", password: "correct horse battery" };
+
+let folder: string;
+let database: TestDatabase;
+let provider: RunningProvider & { apiSecret: string; webhookSecret: string };
+let signer: TokenSigner;
+let server: RunningServer;
+let port: number;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "onsale-server-"));
+  const secretFile = join(folder, "provider.json");
+  const secrets = await ensureSecrets(secretFile);
+  // Nothing is migrated into it: that is the server's work.
+  database = await testDatabase({ services: [] });
+  provider = { ...(await startProvider({ directory: folder, secretFile })), ...secrets };
+  signer = await createTokenSigner({ ...realm, privateKey: newTokenKey() });
+  port = await freePort();
+  server = await start();
+});
+afterAll(async () => {
+  await server.stop("end of the tests");
+  await provider.stop();
+  await database.close();
+  await rm(folder, { recursive: true });
+});
+
+const start = (): Promise<RunningServer> =>
+  startServer({
+    adminUrl: database.adminUrl,
+    port,
+    version: "0.0.0",
+    tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
+    logger: silentLogger(),
+    composition: compose({ url: `http://127.0.0.1:${port}`, tokens: signer, operator, provider }),
+  });
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => probe.once("listening", resolve));
+  const address = probe.address() as { port: number };
+  await new Promise((resolve) => probe.close(resolve));
+  return address.port;
+}
+
+interface Call {
+  readonly token?: string;
+  readonly key?: string;
+  readonly body?: unknown;
+}
+
+async function call(method: "GET" | "POST", path: string, { token, key, body }: Call = {}) {
+  const answer = await fetch(`${server.url}${path}`, {
+    method,
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(key !== undefined && { "idempotency-key": key }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+async function tokenOf(path: string, body: unknown): Promise<string> {
+  const answer = await call("POST", path, { body });
+  return String(answer.body.accessToken);
+}
+
+/** Places an order and gives where it ends. */
+async function order(token: string, key: string, quantity: number): Promise<unknown> {
+  const body = { currency: "GBP", lines: [{ sku: "POSTER", quantity }], payment: { method: "card" } };
+  const placed = await call("POST", "/v1/orders", { token, key, body });
+  expect(placed.status).toBe(202);
+  return await waitFor(async () => {
+    const { status } = (await call("GET", `/v1/orders/${placed.body.orderId}`, { token })).body;
+    return status === "PENDING" ? undefined : status;
+  });
+}
+
+test("an order walks through all services; one beyond the stock does not", async () => {
+  const seller = await waitFor(async () => {
+    const token = await tokenOf("/v1/tokens", operator);
+    return token === "undefined" ? undefined : token;
+  });
+  const product = { sku: "POSTER", name: "Poster", priceMinor: 1999, currency: "GBP" };
+  expect((await call("POST", "/v1/admin/products", { token: seller, key: "p", body: product })).status).toBeLessThan(
+    300,
+  );
+  const receipt = { sku: "POSTER", units: 3 };
+  expect(
+    (await call("POST", "/v1/admin/stock-receipts", { token: seller, key: "r", body: receipt })).status,
+  ).toBeLessThan(300);
+  const buyer = await tokenOf("/v1/guests", {});
+  expect(await order(buyer, "first", 2)).toBe("CONFIRMED");
+  expect(await order(buyer, "second", 2)).toBe("REJECTED");
+  expect(await order(buyer, "third", 1)).toBe("CONFIRMED");
+});
+
+test("health, metrics and documents are served", async () => {
+  expect(await call("GET", "/health/ready")).toMatchObject({
+    status: 200,
+    body: {
+      ready: true,
+      checks: { accounts: "ok", catalog: "ok", inventory: "ok", orders: "ok", payments: "ok", notifications: "ok" },
+    },
+  });
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  for (const name of ["onsale_http_request_seconds", "onsale_events_applied_total", "nodejs_eventloop_lag_seconds"])
+    expect(metrics).toContain(name);
+  expect((await call("GET", "/openapi.json")).body).toMatchObject({ openapi: expect.stringMatching(/^3\.1/) });
+});
+
+test("a server that stops has let go of its port and its connections; the next one goes on with the same data", async () => {
+  await server.stop("test");
+  await expect(fetch(`${server.url}/health/live`)).rejects.toThrow();
+  server = await start();
+  const buyer = await tokenOf("/v1/guests", {});
+  expect(await order(buyer, "sold out", 1)).toBe("REJECTED");
+});
+
+test("a port that is taken fails the start, which leaves nothing behind", async () => {
+  await expect(start()).rejects.toThrow("EADDRINUSE");
+  expect((await call("GET", "/health/ready")).status).toBe(200);
+});
