@@ -7,7 +7,7 @@ export type Token = () => Promise<string>;
 const renewAfterShare = 0.8;
 
 /** Logs in when a token is first needed and again before it runs out; callers at the same time share one log-in. */
-export function loggedIn(shop: Shop, credentials: { email: string; password: string }): Token {
+export function loggedIn(shop: Pick<Shop, "logIn">, credentials: { email: string; password: string }): Token {
   let token: Promise<string> | undefined;
   let renewAt = 0;
   const logIn = async (): Promise<string> => {

@@ -1,6 +1,7 @@
 import { loggedIn, type Token } from "../logged-in.ts";
 import type { Shop } from "../shop.ts";
 import { customerCredentials, type Play } from "./identity.ts";
+import { atMost } from "./in-parallel.ts";
 import type { Journal } from "./journal.ts";
 import type { PlannedOrder } from "./plan.ts";
 
@@ -8,7 +9,7 @@ export interface BuyersOptions {
   readonly shop: Shop;
   readonly journal: Journal;
   readonly play: Play;
-  /** What only this shop's operator knows. */
+  /** What only this shop's owner knows; customers' passwords are made from it. */
   readonly secret: string;
   /** Tokens of guests who have been here before, by invoice. */
   readonly guests: ReadonlyMap<string, string>;
@@ -16,53 +17,57 @@ export interface BuyersOptions {
   readonly onChange: () => void;
 }
 
+/**
+ * Registrations and log-ins at once. A password costs the shop some 25 ms of a core, on purpose: a crowd of them would
+ * only wait there until its time is up, and come again.
+ */
+export const passwordsAtOnce = 4;
+
 /** Everybody who orders: customers have one account each, a guest invoice is a guest of its own. */
 export class Buyers {
   readonly #options: BuyersOptions;
-  readonly #customers = new Map<string, Token>();
-  readonly #guests = new Map<string, Token>();
+  readonly #tokens = new Map<string, Token>();
+  readonly #inTurn = atMost(passwordsAtOnce);
 
   constructor(options: BuyersOptions) {
     this.#options = options;
   }
 
   tokenFor({ invoice, customer }: PlannedOrder): Promise<string> {
-    return customer === undefined ? this.#guest(invoice) : this.#customer(customer);
-  }
-
-  #customer(customer: string): Promise<string> {
-    let token = this.#customers.get(customer);
+    const who = customer === undefined ? `guest ${invoice}` : `customer ${customer}`;
+    let token = this.#tokens.get(who);
     if (token === undefined) {
-      token = this.#withAccount(customer);
-      this.#customers.set(customer, token);
+      token = customer === undefined ? this.#guest(invoice) : this.#customer(customer);
+      this.#tokens.set(who, token);
     }
     return token();
   }
 
-  #withAccount(customer: string): Token {
-    const { shop, play, secret, onChange } = this.#options;
+  #customer(customer: string): Token {
+    const { shop, play, secret } = this.#options;
     const credentials = customerCredentials(play, customer, secret);
-    let made: Promise<void> | undefined;
-    const token = loggedIn(shop, credentials);
-    const register = async (): Promise<void> => {
-      if ((await shop.register({ ...credentials, name: `Customer ${customer}`.slice(0, 100) })) === "made") onChange();
-    };
+    const token = loggedIn({ logIn: (it) => this.#inTurn(() => shop.logIn(it)) }, credentials);
+    let account: Promise<void> | undefined;
     return async () => {
-      made ??= register();
-      await made;
+      account ??= this.#register(customer, credentials);
+      await account;
       return await token();
     };
   }
 
-  #guest(invoice: string): Promise<string> {
-    let token = this.#guests.get(invoice);
-    if (token === undefined) {
-      const known = this.#options.guests.get(invoice);
-      const made = known === undefined ? this.#newGuest(invoice) : Promise.resolve(known);
-      token = () => made;
-      this.#guests.set(invoice, token);
-    }
-    return token();
+  async #register(customer: string, credentials: { email: string; password: string }): Promise<void> {
+    const { shop, onChange } = this.#options;
+    const person = { ...credentials, name: `Customer ${customer}`.slice(0, 200) };
+    if ((await this.#inTurn(() => shop.register(person))) === "made") onChange();
+  }
+
+  #guest(invoice: string): Token {
+    const known = this.#options.guests.get(invoice);
+    let token = known === undefined ? undefined : Promise.resolve(known);
+    return () => {
+      token ??= this.#newGuest(invoice);
+      return token;
+    };
   }
 
   async #newGuest(invoice: string): Promise<string> {

@@ -26,6 +26,24 @@ export async function inParallel<Item>(items: readonly Item[], { width, signal, 
   throwFirst(await Promise.allSettled(workers));
 }
 
+/** Gives a function that runs work for many callers, `width` at a time; the others wait in the order in which they came. */
+export function atMost(width: number): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  const line: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    // Whoever ends hands its place over, so the count stays.
+    if (running >= width) await new Promise<void>((resolve) => line.push(resolve));
+    else running++;
+    try {
+      return await work();
+    } finally {
+      const next = line.shift();
+      if (next) next();
+      else running--;
+    }
+  };
+}
+
 /**
  * Begins the items at fixed moments, `ratePerSecond` of them, whether earlier ones have ended or not: a slow shop does
  * not slow the crowd down. Only `width` bounds what is under way.

@@ -1,9 +1,12 @@
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { badDay, noFaults, setFaults } from "@onsale/provider-sim";
 import { audit } from "../audit/audit.ts";
+import { foldersIn } from "../data-folder.ts";
 import { loggedIn } from "../logged-in.ts";
 import { CommandFailure, say } from "../output.ts";
+import { keptSecret } from "../secrets.ts";
 import { type Session, withServer } from "../session.ts";
 import { Shop, UnexpectedAnswerError } from "../shop.ts";
 import { ShopClient, ShopUnreachableError } from "../shop-client.ts";
@@ -67,7 +70,7 @@ async function play(options: ReplayOptions, { url, operator, data, signal }: Ses
     return await replayInvoices(options, {
       shop,
       operator: loggedIn(shop, operator),
-      secret: operator.password,
+      secret: await customersSecret(data),
       journals: join(data, "replay"),
       progress: progressOn(process.stderr),
       signal,
@@ -76,6 +79,10 @@ async function play(options: ReplayOptions, { url, operator, data, signal }: Ses
     await client.close();
   }
 }
+
+/** What customers' passwords are made from; it stays when the operator's password changes. */
+const customersSecret = (data: string): Promise<string> =>
+  keptSecret(foldersIn(data).secrets, "replay-customers.key", () => randomBytes(32).toString("base64url"));
 
 async function withFaults<Result>(on: boolean, session: Session, work: () => Promise<Result>): Promise<Result> {
   if (!on) return await work();

@@ -18,7 +18,7 @@ export const maximumUnderWay = 1_000;
 /** Places every order that has not ended in an earlier run, and waits for the end of each. */
 export async function placeOrders(run: Run): Promise<Placed> {
   const { plan, buyers, ratePerSecond } = run.options;
-  const open = plan.orders.filter(({ invoice }) => !hasEnded(run.outcomes.get(invoice) ?? { status: "PENDING" }));
+  const open = plan.orders.filter(({ invoice }) => !hasEnded(run.outcomes.get(invoice)));
   const notAccepted: { invoice: string; why: string }[] = [];
   const follow = async (planned: PlannedOrder): Promise<void> => {
     const refusal = await followOrder(run, planned);

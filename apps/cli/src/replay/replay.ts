@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { fillShelves } from "./fill-shelves.ts";
 import { findAgain } from "./find-again.ts";
 import { Journal } from "./journal.ts";
+import { openAccounts } from "./open-accounts.ts";
 import { type Placed, placeOrders } from "./place-orders.ts";
 import { journalName, type OrderOutcome, type ReplayOptions, type ReplayParts, Run } from "./run.ts";
 import { type TakenBack, takeBack } from "./take-back.ts";
@@ -30,6 +31,7 @@ export async function replayInvoices(
     const run = new Run(options, parts, journal);
     await findAgain(run);
     await fillShelves(run);
+    await openAccounts(run);
     const { notAccepted, seconds, followed } = await placeOrders(run);
     const { returns, unansweredLines } = await takeBack(run);
     const orders = options.plan.orders.flatMap(({ invoice }) => run.outcomes.get(invoice) ?? []);

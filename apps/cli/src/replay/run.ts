@@ -25,7 +25,7 @@ export interface ReplayOptions {
 export interface ReplayParts {
   readonly shop: Shop;
   readonly operator: Token;
-  /** What only this shop's operator knows; customers' passwords are made from it. */
+  /** What only this shop's owner knows; customers' passwords are made from it. */
   readonly secret: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
@@ -52,7 +52,8 @@ export class LostOrdersError extends Error {
   }
 }
 
-export const hasEnded = ({ status }: Pick<OrderOutcome, "status">): boolean => status !== "PENDING";
+export const hasEnded = (outcome: OrderOutcome | undefined): boolean =>
+  outcome !== undefined && outcome.status !== "PENDING";
 
 /** Milliseconds between two looks at an order: soon at first, because most end at once, then ever more seldom. */
 const firstPauseMs = 10;
