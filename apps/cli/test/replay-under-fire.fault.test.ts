@@ -1,0 +1,124 @@
+/** A replay of the real invoices whose shop is killed three times on the way, each time otherwise. */
+
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { childEnvironment } from "@onsale/runtime";
+import { type SpawnedNode, spawnNode, waitFor } from "@onsale/testing";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { endProcess, isAlive } from "../src/process-mark.ts";
+import { onsale, opened, shopFolder } from "./command-line.ts";
+
+const main = new URL("../src/main.ts", import.meta.url);
+const longMs = 300_000;
+
+let shop: Awaited<ReturnType<typeof shopFolder>>;
+let up: SpawnedNode;
+let replay: SpawnedNode | undefined;
+
+beforeAll(async () => {
+  shop = await shopFolder();
+});
+afterAll(async () => {
+  await replay?.[Symbol.asyncDispose]();
+  await up?.[Symbol.asyncDispose]();
+  await shop.remove();
+});
+
+describe("a replay", { timeout: longMs }, () => {
+  /** Ways to die: what a machine, an operator or the kernel's memory killer leaves behind. */
+  const deaths = [
+    { what: "the server alone, its PostgreSQL and provider orphaned", kills: ["server"] },
+    { what: "the server and the postmaster", kills: ["server", "postgres"] },
+    { what: "everything at once", kills: ["server", "postgres", "provider"] },
+  ] as const;
+
+  let accepted = 0;
+  for (const { what, kills } of deaths) {
+    test(`is begun, or goes on, until orders are outstanding; then dies: ${what}`, async () => {
+      up = await shop.up();
+      await opened(up);
+      const { provider } = await shop.server();
+      replay = await startReplay();
+      // At a moment that nobody chose: some time after the first new orders, payments stop being answered ...
+      await acceptedSince(accepted + 20 + Math.floor(Math.random() * 30));
+      process.kill(provider.pid, "SIGSTOP");
+      // ... so that orders pile up in the middle of their way.
+      await acceptedSince(accepted + 50);
+      await waitFor(async () => (await outstanding()) >= 50, { withinMs: 60_000, what: "50 outstanding orders" });
+      await dieAs(kills);
+      process.kill(provider.pid, "SIGCONT");
+      accepted = (await journaledOrders()).length;
+    });
+  }
+
+  test("is run once more by the same command: every journaled order is there and ends, none twice, no charge twice", async () => {
+    const journaled = await journaledOrders();
+    up = await shop.up();
+    await opened(up);
+    const { code, stdout, stderr } = await onsale(["replay", "--data", shop.root, "--buyers", "32", "-o", "json"]);
+    expect(code, stderr).toBe(0);
+    const report = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+    expect(report.audit.violations).toEqual([]);
+    expect(report.orders).toMatchObject({ submitted: 423, pending: 0 });
+    const inShop = await withDatabase(
+      async (client) => (await client.query("select order_id from orders.orders")).rows,
+    );
+    expect(inShop).toHaveLength(423);
+    const known = new Set(inShop.map((row) => row.order_id));
+    expect(journaled.filter((orderId) => !known.has(orderId))).toEqual([]);
+  });
+
+  test("run on the same data again changes nothing", async () => {
+    const { code, stdout, stderr } = await onsale(["replay", "--data", shop.root, "-o", "json"]);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout.trim().split("\n").at(-1) ?? "{}")).toMatchObject({
+      changed: false,
+      orders: { submitted: 423, pending: 0 },
+    });
+  });
+});
+
+const startReplay = (): Promise<SpawnedNode> =>
+  spawnNode(main, { args: ["replay", "--data", shop.root, "--rate", "40", "-o", "json"], env: childEnvironment({}) });
+
+async function dieAs(kills: readonly ("server" | "postgres" | "provider")[]): Promise<void> {
+  const server = await shop.server();
+  for (const name of kills) process.kill(server[name].pid, "SIGKILL");
+  await waitFor(() => kills.every((name) => !isAlive(server[name])));
+  await replay?.[Symbol.asyncDispose]();
+  await endProcess(server.server, { signal: "SIGKILL", withinMs: 2_000 });
+}
+
+/** The orders that the clients' journal on disk knows to be accepted. */
+async function journaledOrders(): Promise<string[]> {
+  const folder = join(shop.root, "replay");
+  const files = await readdir(folder).catch(() => []);
+  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
+  return texts.flatMap((text) =>
+    [...text.matchAll(/"kind":"order".*?"orderId":"([0-9a-f-]{36})"/g)].map(([, id]) => id ?? ""),
+  );
+}
+
+const acceptedSince = (count: number): Promise<unknown> =>
+  waitFor(async () => (await journaledOrders()).length >= count, {
+    withinMs: 180_000,
+    what: `${count} accepted orders`,
+  });
+
+const outstanding = (): Promise<number> =>
+  withDatabase(async (client) => {
+    const { rows } = await client.query("select count(*)::int as pending from orders.orders where status = 'PENDING'");
+    return rows[0].pending;
+  });
+
+async function withDatabase<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+  const { databaseUrl } = await shop.server();
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
