@@ -39,15 +39,32 @@ export function json<Value>(): Column<Value> {
   return { type: "jsonb", nullable: false, encode: (value: never) => JSON.stringify(value) };
 }
 
+/**
+ * Many values as one parameter. The array's literal is written here: the driver's own writer goes over every element with
+ * two regular expressions, which took a fifth of the CPU of a batch.
+ */
 export function array<Value>(element: Column<Value>): Column<readonly Value[]> {
-  const encode = element.encode;
+  const encode = element.encode ?? ((value: never): unknown => value);
   return {
     type: `_${element.type}`,
     nullable: false,
-    ...(encode && {
-      encode: (values: never) => (values as readonly never[]).map((value) => (value === null ? null : encode(value))),
-    }),
+    encode: (values: never) => `{${(values as readonly never[]).map((value) => elementLiteral(value, encode)).join()}}`,
   };
+}
+
+// Numbers, ids, moments and most words: what can't be mistaken for the literal's own syntax, NULL excepted.
+const plainElement = /^(?!null$)[\w.:+-]+$/i;
+// What JSON escapes in another way than an array's literal does. Pairs of surrogates are meant as well, for simplicity.
+const escapedByJson = /[\u0000-\u001f\ud800-\udfff]/;
+
+function elementLiteral(value: never, encode: (value: never) => unknown): string {
+  if (value === null || value === undefined) return "NULL";
+  const encoded = encode(value);
+  if (Buffer.isBuffer(encoded)) return `"\\\\x${encoded.toString("hex")}"`;
+  const text = String(encoded);
+  if (plainElement.test(text)) return text;
+  // The quickest way by far to put backslashes before quotes and backslashes.
+  return escapedByJson.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : JSON.stringify(text);
 }
 
 /** The same column where null is allowed. PostgreSQL can't say whether an expression may be null; a declaration that it can't is checked at run time in tests. */

@@ -264,7 +264,9 @@ class OpenTransaction implements Transaction {
     this.home = home;
     // Not awaited: the first statement follows in the same packet.
     this.#begun = client.query(`begin isolation level ${isolation} read write`);
-    this.#begun.catch(() => undefined);
+    this.#begun.catch((error) => {
+      this.failure ??= error;
+    });
   }
 
   query<Parameters extends readonly unknown[], Row>(
@@ -323,14 +325,16 @@ class OpenTransaction implements Transaction {
       this.failure ??= error;
       // Of statements sent together, those behind the one that failed say only that the transaction is aborted, and
       // theirs may be the first answer that the caller looks at. Whether to try again depends on the failure itself.
-      throw sqlState(error) === abortedState ? this.failure : error;
+      throw followUpStates.has(sqlState(error) ?? "") ? this.failure : error;
     } finally {
       if (--this.#pending === 0) this.#idle?.();
     }
   }
 }
 
-const abortedState = "25P02";
+// The transaction is aborted; a statement is unknown because its preparation failed so; BEGIN failed, so that a write has
+// no transaction to be in.
+const followUpStates = new Set(["25P02", "26000", "25006"]);
 
 /** A statement that nobody awaits must not end the process when it fails: the commit fails instead, and tells why. */
 function observed<Result>(promise: Promise<Result>): Promise<Result> {

@@ -75,8 +75,21 @@ test.each<[Column<unknown>, unknown]>([
   [array(json<unknown>()), [{ a: 1 }, "b", [2]]],
   [array(nullable(text)), ["a", null]],
   [array(nullable(bigint)), [null, 2]],
+  [array(text), ["NULL", "nUlL", "null,null", " ", "a b", "{", "}", "\\N", "tab\tline\nend", "ünï€", "\u{1f3ab}", "\u0001\"\\"]],
 ])("%o comes back as it was sent: %j", async (column, value) => {
   expect(await roundTrip(column, value)).toEqual(value);
+});
+
+test("any texts come back from an array as they were sent", async () => {
+  const words = fc.string({ unit: "binary" }).filter((word) => !word.includes("\u0000"));
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.option(words)), async (values) => {
+      expect(await roundTrip(array(nullable(text)), values)).toEqual(values);
+      expect(await roundTrip(array(json<unknown>()), values.filter((value) => value !== null))).toEqual(
+        values.filter((value) => value !== null),
+      );
+    }),
+  );
 });
 
 test("null goes and comes where it is declared", async () => {
