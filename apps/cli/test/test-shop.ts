@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureSecrets, startProvider } from "@onsale/provider-sim";
@@ -18,7 +18,9 @@ export interface TestShop extends Session {
 
 export async function startTestShop(): Promise<TestShop> {
   const data = await mkdtemp(join(tmpdir(), "onsale-shop-"));
-  const secretFile = join(data, "provider.json");
+  const secretsFolder = join(data, "secrets");
+  await mkdir(secretsFolder);
+  const secretFile = join(secretsFolder, "provider.json");
   const { apiSecret, webhookSecret } = await ensureSecrets(secretFile);
   const provider = await startProvider({ directory: join(data, "provider"), secretFile });
   const database = await testDatabase({ services });
@@ -28,7 +30,7 @@ export async function startTestShop(): Promise<TestShop> {
     port: await choosePort([]),
     version: "0",
     logger: silentLogger(),
-    secretsFolder: data,
+    secretsFolder,
     provider: { url: provider.url, apiSecret, webhookSecret },
     operator,
     chatUrl: undefined,

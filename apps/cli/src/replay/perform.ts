@@ -52,14 +52,22 @@ function optionsOf(file: string, { buyers, rate, pay }: ReplayCommand, it: { pla
   return { ...it, file, currency, payment: pay, buyers, ...(rate !== undefined && { ratePerSecond: rate }) };
 }
 
-async function playAndAudit(
+/** Plays in a shop that runs, and audits what came of it. */
+export async function playAndAudit(
   options: ReplayOptions,
-  { faults }: ReplayCommand,
+  { faults }: Pick<ReplayCommand, "faults">,
   session: Session,
 ): Promise<ReplayReport> {
-  const outcome = await withFaults(faults === true, session, () => play(options, session));
-  say("Auditing the books.");
-  return reportOf(options, outcome, await audit(session));
+  try {
+    const outcome = await withFaults(faults === true, session, () => play(options, session));
+    say("Auditing the books.");
+    return reportOf(options, outcome, await audit(session));
+  } catch (error) {
+    // Whatever was waited for when the person ended the command: it was ended, not broken.
+    if (session.signal.aborted) say("The same command goes on from here.");
+    session.signal.throwIfAborted();
+    throw error;
+  }
 }
 
 async function play(options: ReplayOptions, { url, operator, data, signal }: Session): Promise<ReplayOutcome> {
