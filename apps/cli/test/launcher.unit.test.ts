@@ -123,10 +123,7 @@ describe("finding Node", () => {
     const second = await run(["status"]);
     expect(JSON.parse(second.stdout)).toMatchObject({ node: join(home, ".onsale/node/bin/node") });
     expect(first.stderr).toContain("fetching Node.js");
-    expect(npmCalls()).toEqual([
-      expect.stringContaining(`install --no-save --no-audit --no-fund --loglevel=error ${nodePackage}@`),
-      expect.stringMatching(/^ci/),
-    ]);
+    expect(npmCalls()).toEqual([expect.stringContaining(`${nodePackage}@`), expect.stringMatching(/^ci/)]);
   });
 
   test("where the tested version is not to be had, the next name is tried", async () => {
