@@ -54,8 +54,8 @@ export function array<Value>(element: Column<Value>): Column<readonly Value[]> {
 
 // Numbers, ids, moments and most words: what can't be mistaken for the literal's own syntax, NULL excepted.
 const plainElement = /^(?!null$)[\w.:+-]+$/i;
-// What JSON escapes in another way than an array's literal does. Pairs of surrogates are meant as well, for simplicity.
-const escapedByJson = /[\u0000-\u001f\ud800-\udfff]/;
+// Control characters and unpaired surrogates: what JSON escapes in another way than an array's literal does.
+const escapedByJson = /[\p{Cc}\p{Cs}]/u;
 
 function elementLiteral(value: never, encode: (value: never) => unknown): string {
   if (value === null || value === undefined) return "NULL";
