@@ -58,8 +58,8 @@ export class Merchant implements AsyncDisposable {
     await this.start();
   }
 
-  async start(): Promise<void> {
-    this.provider = await startProvider({ ...places(this.directory), latencyMs: 0, ...this.#options });
+  async start(options: Partial<StartProviderOptions> = {}): Promise<void> {
+    this.provider = await startProvider({ ...places(this.directory), latencyMs: 0, ...this.#options, ...options });
   }
 
   /** Throws when the connection is cut. */
