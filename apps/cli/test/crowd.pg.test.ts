@@ -1,5 +1,6 @@
 /** The moment that the product is for: far more buyers than units, all at once, from another process than the shop's. */
 
+// Despite "tests do not sleep": a buyer who is told to come back in a second does so, and does not crowd the door.
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitFor } from "@onsale/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -3,11 +3,13 @@
 import { consoles, environment, sleepingTests, timeAndChance } from "./calls.ts";
 import { documentsNamed, linksLead } from "./documents.ts";
 import { fileNames, noBarrels, oneValue, testNames } from "./entries.ts";
+import { excepting } from "./exceptions.ts";
 import { language, promises } from "./language.ts";
 import type { Rule } from "./source.ts";
 import { durability, sqlInItsPlace, statementNames } from "./sql.ts";
 import { cycles, walls } from "./walls.ts";
 
+export { exceptionsIn } from "./exceptions.ts";
 export { longestFiles, longestFunctions, type Size } from "./sizes.ts";
 export {
   type Fault,
@@ -23,7 +25,10 @@ export {
 export { packageGraph } from "./walls.ts";
 
 /** Every rule by its name. `exists` tells whether a path, relative to the root of the checkout, is there. */
-export const rules = (exists: (path: string) => boolean): Readonly<Record<string, Rule>> => ({
+export const rules = (exists: (path: string) => boolean): Readonly<Record<string, Rule>> =>
+  Object.fromEntries(Object.entries(strictRules(exists)).map(([name, rule]) => [name, excepting(name, rule)]));
+
+const strictRules = (exists: (path: string) => boolean): Readonly<Record<string, Rule>> => ({
   "every file parses": ({ unparsed }) => [...unparsed],
   "imports go one way": walls,
   "no circles": cycles,

@@ -284,6 +284,27 @@ describe("documents", () => {
   });
 });
 
+describe("a rule broken on purpose", () => {
+  const rule = rules(() => true)["tests do not sleep"];
+  const sleepUnder = (comment: string) =>
+    rule?.(
+      house({ "services/orders/test/a.unit.test.ts": `${comment}\nsetTimeout(go, 100);\nsetTimeout(go, 200);` }),
+    ).map(({ line }) => line);
+
+  test("is excused on the next line by its name and a reason", () => {
+    expect(sleepUnder(`// Despite "tests do not sleep": the server said how long to wait.`)).toEqual([3]);
+  });
+
+  test.each([
+    `// Despite "no barrels": the server said how long to wait.`,
+    `// Despite "tests do not sleep": it must.`,
+    "// The server said how long to wait, despite what tests should do.",
+    `// Despite "tests do not sleep": the server said how long to wait.\n`,
+  ])("%s excuses nothing", (comment) => {
+    expect(sleepUnder(comment)).toHaveLength(2);
+  });
+});
+
 test("a file that doesn't parse is named, and the others are looked at", () => {
   const broken = house({ "services/orders/src/a.ts": "const = ;", "services/orders/src/b.ts": "const x: any = 1;" });
   const all = rules(() => true);
