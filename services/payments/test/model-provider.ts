@@ -22,6 +22,16 @@ export class ModelProvider implements CardProvider {
     this.#declines = declines;
   }
 
+  /** Another provider with the same books. */
+  copy(): ModelProvider {
+    const copy = new ModelProvider({ declines: this.#declines });
+    copy.authorisations = this.authorisations;
+    copy.captures = this.captures;
+    for (const [id, held] of this.#held) copy.#held.set(id, { ...held });
+    for (const [key, answer] of this.#answers) copy.#answers.set(key, answer);
+    return copy;
+  }
+
   /** Puts a payment's open question. */
   ask(payment: Payment): Answer {
     const { key, kind, amountMinor, providerId } = questionOf(payment);

@@ -8,6 +8,7 @@ import { createForgottenSearch, watchUnsettled } from "../src/overlooked.ts";
 import {
   askUntilQuiet,
   contextWith,
+  endLeases,
   hear,
   LossyProvider,
   openTill,
@@ -197,7 +198,7 @@ describe("an unknown outcome", () => {
     for (let round = 0; round < 4; round++) {
       waits.push(Math.round((await waitSeconds()) ?? Number.NaN));
       expect(await askAgain(contextWith(database, provider, ports), never)).toBe(0);
-      await database.execute(makeDueSql, []);
+      await endLeases(database);
       provider.lose("query", "call");
       expect(await askAgain(contextWith(database, provider, ports), never)).toBe(1);
     }
@@ -297,8 +298,6 @@ const waitSql = sql("test.wait", { takes: [], gives: { seconds: double } })`
 async function waitSeconds(): Promise<number | undefined> {
   return (await database.query(waitSql, []))[0]?.seconds;
 }
-const makeDueSql = sql("test.make-due", { takes: [], gives: {} })`
-  update payments.unsettled set next_ask_at = clock_timestamp()`;
 const ageSql = sql("test.age", { takes: [], gives: {} })`
   update payments.unsettled set since = since - interval '1 hour'`;
 const forgetSql = sql("test.forget", { takes: [], gives: {} })`

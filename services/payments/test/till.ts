@@ -43,8 +43,8 @@ export class LossyProvider implements CardProvider {
   readonly calls: string[] = [];
   #losses: { verb: Verb; what: "call" | "answer" }[] = [];
 
-  constructor({ declines = false, keyMemoryMs = 86_400_000 } = {}) {
-    this.model = new ModelProvider({ declines });
+  constructor({ declines = false, keyMemoryMs = 86_400_000, model = new ModelProvider({ declines }) } = {}) {
+    this.model = model;
     this.keyMemoryMs = keyMemoryMs;
   }
 
@@ -150,6 +150,14 @@ export async function owedByLedger(database: Queryable): Promise<number> {
 }
 
 export const owedByModel = ({ model }: LossyProvider): number => model.capturedMinor - model.refundedMinor;
+
+const endLeasesSql = sql("test.end-leases", { takes: [], gives: {} })`
+  update payments.unsettled set next_ask_at = clock_timestamp()`;
+
+/** What a process that died had claimed comes free after its lease; here, at once. */
+export async function endLeases(database: Queryable): Promise<void> {
+  await database.execute(endLeasesSql, []);
+}
 
 const unsettledSql = sql("test.unsettled", { takes: [], gives: { count: bigint } })`
   select count(*) as count from payments.unsettled`;
