@@ -338,3 +338,37 @@ describe("returns", () => {
     expect(await sendBack(orderId, { mug: 1 })).toEqual({ kind: "not-returnable" });
   });
 });
+
+const corruptions = {
+  "history is not contiguous": sql("test.skip-version", { takes: [], gives: {} })`
+    update orders.orders set version = version + 1`,
+  "events are not contiguous": sql("test.skip-event", { takes: [], gives: {} })`
+    update orders.orders set event_sequence = event_sequence + 1`,
+  "lines do not add up to the total": sql("test.more-units", { takes: [], gives: {} })`
+    update orders.order_line set quantity = quantity + 1`,
+  "returned lines are not what returns say": sql("test.came-back", { takes: [], gives: {} })`
+    update orders.order_line set returned_quantity = 1`,
+} as const;
+
+describe("the check that every test here ends with", () => {
+  test.each(Object.entries(corruptions))("names an order whose %s", async (fault, corruption) => {
+    const orderId = await placeOne(shop, 1);
+    const corrupt = shop.transaction(async (tx) => {
+      await tx.execute(corruption, []);
+      throw await faultsIn(tx);
+    });
+    await expect(corrupt).rejects.toContain(`${orderId}: ${fault}`);
+  });
+});
+
+describe("what was written down", () => {
+  const rewrites = [
+    sql("test.rewrite-history", { takes: [], gives: {} })`update orders.order_history set what = 'nothing'`,
+    sql("test.remove-history", { takes: [], gives: {} })`delete from orders.order_history`,
+    sql("test.remove-returns", { takes: [], gives: {} })`delete from orders.order_return`,
+  ];
+  test.each(rewrites)("can't be changed by the service: $text", async (rewrite) => {
+    await placeOne(shop, 1);
+    await expect(shop.transaction((tx) => tx.execute(rewrite, []))).rejects.toThrow("permission denied");
+  });
+});

@@ -17,7 +17,7 @@ import {
   paymentReversing,
 } from "@onsale/contracts/payments";
 import type { Delivered, EventDefinition } from "@onsale/messaging";
-import { bigint, type Database, instant, integer, nullable, sql, text, uuid } from "@onsale/postgres";
+import { bigint, type Database, instant, integer, nullable, type Queryable, sql, text, uuid } from "@onsale/postgres";
 import { deliver, eventOf, readOutbox, type TestDatabaseContent, testIds } from "@onsale/testing";
 import { consumers } from "../src/consumers.ts";
 import { orders } from "../src/index.ts";
@@ -213,7 +213,7 @@ const faultsSql = sql("test.order-faults", { takes: [], gives: { fault: text } }
   select h.order_id || ': history of no order' from orders.order_history h where not exists (select from orders.orders o where o.order_id = h.order_id)`;
 
 /** What is wrong with the books of orders; always nothing. */
-export const faultsIn = async (shop: Database): Promise<string[]> =>
+export const faultsIn = async (shop: Queryable): Promise<string[]> =>
   (await shop.query(faultsSql, [])).map(({ fault }) => fault);
 
 const heardSql = sql("test.orders-heard", { takes: [text, instant], gives: {} })`
