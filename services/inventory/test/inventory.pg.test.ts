@@ -15,6 +15,7 @@ import {
 import { eventOf, readOutbox, type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { expireHolds } from "../src/expire-holds.ts";
+import { jobs } from "../src/jobs.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
 import { limitBuyers } from "../src/store/stock.ts";
 import { books, buyerId, content, hear, orderId, placed, ports, receive, returnId, states, told } from "./books.ts";
@@ -304,6 +305,17 @@ describe("expiring", () => {
     await shop.execute(parkSql, [orderId(2)]);
     expect(await expire()).toBe(4);
     expect(await states(shop)).toMatchObject({ 1: "EXPIRED", 2: "HELD" });
+  });
+
+  test("the job goes on until nothing is left, however much has gathered", async () => {
+    await receive(shop, { cup: 500 });
+    await reserve(...range(101, 550).map((number) => placed(number, { cup: 1 })));
+    await shop.execute(agedSql, ["1 second"]);
+    const { signal } = new AbortController();
+    const given = { ...ports(), clock: { now: () => "2026-11-21T08:00:00.000Z" } };
+    for (const job of jobs)
+      await job.run({ database: shop, ports: given, feeds: { passed: async () => true } }, signal);
+    expect(await books(shop)).toEqual({ cup: [500, 0, 0], mug: [5, 0, 0] });
   });
 
   test("an order that somebody works on is left for the next run", async () => {
