@@ -11,21 +11,24 @@ import {
   openDatabase,
   startEmbeddedPostgres,
 } from "@onsale/postgres";
-import { waitFor } from "@onsale/testing";
+import { reapWhenWeDie, waitFor } from "@onsale/testing";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { addSql, lockSql, migrations, put, sessionOf, unitsOf } from "./shelf.ts";
 
 // A server of our own, because it is killed and frozen here; with PostgreSQL's own durability, because of that too.
 let directory: string;
+let reaper: ReturnType<typeof reapWhenWeDie>;
 let server: EmbeddedPostgres;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "onsale-database-"));
+  reaper = reapWhenWeDie(directory);
   server = await startEmbeddedPostgres({ directory });
   await migrate({ adminUrl: server.url, schema: "shelf", role: "onsale_shelf", sets: [migrations] });
 });
 afterAll(async () => {
   await server.stop();
+  reaper.stop();
   await rm(directory, { recursive: true, force: true });
 });
 

@@ -15,16 +15,21 @@ import {
   startEmbeddedPostgres,
   text,
 } from "@onsale/postgres";
-import { present, type SpawnedNode, spawnNode, waitFor } from "@onsale/testing";
+import { present, reapWhenWeDie, type SpawnedNode, spawnNode, waitFor } from "@onsale/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 
 // One cluster for most tests, whatever the one before did to it: that a start copes with that is what is promised.
 let shared: string;
+let reaper: ReturnType<typeof reapWhenWeDie>;
 beforeAll(async () => {
   shared = await mkdtemp(join(tmpdir(), "onsale-embedded-"));
+  reaper = reapWhenWeDie(join(shared, "postgres"));
   await startEmbeddedPostgres({ directory: join(shared, "postgres") }).then((server) => server.stop());
 });
-afterAll(() => rm(shared, { recursive: true, force: true }));
+afterAll(async () => {
+  reaper.stop();
+  await rm(shared, { recursive: true, force: true });
+});
 
 let directory: string;
 beforeEach(() => {
@@ -35,7 +40,11 @@ beforeEach(() => {
 async function freshDirectory(): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), "onsale-embedded-"));
   directory = join(home, "with a space", "postgres");
-  onTestFinished(() => rm(home, { recursive: true, force: true }));
+  const reaperOfTest = reapWhenWeDie(directory);
+  onTestFinished(async () => {
+    reaperOfTest.stop();
+    await rm(home, { recursive: true, force: true });
+  });
 }
 
 const begun: EmbeddedPostgres[] = [];

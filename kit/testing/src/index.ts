@@ -12,4 +12,5 @@ export { testIds } from "./ids.ts";
 export { type Published, readOutbox } from "./outbox.ts";
 export { type SpawnedNode, type SpawnOptions, spawnNode } from "./processes.ts";
 export { present, requires } from "./requires.ts";
+export { reapWhenWeDie } from "./vitest/reaper.ts";
 export { type WaitOptions, waitFor } from "./wait.ts";

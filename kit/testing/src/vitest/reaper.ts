@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 /**
- * Starts a small process that stops a throw-away server and removes its folder when this process dies, however it dies:
- * it reads from a pipe that only we hold open. It also ends the server after an hour, so that none is ever forgotten.
+ * Starts a small process that stops the embedded server of a throw-away folder and removes the folder when this process
+ * dies, however it dies: it reads from a pipe that only we hold open. It also does so after an hour, so that no server is
+ * ever forgotten.
  */
 export function reapWhenWeDie(directory: string): { stop(): void } {
   const script = fileURLToPath(new URL("./reaper-process.ts", import.meta.url));
