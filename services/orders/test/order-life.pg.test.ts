@@ -27,6 +27,7 @@ import {
   toConfirmed,
   told,
   toldOf,
+  type Word,
   wish,
 } from "./shop.ts";
 
@@ -118,6 +119,22 @@ describe("going forward", () => {
         "payment-reversed CANCELLED",
       ],
     ]);
+  });
+
+  test("answers from two services and cancels of the same orders at one moment all find their place", async () => {
+    const outcomes = await place(shop, ...Array.from({ length: 60 }, (_, index) => wish(index + 1)));
+    const ids = outcomes.flatMap((outcome) => (outcome.kind === "accepted" ? outcome.answer.orderId : []));
+    const advance = (word: Word, orderIds: readonly string[]) =>
+      deliverTo(
+        shop,
+        "advance",
+        orderIds.map((orderId) => told(word, orderId)),
+      );
+    await advance("reserved", ids);
+    const crowd = ids.map((orderId, index) => cancel(orderId, index + 1));
+    await Promise.all([advance("authorised", ids), advance("released", ids.toReversed()), ...crowd]);
+    await advance("reversed", ids);
+    for (const orderId of ids) expect(await orderOf(shop, orderId)).toMatchObject({ status: "CANCELLED" });
   });
 
   test("news of an order that is not known harms nobody", async () => {
