@@ -1,0 +1,65 @@
+import pg from "pg";
+import { isStalePlan } from "./errors.ts";
+import { toQuery } from "./query.ts";
+import type { Statement } from "./sql.ts";
+
+/** Single statements of many callers over one connection, each sent at once and answered in order. */
+export class PipelinedLine {
+  readonly #config: pg.ClientConfig;
+  readonly #keep: (client: pg.Client) => void;
+  #connection: Promise<pg.Client> | undefined;
+  #closed = false;
+
+  constructor(config: pg.ClientConfig, keep: (client: pg.Client) => void) {
+    this.#config = config;
+    this.#keep = keep;
+  }
+
+  async run(statement: Statement, parameters: readonly unknown[]): Promise<pg.QueryResult> {
+    const query = toQuery(statement, parameters);
+    const connection = this.#connected();
+    const client = await connection;
+    try {
+      return await client.query(query);
+    } catch (error) {
+      // Not sent again, though it did nothing: callers may count on the order in which they sent. The next statement
+      // gets a new connection; the old one ends when it has answered all.
+      if (isStalePlan(error)) {
+        this.#forget(connection);
+        void client.end();
+      }
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const client = await this.#connection?.catch(() => undefined);
+    await client?.end();
+  }
+
+  #connected(): Promise<pg.Client> {
+    if (this.#closed) throw new Error("Cannot use a pool after calling end on the pool");
+    this.#connection ??= this.#connect();
+    return this.#connection;
+  }
+
+  #connect(): Promise<pg.Client> {
+    const client = new pg.Client(this.#config);
+    this.#keep(client);
+    const connection = client.connect().then(() => client);
+    connection.catch(() => this.#forget(connection));
+    client.once("end", () => this.#forget(connection));
+    client.once("error", () => {
+      this.#forget(connection);
+      // After an error the driver sends nothing more, but the socket may still be open.
+      client.connection.stream.destroy();
+    });
+    return connection;
+  }
+
+  /** The next statement gets a new connection; unless it has one already, since a connection can fail more than once. */
+  #forget(connection: Promise<pg.Client>): void {
+    if (this.#connection === connection) this.#connection = undefined;
+  }
+}

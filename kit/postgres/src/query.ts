@@ -1,0 +1,31 @@
+import type pg from "pg";
+import type { Column } from "./columns.ts";
+import type { Statement } from "./sql.ts";
+
+/** What the driver is to send for a statement with these parameters. */
+export function toQuery(statement: Statement, parameters: readonly unknown[]): pg.QueryConfig {
+  const { name, text, takes } = statement;
+  if (parameters.length !== takes.length)
+    throw new TypeError(`${name} takes ${takes.length} parameters, not ${parameters.length}.`);
+  return { name, text, values: parameters.map((value, index) => encode(statement, index, value)) };
+}
+
+function encode({ name, takes }: Statement, index: number, value: unknown): unknown {
+  const column: Column<unknown> | undefined = takes[index];
+  // The driver would send undefined as null, which is how a misspelt field empties a column.
+  if (value === undefined) throw new TypeError(`Parameter ${index + 1} of ${name} is undefined.`);
+  if (value === null && !column?.nullable) throw new TypeError(`Parameter ${index + 1} of ${name} is null.`);
+  return column?.encode ? column.encode(value as never) : value;
+}
+
+/** Throws when a row does not look as its statement declares. */
+export function checkRows(statement: Statement, result: pg.QueryResult): pg.QueryResult {
+  for (const row of result.rows) {
+    for (const [name, { nullable }] of Object.entries(statement.gives)) {
+      if (row[name] === undefined) throw new TypeError(`${statement.name} gives no column ${name}.`);
+      if (row[name] === null && !nullable)
+        throw new TypeError(`Column ${name} of ${statement.name} is null and not declared so.`);
+    }
+  }
+  return result;
+}
