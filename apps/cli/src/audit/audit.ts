@@ -71,6 +71,7 @@ const defaultWaitMs = 30_000;
 /** Runs every check in this transaction, which can only read from then on. */
 export async function auditSnapshot(tx: Transaction, shop: AuditedShop): Promise<AuditReport> {
   await tx.execute(readOnlySql, []);
+  await tx.execute(memorySql, []);
   const [counted] = await tx.query(countOrdersSql, []);
   const hasOrders = (counted?.orders ?? 0) > 0;
   const stores: Stores = { tx, providerLedger: () => readProviderLedger(shop) };
@@ -119,6 +120,8 @@ function whatFailed(error: unknown): string {
 }
 
 const readOnlySql = sql("audit.read-only", { takes: [], gives: {} })`set transaction read only`;
+// Enough to count the keys of millions of events without writing to disk, little enough for a small machine.
+const memorySql = sql("audit.memory", { takes: [], gives: {} })`set local work_mem = '64MB'`;
 const savepointSql = sql("audit.savepoint", { takes: [], gives: {} })`savepoint one_check`;
 const rollbackSql = sql("audit.rollback", { takes: [], gives: {} })`rollback to savepoint one_check`;
 const countOrdersSql = sql("audit.count-orders", { takes: [], gives: { orders: bigint } })`

@@ -2,6 +2,18 @@ import { closeSync, fsyncSync, openSync } from "node:fs";
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
+import type { OrderStatus } from "../shop.ts";
+
+/** What the shop says about an order. Amounts are in the currency's minor unit. */
+export interface OrderEnd {
+  readonly orderId: string;
+  readonly status: OrderStatus;
+  readonly reason: string | null;
+  readonly paidMinor: number;
+  readonly refundedMinor: number;
+  /** The price of what came back: what is refunded once the returns are through. */
+  readonly returnedMinor: number;
+}
 
 /** What a replay has to remember through a crash. */
 export type JournalEntry =
@@ -13,6 +25,8 @@ export type JournalEntry =
   | { readonly kind: "guest"; readonly invoice: string; readonly accessToken: string }
   /** The shop answered 202. */
   | { readonly kind: "order"; readonly invoice: string; readonly idempotencyKey: string; readonly orderId: string }
+  /** How a guest's order ended: the guest's token ends after a day, and nobody can ask for the order then. */
+  | ({ readonly kind: "end"; readonly invoice: string } & OrderEnd)
   /** The shop answered the return or cancellation: `refusal` is the code of its problem, absent when it accepted. */
   | { readonly kind: "return"; readonly idempotencyKey: string; readonly orderId: string; readonly refusal?: string };
 

@@ -48,7 +48,15 @@ async function followOrder(run: Run, planned: PlannedOrder): Promise<string | un
   const accepted = known === undefined ? await placeOrder(run, planned) : { orderId: known };
   if ("refusal" in accepted) return accepted.refusal;
   await run.lookUntil(planned, accepted.orderId, hasEnded);
+  if (planned.customer === undefined) await noteEnd(run, planned);
   return undefined;
+}
+
+async function noteEnd(run: Run, { invoice }: PlannedOrder): Promise<void> {
+  const outcome = run.outcomes.get(invoice);
+  if (outcome === undefined || !hasEnded(outcome)) return;
+  const { planned: _, ...end } = outcome;
+  await run.journal.append({ kind: "end", invoice, ...end });
 }
 
 async function placeOrder(run: Run, planned: PlannedOrder): Promise<{ orderId: string } | { refusal: string }> {

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Token } from "../logged-in.ts";
-import type { OrderStatus, Shop } from "../shop.ts";
+import type { Shop } from "../shop.ts";
 import { Buyers } from "./buyers.ts";
 import { type Play, playId } from "./identity.ts";
 import { inParallel } from "./in-parallel.ts";
-import type { Journal, JournalEntry } from "./journal.ts";
+import type { Journal, OrderEnd } from "./journal.ts";
+import { type Memory, recall } from "./memory.ts";
 import type { Plan, PlannedOrder } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 
@@ -32,15 +33,8 @@ export interface ReplayParts {
 }
 
 /** How an order of the file ended, or where it stands. */
-export interface OrderOutcome {
+export interface OrderOutcome extends OrderEnd {
   readonly planned: PlannedOrder;
-  readonly orderId: string;
-  readonly status: OrderStatus;
-  readonly reason: string | null;
-  readonly paidMinor: number;
-  readonly refundedMinor: number;
-  /** The price of what came back: what is refunded once the returns are through. */
-  readonly returnedMinor: number;
 }
 
 /** Orders that the journal says were accepted and that the shop does not know: a loss, whatever its cause. */
@@ -133,6 +127,7 @@ export class Run {
     work: (item: Item) => Promise<void>,
   ): Promise<void> {
     const { progress, signal } = this.parts;
+    if (items.length === 0) return;
     progress.begin(what, items.length);
     await inParallel(items, { width, signal, work: counted(work, progress) });
     progress.end();
@@ -145,31 +140,6 @@ export const counted =
     await work(item);
     progress.step();
   };
-
-export interface Memory {
-  readonly stocked: boolean;
-  /** Guests' tokens by invoice. */
-  readonly guests: ReadonlyMap<string, string>;
-  /** Ids of accepted orders by invoice. */
-  readonly orders: ReadonlyMap<string, string>;
-  /** Answered returns by their key, with the code of the refusal where there was one. */
-  readonly returns: ReadonlyMap<string, { readonly refusal?: string }>;
-}
-
-function recall(entries: readonly JournalEntry[]): Memory {
-  const guests = new Map<string, string>();
-  const orders = new Map<string, string>();
-  const returns = new Map<string, { refusal?: string }>();
-  let stocked = false;
-  for (const entry of entries) {
-    if (entry.kind === "stocked") stocked = true;
-    else if (entry.kind === "guest") guests.set(entry.invoice, entry.accessToken);
-    else if (entry.kind === "order") orders.set(entry.invoice, entry.orderId);
-    else if (entry.kind === "return")
-      returns.set(entry.idempotencyKey, entry.refusal === undefined ? {} : { refusal: entry.refusal });
-  }
-  return { stocked, guests, orders, returns };
-}
 
 /** The name of the file that a play's journal is kept in. */
 export const journalName = (play: Play): string => `${playId(play)}.journal`;

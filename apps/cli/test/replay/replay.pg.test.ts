@@ -101,6 +101,23 @@ describe("the same play again", () => {
     expect(counts(again)).toEqual(counts(first));
   });
 
+  test("knows how guests' orders ended when their tokens have run out", async () => {
+    const options = await optionsFor(["1 80000A 3 1.00", "2 80000A 1 1.00 ann"]);
+    const first = await play(options);
+    const path = join(shop.data, "replay", journalName(options.play));
+    const before = await Journal.open(path);
+    await before.close();
+    await rm(path);
+    const after = await Journal.open(path);
+    for (const entry of before.entries) {
+      await after.append(entry.kind === "guest" ? { ...entry, accessToken: "run.out" } : entry);
+    }
+    await after.close();
+    const again = await play(options);
+    expect(again.changed).toBe(false);
+    expect(counts(again)).toEqual(counts(first));
+  });
+
   test("with another share of stock is another play", async () => {
     const lines = ["1 40000A 5 1.00 ann", "C2 40000A -1 1.00 ann"];
     const some = await play(await optionsFor(lines, { share: 0.6 }));
