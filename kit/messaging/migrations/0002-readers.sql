@@ -30,7 +30,7 @@ create table inbox (
   key text not null,
   sequence bigint not null,
   primary key (reader, aggregate, key)
-) with (fillfactor = 80);
+) with (fillfactor = 50);
 
 -- Keys whose head failed. Everything of such a key waits in parked_event; all other keys flow.
 create table parked_key (
