@@ -46,8 +46,8 @@ export function httpSender({ url, timeoutMs = answerTimeoutMs }: { url: string; 
           body: JSON.stringify(body),
           signal: bound,
         });
-        // The status is the answer; what follows is read only to free the connection, and cut off when the bound ends.
-        await answer.body.dump();
+        // The status is the answer; what follows is only read away, to free the connection, and cut off by the bound.
+        answer.body.dump().catch(() => undefined);
         if (answer.statusCode < 200 || answer.statusCode > 299) {
           throw new MessageNotTakenError(`The receiver answered ${answer.statusCode}.`);
         }

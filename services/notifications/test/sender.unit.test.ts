@@ -59,10 +59,10 @@ describe("sending by HTTP", () => {
     await expect(httpSender({ url: receiver.url, timeoutMs: 50 }).send(message, never)).rejects.toThrow("within 50 ms");
   });
 
-  test("the status is the answer: a body that never ends is cut off", async () => {
+  test("the status is the answer: nobody waits for a body that never ends", async () => {
     await using receiver = await startReceiver();
     receiver.answerWith((response) => void response.writeHead(200).write("o"));
-    await httpSender({ url: receiver.url, timeoutMs: 50 }).send(message, never);
+    await httpSender({ url: receiver.url }).send(message, never);
   });
 
   test("a cut connection is no delivery, and the text does not tell the address", async () => {
