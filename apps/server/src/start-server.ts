@@ -92,16 +92,30 @@ async function migrateAll({ adminUrl, composition: { services } }: ServerOptions
 // Transactions of requests at once, per service. Six services, their feeds and their lines stay well below the server's 200.
 const requestConnections = 8;
 
+// A request is answered within 2.5 s. It waits this long for a row that another process holds, and then says so (409);
+// a statement that outlives the request is of no use to anybody.
+const requestLockMs = 300;
+const requestStatementMs = 5_000;
+
 function databases({ adminUrl }: ServerOptions, service: HostedService) {
   const { schema, role, name, feedCount } = service;
-  const open = (connections: number, purpose: string) =>
-    openDatabase({ url: adminUrl, schema, role, connections, applicationName: `${name} ${purpose}` });
+  const place = { url: adminUrl, schema, role };
   return {
     start: (): Connected => ({
       service,
-      database: open(requestConnections, "requests"),
+      database: openDatabase({
+        ...place,
+        connections: requestConnections,
+        applicationName: `${name} requests`,
+        lockTimeoutMs: requestLockMs,
+        statementTimeoutMs: requestStatementMs,
+      }),
       // Each consumer may read two lanes; one more for the deadlines' and parked keys' sake.
-      feedsDatabase: open(Math.max(4, 2 * feedCount + 1), "feeds"),
+      feedsDatabase: openDatabase({
+        ...place,
+        connections: Math.max(4, 2 * feedCount + 1),
+        applicationName: `${name} feeds`,
+      }),
     }),
     async stop({ database, feedsDatabase }: Connected) {
       await Promise.all([database.close(), feedsDatabase.close()]);

@@ -1,5 +1,6 @@
 import type { Transaction } from "@onsale/postgres";
 import type { Delivered, EventDefinition } from "./event.ts";
+import type { RetryRule } from "./parking.ts";
 
 /** What every handler is given besides its own ports. */
 export interface BasePorts {
@@ -47,6 +48,8 @@ export interface EachConsumer<Ports extends BasePorts = BasePorts, Work = unknow
   readonly on: readonly EventDefinition[];
   /** Calls in flight at once in this process. */
   readonly concurrency: number;
+  /** How often a failing key is tried. Absent: the rule of all feeds of the service. */
+  readonly retry?: RetryRule;
   readonly prepare: (tx: Transaction, events: readonly Delivered[], ports: Ports) => Promise<readonly Prepared<Work>[]>;
   /** What the business may answer is a returned value; a throw is retried with backoff, the key waiting. */
   readonly call: (work: Work, ports: Ports, signal: AbortSignal) => Promise<Outcome>;
@@ -73,6 +76,7 @@ interface EachSpecification<Definition extends EventDefinition, Ports extends Ba
   readonly on: OneOrMany<Definition>;
   readonly in: "each";
   readonly concurrency: number;
+  readonly retry?: RetryRule;
   readonly prepare: (
     tx: Transaction,
     events: readonly Delivered<Definition>[],
@@ -100,6 +104,6 @@ export function consumer<
   // The casts widen the handler's event type: the runtime gives a handler only events of the types in `on`.
   if (specification.in === "batch")
     return { kind: "batch", name, on, do: specification.do as BatchHandler<EventDefinition, Ports> };
-  const { concurrency, prepare, call, settle } = specification;
-  return { kind: "each", name, on, concurrency, prepare, call, settle } as unknown as EachConsumer<Ports>;
+  const { in: kind, ...rest } = specification;
+  return { ...rest, kind, name, on } as unknown as EachConsumer<Ports>;
 }

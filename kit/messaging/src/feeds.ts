@@ -4,7 +4,7 @@ import { BatchFeed } from "./batch-feed.ts";
 import type { BasePorts, Consumer } from "./consumer.ts";
 import { ring } from "./doorbell.ts";
 import { EachFeed } from "./each-feed.ts";
-import { type EventDefinition, lanes } from "./event.ts";
+import { type EventDefinition, type Lane, lanes } from "./event.ts";
 import type { Feed } from "./feed.ts";
 import { defaultRetry, type RetryRule } from "./parking.ts";
 import { watermarkOf } from "./progress.ts";
@@ -74,13 +74,13 @@ function feedsOf<Ports extends BasePorts>(options: FeedsOptions<Ports>): Feed[] 
     windows.set(source, known);
     return known;
   };
-  const feedOptions = (reader: string, source: string, lane: (typeof lanes)[number]) => ({
+  const feedOptions = (reader: string, source: string, lane: Lane, ownRetry: RetryRule | undefined) => ({
     name: { reader, source, lane },
     database,
     windows: windowsOf(source),
     owner,
     telemetry,
-    retry,
+    retry: ownRetry ?? retry,
     pollMs,
     leaseMs,
   });
@@ -92,12 +92,14 @@ function feedsOf<Ports extends BasePorts>(options: FeedsOptions<Ports>): Feed[] 
       const own = batch
         .map((consumer) => onlyFrom(consumer, source, sourceOf))
         .filter((consumer) => consumer.on.length > 0);
-      return lanesOf(own).map((lane) => new BatchFeed(feedOptions(service, source, lane), own, ports));
+      return lanesOf(own).map((lane) => new BatchFeed(feedOptions(service, source, lane, undefined), own, ports));
     }),
     ...each.flatMap((consumer) =>
       sourcesOf([consumer], sourceOf).flatMap((source) => {
         const own = onlyFrom(consumer, source, sourceOf);
-        return lanesOf([own]).map((lane) => new EachFeed(feedOptions(consumer.name, source, lane), own, ports));
+        return lanesOf([own]).map(
+          (lane) => new EachFeed(feedOptions(consumer.name, source, lane, consumer.retry), own, ports),
+        );
       }),
     ),
   ];

@@ -8,8 +8,9 @@ const cost = { memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 } as const;
 
 // Two at once: more would only share the cores that orders need, and each takes 19 MiB.
 const maximumAtOnce = 2;
-// The last of a hundred waits 1.5 s, which is inside a request's deadline.
-const maximumWaiting = 100;
+// The last of forty waits half a second on idle cores, and on cores that a crowd keeps busy still less than a request's
+// deadline: whoever is beyond is told at once when to come back, instead of waiting for an answer that comes too late.
+const maximumWaiting = 40;
 
 // Compared with when nobody has the address, so that the answer takes as long as for somebody who has. It is the hash of
 // a random text that nobody kept, made at the cost above.

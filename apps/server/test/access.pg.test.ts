@@ -1,0 +1,52 @@
+/** Every door of the whole shop, as it is composed: none can be forgotten, since the list comes from the router. */
+
+import { createHttpServer, createTokenSigner, createTokenVerifier, type HttpServer, newTokenKey } from "@onsale/http";
+import { checkAccess } from "@onsale/http/testing";
+import { silentLogger } from "@onsale/runtime";
+import { type TestDatabase, testDatabase } from "@onsale/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Composition, compose } from "../src/compose.ts";
+
+const realm = { issuer: "test", audience: "test" };
+const privateKey = newTokenKey();
+const feeds = { passed: async () => true };
+
+let database: TestDatabase;
+let composition: Composition;
+let http: HttpServer;
+
+beforeAll(async () => {
+  const tokens = await createTokenSigner({ ...realm, privateKey });
+  const nobody = { url: "http://127.0.0.1:9", apiSecret: "unused", webhookSecret: `whsec_${btoa("unused")}` };
+  const operator = { email: "operator@onsale.example", password: "correct horse battery" };
+  composition = compose({ url: "http://127.0.0.1:9", tokens, operator, provider: nobody });
+  database = await testDatabase({ services: servicesOf(composition) });
+  http = await createHttpServer({
+    name: "Onsale",
+    version: "0.0.0",
+    tokens: createTokenVerifier({ ...realm, publicKeys: tokens.publicKeys }),
+    logger: silentLogger(),
+  });
+  for (const service of composition.services)
+    service.addRoutes(http, { database: database.open(service.schema), feeds });
+  await http.ready();
+});
+afterAll(async () => {
+  await http.close();
+  await composition.close();
+  await database.close();
+});
+
+test("no route lets anybody in without a token, with a false one, with another's role, or with a field too many", async () => {
+  const { checked, faults } = await checkAccess(http, { ...realm, privateKey });
+  expect(faults).toEqual([]);
+  expect(checked).toBeGreaterThan(100);
+});
+
+/** What a test database is made for: the last set of a service is its own, the others are the kit's. */
+const servicesOf = ({ services }: Composition) =>
+  services.map(({ name, migrations }) => {
+    const own = migrations.at(-1);
+    if (!own) throw new Error(`${name} has no migrations.`);
+    return { name, migrations: own.directory };
+  });
