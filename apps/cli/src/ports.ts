@@ -13,20 +13,62 @@ export const readPorts = async ({ portsFile }: DataFolder): Promise<Ports> =>
   (await readJsonFile(portsFile, Ports)) ?? {};
 export const writePorts = ({ portsFile }: DataFolder, ports: Ports): void => writeJsonFile(portsFile, ports);
 
-/** The first of the wanted ports that is free on this machine's own address, else any free one. */
-export async function choosePort(wanted: readonly (number | undefined)[]): Promise<number> {
-  for (const port of wanted) if (port !== undefined && (await isFree(port))) return port;
-  return await anyFreePort();
+/** The port that was asked for by name is another program's. */
+export class PortTakenError extends Error {
+  override readonly name = "PortTakenError";
+  constructor(port: number) {
+    super(`Port ${port} is taken by another program. Choose another with --port, or leave it out.`);
+  }
 }
 
-export async function isFree(port: number): Promise<boolean> {
-  return await tryPort(port).then(
+/** `exactly` this port, 0 meaning any free one; or the first of `oneOf` that is free, else any free one. */
+export type WantedPort = { readonly exactly: number } | { readonly oneOf: readonly (number | undefined)[] };
+
+// Between finding a port free and taking it another program can take it; so often in a row it is something else.
+const attempts = 4;
+
+/**
+ * Starts something on a free port, and again on another one when that was taken in between.
+ * @throws {PortTakenError} when exactly this port was wanted.
+ */
+export async function onFreePort<Result>(
+  wanted: WantedPort,
+  start: (port: number) => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await choosePortFor(wanted, attempt);
+    try {
+      return await start(port);
+    } catch (error) {
+      if (await isFree(port)) throw error;
+      if ("exactly" in wanted && wanted.exactly !== 0) throw new PortTakenError(port);
+      if (attempt === attempts) throw error;
+    }
+  }
+}
+
+async function choosePortFor(wanted: WantedPort, attempt: number): Promise<number> {
+  if ("oneOf" in wanted) return await choosePort(attempt === 1 ? wanted.oneOf : []);
+  if (wanted.exactly !== 0) await mustBeFree(wanted.exactly);
+  return wanted.exactly === 0 ? await choosePort([]) : wanted.exactly;
+}
+
+/** The first of the ports that is free, else any free one. */
+export async function choosePort(oneOf: readonly (number | undefined)[]): Promise<number> {
+  for (const port of oneOf) if (port !== undefined && (await isFree(port))) return port;
+  return await tryPort(0);
+}
+
+/** @throws {PortTakenError} */
+export async function mustBeFree(port: number): Promise<void> {
+  if (!(await isFree(port))) throw new PortTakenError(port);
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  tryPort(port).then(
     () => true,
     () => false,
   );
-}
-
-const anyFreePort = (): Promise<number> => tryPort(0);
 
 function tryPort(wanted: number): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();

@@ -3,10 +3,11 @@ import { configuration } from "./configuration.ts";
 import { type DataFolder, dataFolder } from "./data-folder.ts";
 import { livingHolder } from "./holders.ts";
 import { InterruptedError, onInterrupt } from "./interrupt.ts";
-import { type OpenShop, openShop, providerSecretFile } from "./open-shop.ts";
+import { type OpenShop, openShop } from "./open-shop.ts";
 import { type OperatorLogIn, readOperator } from "./operator.ts";
 import { CommandFailure, say } from "./output.ts";
 import { readLivingServer } from "./server-file.ts";
+import { providerSecretFile } from "./shop-children.ts";
 
 /** A shop that can be used: what a command needs to work with it. */
 export interface Session extends Address {

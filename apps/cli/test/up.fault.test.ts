@@ -117,9 +117,9 @@ describe("a shop", { timeout: longMs }, () => {
     expect(JSON.parse(stdout)).toMatchObject({ sku: "A", units: 3, priceMinor: 100 });
   });
 
-  test("goes on after its postmaster was killed", async () => {
+  test.each(["SIGKILL", "SIGINT"] as const)("goes on after its PostgreSQL was ended by %s", async (signal) => {
     const { url, postgres } = await shop.server();
-    await kill("postgres");
+    process.kill(postgres.pid, signal);
     await waitFor(async () => (await shop.server()).postgres.pid !== postgres.pid);
     await readinessIs(url, 200);
     expect(up.lines.join("\n")).toContain("PostgreSQL runs again");

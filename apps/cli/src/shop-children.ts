@@ -1,0 +1,106 @@
+/** The processes that a shop starts and keeps: PostgreSQL and the payment provider. */
+
+import { join } from "node:path";
+import type { EmbeddedPostgres } from "@onsale/postgres";
+import type { Lifecycle, Logger } from "@onsale/runtime";
+import type { DataFolder } from "./data-folder.ts";
+import { onFreePort } from "./ports.ts";
+import { endProcess, markOf, ownMark, send } from "./process-mark.ts";
+import { type ServerFile, writeServerFile } from "./server-file.ts";
+import { supervise } from "./supervise.ts";
+
+/** What the parts of one shop share while they start. */
+export interface Frame {
+  readonly life: Lifecycle;
+  readonly logger: Logger;
+  /** What ends a child at once, for each that was started. */
+  readonly killers: (() => void)[];
+  readonly say: (words: string) => void;
+}
+
+// The embedded server's own bound, and some.
+const postgresStopMs = 27_000;
+const providerStopMs = 12_000;
+
+/** What merchant and provider share; see the provider's own words on it. */
+export const providerSecretFile = ({ secrets }: DataFolder): string => join(secrets, "provider.json");
+
+/** The children of a server that was killed. PostgreSQL's are found by the embedded server itself, from its own files. */
+export async function endOrphans(before: ServerFile | undefined): Promise<void> {
+  if (before?.provider) await endProcess(before.provider, { signal: "SIGTERM", withinMs: providerStopMs });
+}
+
+export type Tell = (change: Partial<ServerFile>) => void;
+
+/** Keeps the server file up to date, one fact after the other. */
+export function teller(data: DataFolder, verb: string): Tell {
+  let told: ServerFile = { server: ownMark(), since: new Date().toISOString(), verb };
+  const tell: Tell = (change) => {
+    told = { ...told, ...change };
+    writeServerFile(data, told);
+  };
+  tell({});
+  return tell;
+}
+
+export async function startPostgres(
+  { life, logger, killers, say }: Frame,
+  data: DataFolder,
+  tell: Tell,
+): Promise<string> {
+  const { startEmbeddedPostgres } = await import("@onsale/postgres");
+  const tellProcess = (server: EmbeddedPostgres): void => {
+    const postgres = markOf(server.pid);
+    if (postgres) tell({ postgres });
+  };
+  const running = await life.start("PostgreSQL", {
+    start: async () => {
+      const server = await startEmbeddedPostgres({
+        directory: data.postgres,
+        onIncident(what) {
+          logger.error({ what }, "PostgreSQL had an incident");
+          say(what);
+          tellProcess(server);
+        },
+      });
+      return server;
+    },
+    stop: (server) => server.stop(),
+    stopWithinMs: postgresStopMs,
+  });
+  tellProcess(running);
+  // Its immediate shutdown: the next start recovers from the log.
+  killers.push(() => signalNow(running.pid, "SIGQUIT"));
+  return running.url;
+}
+
+function signalNow(pid: number, signal: NodeJS.Signals): void {
+  const mark = markOf(pid);
+  if (mark) send(mark, signal);
+}
+
+/** Starts the payment provider and keeps it running, at one address as long as the shop is open. */
+export async function startProvider(
+  { life, killers, say }: Frame,
+  data: DataFolder,
+  { tell, lastPort }: { readonly tell: Tell; readonly lastPort: number | undefined },
+) {
+  const { ensureSecrets, startProvider: start } = await import("@onsale/provider-sim");
+  const secretFile = providerSecretFile(data);
+  const { apiSecret, webhookSecret } = await ensureSecrets(secretFile);
+  const logFile = join(data.provider, "provider.log");
+  const keep = (port: number) =>
+    supervise({
+      name: "The payment provider",
+      start: () => start({ directory: data.provider, secretFile, port, logFile }),
+      onStarted: (mark) => tell({ provider: mark }),
+      say,
+    });
+  const supervised = await life.start("provider", {
+    start: () => onFreePort({ oneOf: [lastPort] }, keep),
+    stop: (running) => running.stop(),
+    stopWithinMs: providerStopMs,
+  });
+  killers.push(() => supervised.signal("SIGKILL"));
+  return { url: supervised.first.url, apiSecret, webhookSecret };
+}
