@@ -107,9 +107,11 @@ export class ProviderLine {
   #attempt({ method, path, key, body }: ProviderCall): Promise<ProviderReply> {
     const { promise, resolve, reject } = Promise.withResolvers<ProviderReply>();
     const headers = key === undefined ? this.#headers : { ...this.#headers, "idempotency-key": key };
-    const timedOut = new NoAnswerError(`No answer within ${this.#attemptTimeoutMs} ms.`);
     const attempt = new Attempt(resolve, reject);
-    const timer = setTimeout(() => attempt.giveUp(timedOut), this.#attemptTimeoutMs);
+    const timer = setTimeout(
+      () => attempt.giveUp(new NoAnswerError(`No answer within ${this.#attemptTimeoutMs} ms.`)),
+      this.#attemptTimeoutMs,
+    );
     attempt.onEnd = () => clearTimeout(timer);
     this.#pool.dispatch({ method, path, headers, body: body === undefined ? null : JSON.stringify(body) }, attempt);
     return promise;
