@@ -29,6 +29,7 @@ const tools = [
   "kill",
   "touch",
   "find",
+  "wc",
   "tee",
 ];
 const platform = { linux: "linux", darwin: "darwin" }[process.platform as "linux" | "darwin"];
@@ -130,10 +131,10 @@ describe("finding Node", () => {
     await withOldNode();
     await withNpm(`case "$*" in *${nodePackage}@24*) exit 1 ;; esac`);
     expect((await run()).code).toBe(0);
-    expect(npmCalls().map((call) => call.split(" ").at(-1))).toEqual([
-      expect.stringMatching(/@24/),
-      `${nodePackage}@>=24.6`,
-      "--loglevel=error",
+    expect(npmCalls()).toEqual([
+      expect.stringContaining(` ${nodePackage}@24`),
+      expect.stringContaining(` ${nodePackage}@>=24.6 `),
+      expect.stringMatching(/^ci/),
     ]);
   });
 
@@ -239,6 +240,22 @@ describe("installing", () => {
     await ended;
     await withNpm();
     expect((await run()).code).toBe(0);
+    expect(npmCalls()).toHaveLength(2);
+  });
+
+  test("an npm that outlives its launcher is waited for, and its work done again", async () => {
+    await withNpm(`[ "$(wc -l <"${root}/npm.log")" -gt 1 ] || until [ -e "${root}/go" ]; do sleep 0.05; done`);
+    const killed = spawn(join(home, "onsale"), [], { cwd: root, env: { PATH: bin }, stdio: "ignore" });
+    await waitFor(() => npmCalls().length === 1);
+    killed.kill("SIGKILL");
+    const next = spawn(join(home, "onsale"), [], { cwd: root, env: { PATH: bin } });
+    const ended = new Promise<number | null>((resolve) => next.once("close", resolve));
+    await new Promise<void>((resolve) =>
+      next.stderr.on("data", (text) => String(text).includes("waiting for another") && resolve()),
+    );
+    expect(npmCalls()).toHaveLength(1);
+    await writeFile(join(root, "go"), "");
+    expect(await ended).toBe(0);
     expect(npmCalls()).toHaveLength(2);
   });
 
