@@ -72,7 +72,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
   async #keepLoop(progress: Progress, stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       await pause(this.redriveEveryMs, stop);
-      if (progress.isDue) await this.database.transaction((tx) => progress.hold(tx));
+      if (progress.isDue) await progress.hold();
       if (stop.aborted || this.name.lane === "bulk") continue;
       for (const due of await dueKeys(this.database, this.name, redriveLimit)) {
         if (!stop.aborted) await this.#redrive(due, stop);

@@ -149,7 +149,7 @@ export class EventFlight<Ports extends BasePorts> {
     const { reader } = this.#feed.name;
     const events = tasks.map(({ event }) => event);
     const [now, parked, unseenEvents] = await Promise.all([
-      this.#progress.hold(tx),
+      this.#progress.check(tx),
       lockParked(tx, reader, events),
       unseen(tx, reader, events),
     ]);

@@ -76,10 +76,12 @@ const moveSql = sql("messaging.move-cursor", {
   where reader = $1 and source = $2 and lane = $3 and epoch = $4 and high = $5 and at = $6
   returning clock_timestamp() as now`;
 
-const holdSql = sql("messaging.hold-lease", { takes: [text, text, text, bigint, double], gives: { now: instant } })`
+const checkSql = sql("messaging.check-lease", { takes: [text, text, text, bigint], gives: { now: instant } })`
+  select clock_timestamp() as now from reader_cursor where reader = $1 and source = $2 and lane = $3 and epoch = $4`;
+
+const holdSql = sql("messaging.hold-lease", { takes: [text, text, text, bigint, double], gives: {} })`
   update reader_cursor set lease_until = clock_timestamp() + $5 * interval '1 millisecond'
-  where reader = $1 and source = $2 and lane = $3 and epoch = $4
-  returning clock_timestamp() as now`;
+  where reader = $1 and source = $2 and lane = $3 and epoch = $4`;
 
 const releaseSql = sql("messaging.release-lease", { takes: [text, text, text, bigint], gives: {} })`
   update reader_cursor set owner = null, lease_until = '-infinity' where reader = $1 and source = $2 and lane = $3 and epoch = $4`;
@@ -181,15 +183,24 @@ export class Progress {
     return row.now;
   }
 
-  /** Makes the lease last without moving the cursor, and makes sure that it is still ours. Gives the database's time. */
-  async hold(tx: Transaction): Promise<string> {
+  /**
+   * Makes sure that the lease is still ours, without a lock that would make settling wait for preparing. A take-over that
+   * comes right behind it does no harm: what is prepared may be prepared twice, and only `move` lets effects commit.
+   * Gives the database's time.
+   */
+  async check(tx: Transaction): Promise<string> {
     const { reader, source, lane } = this.#feed;
-    const [row] = await tx.query(holdSql, [reader, source, lane, this.#epoch, this.#leaseMs]);
+    const [row] = await tx.query(checkSql, [reader, source, lane, this.#epoch]);
     if (!row) throw new FencedError(this.#feed);
-    tx.afterCommit(() => {
-      this.#savedAt = performance.now();
-    });
     return row.now;
+  }
+
+  /** Makes the lease last without moving the cursor. */
+  async hold(): Promise<void> {
+    const { reader, source, lane } = this.#feed;
+    const held = await this.#database.execute(holdSql, [reader, source, lane, this.#epoch, this.#leaseMs]);
+    if (held === 0) throw new FencedError(this.#feed);
+    this.#savedAt = performance.now();
   }
 
   /** Now and then tells the source how far the saved cursor is, so that it keeps what is not read and lets go what is. */
