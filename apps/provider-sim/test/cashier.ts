@@ -34,7 +34,7 @@ const statesSql = sql("cashier.states", { takes: [], gives: { orderId: uuid, sta
   select order_id as "orderId", status, version from payments.payment`;
 
 const openSql = sql("cashier.open", { takes: [], gives: { count: bigint } })`
-  select count(*) as count from payments.payment where ask_kind is not null`;
+  select count(*) as count from payments.payment where ask_movement is not null`;
 
 /**
  * What an order wants next. What a process that was killed did not settle is heard again, as a feed repeats it. Every third

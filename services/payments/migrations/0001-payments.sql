@@ -14,7 +14,7 @@ create table payment (
   -- Null where an order was withdrawn that was never payable.
   buyer_id uuid,
   amount_minor bigint not null check (amount_minor >= 0),
-  currency text not null check (currency ~ '^[A-Z]{3}$'),
+  currency text not null check (length(currency) = 3),
   status text not null check (status in
     ('AUTHORISING', 'AUTHORISED', 'DECLINED', 'CAPTURING', 'CAPTURED', 'CAPTURE_REFUSED', 'WITHDRAWN', 'REVERSING', 'REVERSED')),
   -- Counts the payment.* events of this order.
@@ -28,24 +28,22 @@ create table payment (
   -- The question that is open at the provider. It is stored before it is asked, so that whoever asks again asks the same:
   -- its idempotency key is the payment's id, a dot, and `ask_movement`. `ask_count` numbers the questions.
   ask_count int not null default 0,
-  ask_kind text check (ask_kind in ('authorise', 'capture', 'void', 'refund')),
   ask_movement text,
   ask_minor bigint check (ask_minor > 0),
   ask_return_id uuid,
   asked_at timestamptz,
   -- Whether the payment has a row in `unsettled`.
   is_unsettled boolean not null default false,
-  -- What last moved the payment: the cause of facts that are found out later.
+  -- The cause of facts that are found out later: what the payment began with, or what led to the question nobody answered.
   cause jsonb not null,
   created_at timestamptz not null default clock_timestamp(),
   check (captured_minor in (0, amount_minor)),
   check (refunded_minor <= captured_minor),
-  check ((ask_kind is null) = (ask_movement is null)),
-  check ((ask_kind is null) = (ask_minor is null)),
-  check ((ask_kind is null) = (asked_at is null)),
+  check ((ask_movement is null) = (ask_minor is null)),
+  check ((ask_movement is null) = (asked_at is null)),
   -- The last line against charging a withdrawn order: no capture can be an open question of one.
-  check (ask_kind <> 'capture' or status = 'CAPTURING'),
-  check (status <> 'REVERSED' or (ask_kind is null and refunded_minor = captured_minor))
+  check (ask_movement <> 'capture' or status = 'CAPTURING'),
+  check (status <> 'REVERSED' or (ask_movement is null and refunded_minor = captured_minor))
   -- Rewritten at each step, with no index on what changes: room in the page keeps the new row beside the old.
 ) with (fillfactor = 60);
 

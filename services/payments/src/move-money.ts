@@ -2,11 +2,11 @@ import type { OrderId } from "@onsale/contracts/ids";
 import { orderPayable, orderReturned, orderSecured, orderWithdrawn } from "@onsale/contracts/orders";
 import { causedBy, type Delivered, type Prepared } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import { askProvider, type Question, questionOf } from "./ask-provider.ts";
+import { askProvider, questionOf } from "./ask-provider.ts";
 import { type Answer, begin, neverBegun, type Payment, type Step, secure, takeBack, withdraw } from "./payment.ts";
 import type { PaymentsPorts } from "./ports.ts";
 import { PaymentChange, recordSteps } from "./record-steps.ts";
-import { settleAnswers } from "./settle-answers.ts";
+import { settleAtOnce } from "./settle-answers.ts";
 import { lockPayments } from "./store/payment.ts";
 
 /** What an order wants of its payment. They are one consumer's, so that those of one order are served in order. */
@@ -21,7 +21,7 @@ export async function prepareMoves(
   tx: Transaction,
   events: readonly MoneyEvent[],
   { clock, ids, askingAgain }: PaymentsPorts,
-): Promise<Prepared<Question>[]> {
+): Promise<Prepared<Payment>[]> {
   const payments = await lockPayments(tx, [...new Set(events.map(({ data }) => data.orderId))]);
   const changes = new Map<OrderId, PaymentChange>();
   for (const event of events) {
@@ -30,9 +30,9 @@ export async function prepareMoves(
     changes.set(orderId, change);
     change.add(decide(change.after, event, { now: clock.now(), newPaymentId: ids.uuid }), causedBy(event));
   }
-  const prepared = events.flatMap((event): Prepared<Question>[] => {
+  const prepared = events.flatMap((event): Prepared<Payment>[] => {
     const payment = changes.get(event.data.orderId)?.after;
-    return payment && isAskedBy(payment, event) ? [{ eventId: event.id, work: questionOf(payment) }] : [];
+    return payment && isAskedBy(payment, event) ? [{ eventId: event.id, work: payment }] : [];
   });
   leaveRestToJob(changes.values(), prepared);
   await recordSteps(tx, changes.values(), askingAgain);
@@ -40,22 +40,17 @@ export async function prepareMoves(
 }
 
 /** Asks the provider. Whatever goes wrong is an answer, never an exception: an unknown outcome does not stop the order's next event. */
-export const callProvider = (question: Question, { provider }: PaymentsPorts, signal: AbortSignal): Promise<Answer> =>
-  askProvider(provider, question, signal);
+export const callProvider = (payment: Payment, { provider }: PaymentsPorts, signal: AbortSignal): Promise<Answer> =>
+  askProvider(provider, questionOf(payment), signal);
 
 /** Records what the provider answered. */
 export async function settleMoves(
   tx: Transaction,
-  settled: readonly { readonly event: MoneyEvent; readonly work: Question; readonly outcome: Answer }[],
+  settled: readonly { readonly event: MoneyEvent; readonly work: Payment; readonly outcome: Answer }[],
   { clock, askingAgain }: PaymentsPorts,
 ): Promise<void> {
-  const heard = settled.map(({ event, work, outcome }) => ({
-    orderId: work.orderId,
-    movement: work.movement,
-    answer: outcome,
-    cause: causedBy(event),
-  }));
-  await settleAnswers(tx, heard, { now: clock.now(), askingAgain });
+  const heard = settled.map(({ event, work, outcome }) => ({ asked: work, answer: outcome, cause: causedBy(event) }));
+  await settleAtOnce(tx, heard, { now: clock.now(), askingAgain });
 }
 
 function decide(
@@ -63,13 +58,10 @@ function decide(
   event: MoneyEvent,
   given: { now: string; newPaymentId: () => string },
 ): Step {
-  const cause = causedBy(event);
-  if (payment === undefined) return decideFirst(event, given);
-  const moved = stepOf(payment, event, given.now);
-  return moved.payment === payment ? moved : { ...moved, payment: { ...moved.payment, cause } };
+  return payment === undefined ? decideFirst(event, given) : decideNext(payment, event, given.now);
 }
 
-function stepOf(payment: Payment, event: MoneyEvent, now: string): Step {
+function decideNext(payment: Payment, event: MoneyEvent, now: string): Step {
   switch (event.type) {
     case "order.payable.v1":
       return { payment, facts: [], moved: [], incidents: [] };
@@ -122,7 +114,7 @@ function isAskedBy({ ask, status }: Payment, event: MoneyEvent): boolean {
 }
 
 /** A question that is open although none of the events is about it, such as that of a withdrawn order's lost authorisation. */
-function leaveRestToJob(changes: Iterable<PaymentChange>, prepared: readonly Prepared<Question>[]): void {
+function leaveRestToJob(changes: Iterable<PaymentChange>, prepared: readonly Prepared<Payment>[]): void {
   const asking = new Set(prepared.map(({ work }) => work.orderId));
   for (const change of changes) {
     const { before, after } = change;

@@ -12,7 +12,7 @@ import type { Transaction } from "@onsale/postgres";
 import type { Incident, MoneyMoved, Payment, PaymentFact, Step } from "./payment.ts";
 import { recordIncidents } from "./store/incident.ts";
 import { book } from "./store/ledger.ts";
-import { insertPayments, updatePayments } from "./store/payment.ts";
+import { advancePayments, insertPayments, updatePayments } from "./store/payment.ts";
 import { storeReturns } from "./store/refund.ts";
 import { type Backoff, deferAsking, markSettled } from "./store/unsettled.ts";
 import { telemetry } from "./telemetry.ts";
@@ -26,6 +26,7 @@ export class PaymentChange {
   readonly incidents: Incident[] = [];
   /** When the provider is to be asked about what is open now, by the job; absent: somebody else asks, or nothing is open. */
   askAgain: "at-once" | "later" | undefined;
+  #cause: Cause | undefined;
   #after: Payment | undefined;
 
   constructor(before: Payment | undefined) {
@@ -37,63 +38,106 @@ export class PaymentChange {
     return this.#after;
   }
 
+  /** What the last step was taken because of. */
+  get cause(): Cause | undefined {
+    return this.#cause;
+  }
+
   add({ payment, facts, moved, incidents }: Step, cause: Cause): void {
     this.#after = payment;
+    this.#cause = cause;
     this.events.push(...facts.map((it) => announcement(payment, it, cause)));
     this.moved.push(...moved);
     this.incidents.push(...incidents);
   }
 }
 
+type Altered = Pick<PaymentChange, "before" | "events" | "moved" | "incidents" | "askAgain"> & {
+  readonly after: Payment;
+};
+
 /** Writes what the steps came to and tells it, in the transaction that holds the payments' locks. */
 export async function recordSteps(tx: Transaction, changes: Iterable<PaymentChange>, backoff: Backoff): Promise<void> {
-  const settled: Payment[] = [];
-  const altered = [...changes].flatMap(({ before, after, askAgain, ...rest }) => {
-    if (after === undefined || (after === before && askAgain === undefined)) return [];
-    const isUnsettled = after.ask !== null && (after.isUnsettled || askAgain !== undefined);
-    if (before?.isUnsettled && !isUnsettled) settled.push(after);
-    return [{ ...rest, before, after: { ...after, isUnsettled }, askAgain }];
-  });
+  const altered = [...changes].flatMap(alteration);
+  const doubts = altered.flatMap(({ after, askAgain }) =>
+    askAgain ? [{ orderId: after.orderId, atOnce: askAgain === "at-once" }] : [],
+  );
+  const settled = altered.filter(({ before, after }) => before?.isUnsettled && !after.isUnsettled);
+  await Promise.all([
+    // First in line: a new row is the lock under which its events may be written.
+    ...storePayments(tx, altered),
+    storeReturns(tx, altered.flatMap(changedReturns)),
+    deferAsking(tx, doubts, backoff),
+    markSettled(
+      tx,
+      settled.map(({ after }) => after.orderId),
+    ),
+    bookAndTell(tx, altered),
+  ]);
+}
+
+/** Books the money that moved and tells the facts of payments that are written. The transaction holds their locks. */
+export async function bookAndTell(
+  tx: Transaction,
+  altered: readonly Omit<Altered, "before" | "askAgain">[],
+): Promise<void> {
   const events = altered.flatMap((it) => it.events);
   const incidents = altered.flatMap((it) =>
     it.incidents.map((incident) => ({ ...incident, orderId: it.after.orderId })),
   );
   await Promise.all([
-    // First in line: a new row is the lock under which its events may be written.
-    insertPayments(
-      tx,
-      altered.filter(({ before }) => before === undefined).map(({ after }) => after),
-    ),
-    updatePayments(
-      tx,
-      altered.filter(({ before }) => before !== undefined).map(({ after }) => after),
-    ),
     book(
       tx,
       altered.flatMap(({ after, moved }) => moved.map((it) => ({ ...after, ...it }))),
     ),
-    storeReturns(
-      tx,
-      altered.flatMap(({ before, after }) => changedReturns(before, after)),
-    ),
     recordIncidents(tx, incidents),
-    deferAsking(
-      tx,
-      altered.flatMap(({ after, askAgain }) =>
-        askAgain ? [{ orderId: after.orderId, atOnce: askAgain === "at-once" }] : [],
-      ),
-      backoff,
-    ),
-    markSettled(
-      tx,
-      settled.map(({ orderId }) => orderId),
-    ),
     publish(tx, events),
   ]);
   tx.afterCommit(() => tell(events, incidents));
 }
 
-function changedReturns(before: Payment | undefined, after: Payment) {
+function alteration({ before, after, askAgain, cause, events, moved, incidents }: PaymentChange): Altered[] {
+  if (after === undefined || (after === before && askAgain === undefined)) return [];
+  const isUnsettled = after.ask !== null && (after.isUnsettled || askAgain !== undefined);
+  const stored = { ...after, isUnsettled, cause: askAgain ? (cause ?? after.cause) : after.cause };
+  return [{ before, after: stored, askAgain, events, moved, incidents }];
+}
+
+function storePayments(tx: Transaction, altered: readonly Altered[]): Promise<void>[] {
+  const [begun, known] = [
+    altered.filter(({ before }) => before === undefined),
+    altered.filter(({ before }) => before !== undefined),
+  ];
+  return [
+    insertPayments(
+      tx,
+      begun.map(({ after }) => after),
+    ),
+    advancePayments(
+      tx,
+      known.filter(isAdvance).map(({ after }) => after),
+    ),
+    updatePayments(
+      tx,
+      known.filter((it) => !isAdvance(it)).map(({ after }) => after),
+    ),
+  ];
+}
+
+/** Whether nothing but the status and the question changes, and the question is about the whole amount. */
+function isAdvance({ before, after, askAgain }: Altered): boolean {
+  if (before === undefined || askAgain !== undefined || before.isUnsettled || after.isUnsettled) return false;
+  const { ask } = after;
+  return (
+    after.providerId === before.providerId &&
+    after.capturedMinor === before.capturedMinor &&
+    after.refundedMinor === before.refundedMinor &&
+    after.returns === before.returns &&
+    (ask === null || (ask.returnId === null && ask.amountMinor === after.amountMinor))
+  );
+}
+
+function changedReturns({ before, after }: Altered) {
   return after.returns.flatMap((it, index) =>
     before?.returns[index]?.state === it.state ? [] : [{ ...it, orderId: after.orderId, number: index + 1 }],
   );

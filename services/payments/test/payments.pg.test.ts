@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askAgain } from "../src/ask-again.ts";
 import { prepareMoves, settleMoves } from "../src/move-money.ts";
 import { createForgottenSearch, watchUnsettled } from "../src/overlooked.ts";
+import { settleAnswers } from "../src/settle-answers.ts";
 import {
   askUntilQuiet,
   contextWith,
@@ -212,7 +213,7 @@ describe("a crash between asking and knowing", () => {
     const [before] = await prepare();
     const [after] = await prepare();
     expect(after).toEqual(before);
-    expect(after?.work.key).toMatch(/\.authorise$/);
+    expect(after?.work.ask?.movement).toBe("authorise");
   });
 
   test("the answer that comes twice counts once", async () => {
@@ -222,6 +223,25 @@ describe("a crash between asking and knowing", () => {
     await hear(database, provider, [secured(1)]);
     expect(await told(database)).toEqual(["1 authorised 1", "1 captured 2"]);
   });
+
+  test.each(["authorised", "declined"] as const)(
+    "an answer (%s) to a question that a webhook has settled meanwhile changes nothing",
+    async (kind) => {
+      const ports = portsWith(provider);
+      const [prepared] = await database.transaction((tx) => prepareMoves(tx, [payable(1)], ports));
+      if (prepared === undefined) throw new Error("Nothing was prepared.");
+      const answer = { kind: "authorised", providerId: "pay_1" } as const;
+      const given = { now: ports.clock.now(), askingAgain: ports.askingAgain };
+      const heard = { orderId: orderId(1), movement: "authorise", answer };
+      await database.transaction((tx) => settleAnswers(tx, [heard], given));
+      const late = kind === "authorised" ? answer : ({ kind, reason: "late" } as const);
+      await database.transaction((tx) =>
+        settleMoves(tx, [{ event: payable(1), work: prepared.work, outcome: late }], ports),
+      );
+      expect(await told(database)).toEqual(["1 authorised 1"]);
+      expect(await states(database)).toEqual(["1 AUTHORISED 0-0"]);
+    },
+  );
 
   test("consumer and job settling at the same moment settle once", async () => {
     provider.lose("authorise", "answer", 20);
@@ -309,4 +329,4 @@ const bookTwiceSql = sql("test.book-twice", { takes: [], gives: {} })`
   insert into payments.ledger_entry (order_id, movement, account, payment_id, amount_minor, currency)
   select order_id, movement, account, payment_id, amount_minor, currency from payments.ledger_entry`;
 const captureSql = sql("test.capture", { takes: [], gives: {} })`
-  update payments.payment set ask_kind = 'capture', ask_movement = 'capture', ask_minor = 1, asked_at = now()`;
+  update payments.payment set ask_movement = 'capture', ask_minor = 1, asked_at = now()`;

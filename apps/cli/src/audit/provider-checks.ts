@@ -9,7 +9,7 @@ const paymentsSql = sql("audit.provider-payments", {
   gives: { orderId: uuid, paymentId: uuid, status: text, orderStatus: nullable(text), isOpen: bigint },
 })`
   select payment.order_id as "orderId", payment.payment_id as "paymentId", payment.status, placed.status as "orderStatus",
-    (payment.ask_kind is not null)::int::bigint as "isOpen"
+    (payment.ask_movement is not null)::int::bigint as "isOpen"
   from payments.payment left join orders.orders as placed on placed.order_id = payment.order_id`;
 
 const movementsSql = sql("audit.provider-movements", {

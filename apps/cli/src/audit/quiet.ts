@@ -30,7 +30,7 @@ const openWorkSql = sql("audit.open-work", {
   },
 })`
   select (select count(*) from orders.orders where status = 'PENDING') as "pendingOrders",
-    (select count(*) from payments.payment where ask_kind is not null) as "openPayments",
+    (select count(*) from payments.payment where ask_movement is not null) as "openPayments",
     (select count(*) from payments.payment where status in ('WITHDRAWN', 'REVERSING')) as "reversingPayments",
     (select count(*) from notifications.message where status <> 'sent') as "unsentMessages",
     (select count(*) from accounts.parked_key) + (select count(*) from catalog.parked_key)
