@@ -59,10 +59,15 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
 
 function drain(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
+    // A connection that has answered its last call stays open for the next; it is closed once it is seen idle.
+    const sweep = setInterval(() => server.closeIdleConnections(), 20);
     // A caller that keeps a connection busy can't hold the end up for longer than this.
-    setTimeout(() => server.closeAllConnections(), 5_000).unref();
+    const force = setTimeout(() => server.closeAllConnections(), 5_000);
+    server.close(() => {
+      clearInterval(sweep);
+      clearTimeout(force);
+      resolve();
+    });
   });
 }
 

@@ -135,10 +135,13 @@ describe("its process", () => {
     await using shop = await Merchant.open({ latencyMs: 50 });
     const underWay = Promise.all(Array.from({ length: 20 }, (_, number) => shop.authorise(`k${number}`)));
     await waitFor(async () => (await shop.call("GET", "/v1/payments?key=none")).status === 200);
+    const began = performance.now();
     const stopped = shop.provider.stop();
     expect((await underWay).every(({ status }) => status === 200)).toBe(true);
     await stopped;
     expect(await shop.provider.ended).toBe(0);
+    // Below the 5 s after which connections that callers keep open would be cut.
+    expect(performance.now() - began).toBeLessThan(4_500);
     await shop.start();
     expect(await shop.ledger()).toHaveLength(20);
   });

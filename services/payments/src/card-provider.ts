@@ -8,9 +8,11 @@ import {
 } from "./card-provider-shapes.ts";
 import type {
   AuthoriseOutcome,
+  AuthoriseRequest,
   CancelOutcome,
   CaptureOutcome,
   CardProvider,
+  FollowUpRequest,
   QueryOutcome,
   RefundOutcome,
   Unknown,
@@ -42,51 +44,47 @@ export function createCardProvider(options: CardProviderOptions): CardProvider {
   const onCircuit = (state: "open" | "closed") => telemetry.providerCircuit({ state });
   const line = new ProviderLine({ url, apiSecret, connections, connectTimeoutMs, attemptTimeoutMs, onCircuit });
 
-  async function ask<Outcome>(
-    call: ProviderCall,
-    read: (reply: ProviderReply) => Outcome | Unknown,
-    signal: AbortSignal,
-  ): Promise<Outcome | Unknown> {
-    try {
-      return read(await line.send(call, signal));
-    } catch (error) {
-      if (error instanceof NoAnswerError) return { kind: "unknown", why: error.message };
-      throw error;
-    }
-  }
-  const follow = (path: string, key: string, body?: object): ProviderCall => ({
-    method: "POST",
-    path,
-    key,
-    ...(body && { body }),
-  });
-  const pathOf = (providerId: string, verb: string) => `/v1/payments/${encodeURIComponent(providerId)}/${verb}`;
-
   return {
     keyMemoryMs,
-    authorise({ key, orderId, buyerId, amountMinor, currency }, signal) {
-      // The card lies in the provider's vault under the buyer's id: no number of it ever comes near us.
-      const body = {
-        amountMinor,
-        currency,
-        reference: orderId,
-        card: `buyer:${buyerId}`,
-        ...(webhookUrl !== undefined && { webhookUrl }),
-      };
-      return ask({ method: "POST", path: "/v1/payments", key, body }, readAuthorise, signal);
+    authorise: (request, signal) => ask(line, authoriseCall(request, webhookUrl), readAuthorise, signal),
+    capture: (request, signal) => ask(line, followCall("capture", request), readCapture, signal),
+    cancel: (request, signal) => ask(line, followCall("cancel", request), readCancel, signal),
+    refund({ amountMinor, ...request }, signal) {
+      return ask(line, { ...followCall("refunds", request), body: { amountMinor } }, readRefund, signal);
     },
-    capture: ({ key, providerId }, signal) => ask(follow(pathOf(providerId, "capture"), key), readCapture, signal),
-    cancel: ({ key, providerId }, signal) => ask(follow(pathOf(providerId, "cancel"), key), readCancel, signal),
-    refund: ({ key, providerId, amountMinor }, signal) =>
-      ask(follow(pathOf(providerId, "refunds"), key, { amountMinor }), readRefund, signal),
-    query: (key, signal) =>
-      ask(
-        { method: "GET", path: `/v1/payments?key=${encodeURIComponent(key)}` },
-        (reply) => readQuery(reply, key),
-        signal,
-      ),
+    query(key, signal) {
+      const call = { method: "GET", path: `/v1/payments?key=${encodeURIComponent(key)}` } as const;
+      return ask(line, call, (reply) => readQuery(reply, key), signal);
+    },
     close: () => line.close(),
   };
+}
+
+function authoriseCall(request: AuthoriseRequest, webhookUrl: string | undefined): ProviderCall {
+  const { key, orderId: reference, buyerId, amountMinor, currency } = request;
+  // The card lies in the provider's vault under the buyer's id: no number of it ever comes near us.
+  const body = { amountMinor, currency, reference, card: `buyer:${buyerId}`, ...(webhookUrl && { webhookUrl }) };
+  return { method: "POST", path: "/v1/payments", key, body };
+}
+
+const followCall = (verb: "capture" | "cancel" | "refunds", { key, providerId }: FollowUpRequest): ProviderCall => ({
+  method: "POST",
+  path: `/v1/payments/${encodeURIComponent(providerId)}/${verb}`,
+  key,
+});
+
+async function ask<Outcome>(
+  line: ProviderLine,
+  call: ProviderCall,
+  read: (reply: ProviderReply) => Outcome | Unknown,
+  signal: AbortSignal,
+): Promise<Outcome | Unknown> {
+  try {
+    return read(await line.send(call, signal));
+  } catch (error) {
+    if (error instanceof NoAnswerError) return { kind: "unknown", why: error.message };
+    throw error;
+  }
 }
 
 function readAuthorise({ status, json }: ProviderReply): AuthoriseOutcome {

@@ -4,7 +4,7 @@ import type { OrderId } from "@onsale/contracts/ids";
 import type { Job, ServiceContext } from "@onsale/runtime";
 import { openTasks } from "@onsale/saga";
 import type { PaymentsPorts } from "./ports.ts";
-import { PaymentChange, recordSteps } from "./record-steps.ts";
+import { PaymentChange, recordSteps, unsettledTask } from "./record-steps.ts";
 import { lockPayments, lookForForgotten } from "./store/payment.ts";
 import { claimOverdue, countUnsettled } from "./store/unsettled.ts";
 import { telemetry, unsettledNow } from "./telemetry.ts";
@@ -23,7 +23,7 @@ export async function watchUnsettled({ database, ports }: ServiceContext<Payment
       tx,
       overdue.map(({ orderId, since }) => ({
         taskId: ports.ids.uuid(),
-        kind: "payment.unsettled",
+        kind: unsettledTask,
         key: orderId,
         what: `What the card provider did for order ${orderId} is unknown since ${since}.`,
       })),

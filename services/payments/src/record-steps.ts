@@ -9,6 +9,7 @@ import {
 } from "@onsale/contracts/payments";
 import { type Cause, fact, type OutgoingEvent, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
+import { closeTasksOf } from "@onsale/saga";
 import type { Incident, MoneyMoved, Payment, PaymentFact, Step } from "./payment.ts";
 import { recordIncidents } from "./store/incident.ts";
 import { book } from "./store/ledger.ts";
@@ -16,6 +17,9 @@ import { advancePayments, insertPayments, updatePayments } from "./store/payment
 import { storeReturns } from "./store/refund.ts";
 import { type Backoff, deferAsking, markSettled } from "./store/unsettled.ts";
 import { telemetry } from "./telemetry.ts";
+
+/** The kind of task that calls a person to a payment that nobody can settle. */
+export const unsettledTask = "payment.unsettled";
 
 /** What a transaction changes about one payment, in one or several steps. */
 export class PaymentChange {
@@ -62,16 +66,17 @@ export async function recordSteps(tx: Transaction, changes: Iterable<PaymentChan
   const doubts = altered.flatMap(({ after, askAgain }) =>
     askAgain ? [{ orderId: after.orderId, atOnce: askAgain === "at-once" }] : [],
   );
-  const settled = altered.filter(({ before, after }) => before?.isUnsettled && !after.isUnsettled);
+  const settled = altered.flatMap(({ before, after }) =>
+    before?.isUnsettled && !after.isUnsettled ? [after.orderId] : [],
+  );
   await Promise.all([
     // First in line: a new row is the lock under which its events may be written.
     ...storePayments(tx, altered),
     storeReturns(tx, altered.flatMap(changedReturns)),
     deferAsking(tx, doubts, backoff),
-    markSettled(
-      tx,
-      settled.map(({ after }) => after.orderId),
-    ),
+    markSettled(tx, settled),
+    // The person who was called need not look any more.
+    closeTasksOf(tx, { kind: unsettledTask, keys: settled, closedBy: "payments", outcome: "The provider has told." }),
     bookAndTell(tx, altered),
   ]);
 }

@@ -270,7 +270,7 @@ describe("a crash between asking and knowing", () => {
 });
 
 describe("the last nets", () => {
-  test("a payment that is unsettled for too long calls a person, once", async () => {
+  test("a payment that is unsettled for too long calls a person, once, until it is settled", async () => {
     provider.lose("authorise", "call");
     await hear(database, provider, [payable(1)]);
     const context = contextWith(database, provider);
@@ -282,6 +282,8 @@ describe("the last nets", () => {
     expect(await listOpenTasks(database, { limit: 10 })).toMatchObject([
       { kind: "payment.unsettled", key: orderId(1) },
     ]);
+    await askUntilQuiet(database, provider);
+    expect(await listOpenTasks(database, { limit: 10 })).toEqual([]);
   });
 
   test("an open question that nobody asks any more is found", async () => {
