@@ -1,6 +1,7 @@
 /** What every bench gives, and how people see it. */
 
 import { availableParallelism, cpus, totalmem } from "node:os";
+import { inspect } from "node:util";
 
 /** One measured row beside its limit. Ratios are better when larger. */
 export interface BenchRow {
@@ -71,8 +72,8 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
-/** The report as a table for people. */
-export function tableOf({ name, machine: where, rows }: BenchReport): string {
+/** The report for people: a table, and below it what makes it believable. */
+export function tableOf({ name, machine: where, rows, details }: BenchReport): string {
   const lines = rows.map(({ row, value, unit, limit, ratio, goal, met }) =>
     [
       row.padEnd(12),
@@ -83,5 +84,5 @@ export function tableOf({ name, machine: where, rows }: BenchReport): string {
       met ? "met" : "NOT MET",
     ].join("  "),
   );
-  return [`${name} on ${where}`, ...lines].join("\n");
+  return [`${name} on ${where}`, ...lines, inspect(details, { depth: 4, breakLength: 120 })].join("\n");
 }
