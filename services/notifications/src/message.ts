@@ -29,9 +29,20 @@ export function confirmedMessage({
 
 /** `GBP 15.30`, `JPY 1530`, `KWD 1.530`: the currency decides how many of the digits are minor. */
 function formatAmount(amountMinor: number, currency: string): string {
-  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  const digits = minorDigits(currency);
   const text = String(amountMinor).padStart(digits + 1, "0");
   const whole = text.slice(0, text.length - digits);
   return digits === 0 ? `${currency} ${whole}` : `${currency} ${whole}.${text.slice(-digits)}`;
+}
+
+/** Remembered per currency: to ask costs more than everything else about a message. */
+const knownMinorDigits = new Map<string, number>();
+
+function minorDigits(currency: string): number {
+  const known = knownMinorDigits.get(currency);
+  if (known !== undefined) return known;
+  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  knownMinorDigits.set(currency, digits);
+  return digits;
 }
