@@ -50,9 +50,11 @@ const seenSql = sql("messaging.seen-in-inbox", {
   takes: [text, array(text), array(text)],
   gives: { aggregate: text, key: text, sequence: bigint },
 })`
-  select seen.aggregate, seen.key, seen.sequence
+  select event.aggregate, event.key, seen.sequence
   from unnest($2::text[], $3::text[]) as event(aggregate, key)
-  join inbox as seen on seen.reader = $1 and seen.aggregate = event.aggregate and seen.key = event.key`;
+  cross join lateral (
+    select sequence from inbox where reader = $1 and aggregate = event.aggregate and key = event.key limit 1
+  ) as seen`;
 
 /** Those of the events that the reader has not had, without claiming them. */
 export async function unseen(tx: Transaction, reader: string, events: readonly Delivered[]): Promise<Delivered[]> {
