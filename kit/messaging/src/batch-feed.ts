@@ -3,9 +3,9 @@ import type { BasePorts, BatchConsumer } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
 import { Feed, type FeedOptions, isFaultOfMachine } from "./feed.ts";
 import { claimFresh, inboxKey } from "./inbox.ts";
+import type { Chunk, LogReader, ReadEvent } from "./log.ts";
 import { dueKeys, failAgain, isParked, lockDueKey, lockParked, park, unparkEvent, waitBehind } from "./parking.ts";
 import type { Progress } from "./progress.ts";
-import type { Chunk, ReadEvent, SnapshotReader } from "./snapshot-reader.ts";
 
 /** Events of one transaction at most. Larger batches gain little and hold row locks longer. */
 const batchLimit = 1_000;
@@ -30,7 +30,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
     this.#byType = groupByType(consumers);
   }
 
-  protected override async serve(progress: Progress, reader: SnapshotReader, signal: AbortSignal): Promise<void> {
+  protected override async serve(progress: Progress, reader: LogReader, signal: AbortSignal): Promise<void> {
     let cursor = progress.saved;
     while (!signal.aborted) {
       await progress.reportNowAndThen();
@@ -38,7 +38,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
       const chunk = await reader.read(cursor, batchLimit);
       cursor = chunk.after;
       if (chunk.events.length === 0) {
-        await this.rest(progress, chunk, signal);
+        await this.rest(progress, reader, chunk, signal);
       } else {
         await this.#apply(progress, chunk.events, chunk);
         if (chunk.watermark !== undefined) this.reached(chunk.watermark);

@@ -33,12 +33,16 @@ export class Doorbell {
     this.#listen();
   }
 
-  /** Resolves at the next ring, or at one that came since the last wait, or after `milliseconds`, or when `signal` aborts. */
-  async wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves at the next ring, or at one that came since the last wait, or after `milliseconds`, or when `signal` aborts.
+   * Tells whether it rang.
+   */
+  async wait(milliseconds: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#rung && !signal.aborted) await this.#nextRing(milliseconds, signal);
-    if (!this.#rung) return;
+    if (!this.#rung) return false;
     this.#rung = false;
     this.#listen();
+    return true;
   }
 
   #nextRing(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -2,9 +2,9 @@ import type { BasePorts, EachConsumer, Settled } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
 import { EventFlight } from "./event-flight.ts";
 import { Feed, type FeedOptions, isFaultOfMachine, pause } from "./feed.ts";
+import type { LogReader } from "./log.ts";
 import { dueKeys, failAgain, lockDueKey, unparkEvent } from "./parking.ts";
 import type { Progress } from "./progress.ts";
-import type { SnapshotReader } from "./snapshot-reader.ts";
 
 /** Parked keys tried in one go. */
 const redriveLimit = 20;
@@ -25,7 +25,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     this.#ports = ports;
   }
 
-  protected override async serve(progress: Progress, reader: SnapshotReader, signal: AbortSignal): Promise<void> {
+  protected override async serve(progress: Progress, reader: LogReader, signal: AbortSignal): Promise<void> {
     // A fault in one of the loops ends the others: the tenure is over as a whole, and begins anew from the saved cursor.
     const fault = new AbortController();
     const stop = AbortSignal.any([signal, fault.signal]);
@@ -48,12 +48,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 
-  async #readLoop(
-    flight: EventFlight<Ports>,
-    progress: Progress,
-    reader: SnapshotReader,
-    stop: AbortSignal,
-  ): Promise<void> {
+  async #readLoop(flight: EventFlight<Ports>, progress: Progress, reader: LogReader, stop: AbortSignal): Promise<void> {
     let cursor = progress.saved;
     while (!stop.aborted) {
       await progress.reportNowAndThen();
@@ -63,8 +58,8 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
       cursor = chunk.after;
       flight.accept(chunk);
       if (chunk.events.length > 0) continue;
-      if (flight.isEmpty) await this.rest(progress, chunk, stop);
-      else if (chunk.drained) await this.listen(stop);
+      if (flight.isEmpty) await this.rest(progress, reader, chunk, stop);
+      else if (chunk.drained) await reader.wait(stop);
     }
   }
 

@@ -3,10 +3,10 @@ import type { BasePorts, EachConsumer, Prepared } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
 import { type Feed, isFaultOfMachine } from "./feed.ts";
 import { claimFresh, inboxKey, unseen } from "./inbox.ts";
+import type { Chunk, Cursor } from "./log.ts";
 import { isParked, lockParked, park, waitBehind } from "./parking.ts";
 import type { Progress } from "./progress.ts";
 import { Signal } from "./signal.ts";
-import type { Chunk, Cursor } from "./snapshot-reader.ts";
 
 /** Events prepared or settled in one transaction at most. */
 const transactionLimit = 500;

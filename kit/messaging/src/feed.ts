@@ -7,24 +7,21 @@ import {
   isUnavailable,
   type Transaction,
 } from "@onsale/postgres";
-import { Doorbell } from "./doorbell.ts";
 import type { Delivered, EventDefinition } from "./event.ts";
+import type { Chunk, Log, LogReader } from "./log.ts";
 import { ParkingFullError, type RetryRule } from "./parking.ts";
 import { FencedError, Progress } from "./progress.ts";
-import { type Chunk, SessionLostError, SnapshotReader } from "./snapshot-reader.ts";
+import { SessionLostError } from "./snapshot-reader.ts";
 import type { FeedName, MessagingTelemetry } from "./telemetry.ts";
-import type { WindowSource } from "./window.ts";
 
 export interface FeedOptions {
   readonly name: FeedName;
   readonly database: Database;
-  readonly windows: WindowSource;
+  readonly log: Log;
   /** Who this process is, for the lease. */
   readonly owner: string;
   readonly telemetry: MessagingTelemetry;
   readonly retry: RetryRule;
-  /** Milliseconds between looks at the outbox while no ring is heard. */
-  readonly pollMs: number;
   /** Milliseconds after which another process may take over a feed whose owner is silent. */
   readonly leaseMs: number;
 }
@@ -41,7 +38,6 @@ export abstract class Feed {
   protected readonly redriveEveryMs: number;
   readonly #options: FeedOptions;
   readonly #definitions: ReadonlyMap<string, EventDefinition>;
-  readonly #bell: Doorbell;
   readonly #advanced = new Set<() => void>();
   #watermark = "";
 
@@ -54,7 +50,6 @@ export abstract class Feed {
     this.retry = options.retry;
     // Often enough that a first delay of a second is kept, seldom enough to cost nothing.
     this.redriveEveryMs = Math.min(250, options.retry.firstDelayMs);
-    this.#bell = new Doorbell({ database: options.database.home.database, schema: options.name.source });
   }
 
   /** Everything of this lane committed before this moment has been applied by this process; empty before the first end of a window. */
@@ -89,7 +84,7 @@ export abstract class Feed {
   }
 
   /** Reads and applies from where `progress` stands until `signal` aborts. A throw ends the tenure; what was not committed is read again. */
-  protected abstract serve(progress: Progress, reader: SnapshotReader, signal: AbortSignal): Promise<void>;
+  protected abstract serve(progress: Progress, reader: LogReader, signal: AbortSignal): Promise<void>;
 
   async #serveUnderLease(signal: AbortSignal): Promise<void> {
     const progress = await Progress.take(this.database, this.name, this.#options);
@@ -97,34 +92,23 @@ export abstract class Feed {
       await pause(this.#options.leaseMs / 3, signal);
       return;
     }
-    await this.serve(progress, this.#newReader(), signal);
+    const reader = this.#options.log.open(this.name, [...this.#definitions.keys()]);
+    try {
+      await this.serve(progress, reader, signal);
+    } finally {
+      await reader.close();
+    }
     await progress.release();
-  }
-
-  #newReader(): SnapshotReader {
-    const { source, lane } = this.name;
-    return new SnapshotReader({
-      database: this.database,
-      windows: this.#options.windows,
-      source,
-      lane,
-      types: [...this.#definitions.keys()],
-    });
   }
 
   /**
    * There was nothing to apply in `chunk`. What was looked at need not be saved at once, since reading it again finds
    * nothing again; now and then it is, which also keeps the lease and tells other processes the watermark.
    */
-  protected async rest(progress: Progress, chunk: Chunk, signal: AbortSignal): Promise<void> {
+  protected async rest(progress: Progress, reader: LogReader, chunk: Chunk, signal: AbortSignal): Promise<void> {
     if (progress.isDue) await this.database.transaction((tx) => progress.move(tx, chunk.after, chunk.watermark));
     if (chunk.watermark !== undefined) this.reached(chunk.watermark);
-    if (chunk.drained) await this.listen(signal);
-  }
-
-  /** Waits for a ring of the source, or the poll. */
-  protected listen(signal: AbortSignal): Promise<void> {
-    return this.#bell.wait(this.#options.pollMs, signal);
+    if (chunk.drained) await reader.wait(signal);
   }
 
   /** Everything up to `watermark` has been applied. */

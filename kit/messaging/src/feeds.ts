@@ -6,10 +6,11 @@ import { ring } from "./doorbell.ts";
 import { EachFeed } from "./each-feed.ts";
 import { type EventDefinition, type Lane, lanes } from "./event.ts";
 import type { Feed } from "./feed.ts";
+import type { Log } from "./log.ts";
+import { OutboxLog } from "./outbox-log.ts";
 import { defaultRetry, type RetryRule } from "./parking.ts";
 import { watermarkOf } from "./progress.ts";
 import { type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
-import { WindowSource } from "./window.ts";
 
 /** How far a service has heard what other services tell. */
 export interface Feeds {
@@ -31,8 +32,8 @@ export interface FeedsOptions<Ports extends BasePorts> {
   readonly sourceOf: (definition: EventDefinition) => string;
   readonly telemetry?: MessagingTelemetry;
   readonly retry?: RetryRule;
-  /** Milliseconds between looks at an outbox while no ring is heard; rings come from the same process only. */
-  readonly pollMs?: number;
+  /** Where events are read from. Default: the outboxes of the database itself. */
+  readonly log?: Log;
   readonly leaseMs?: number;
 }
 
@@ -64,27 +65,19 @@ function feedsOf<Ports extends BasePorts>(options: FeedsOptions<Ports>): Feed[] 
     sourceOf,
     telemetry = silentTelemetry,
     retry = defaultRetry,
-    pollMs = 100,
+    log = new OutboxLog({ database }),
     leaseMs = 3_000,
   } = options;
   const owner = `${service}/${process.pid}/${randomUUID()}`;
-  const windows = new Map<string, WindowSource>();
-  const windowsOf = (source: string): WindowSource => {
-    const known = windows.get(source) ?? new WindowSource(database, source);
-    windows.set(source, known);
-    return known;
-  };
-  const feedOptions = (reader: string, source: string, lane: Lane, ownRetry: RetryRule | undefined) => ({
-    name: { reader, source, lane },
+  const feedOptions = (reader: string, source: string, lane: Lane, slot: number, ownRetry: RetryRule | undefined) => ({
+    name: { reader, source, lane, slot },
     database,
-    windows: windowsOf(source),
+    log,
     owner,
     telemetry,
     retry: ownRetry ?? retry,
-    pollMs,
     leaseMs,
   });
-
   const batch = consumers.filter((consumer) => consumer.kind === "batch");
   const each = consumers.filter((consumer) => consumer.kind === "each");
   return [
@@ -92,13 +85,15 @@ function feedsOf<Ports extends BasePorts>(options: FeedsOptions<Ports>): Feed[] 
       const own = batch
         .map((consumer) => onlyFrom(consumer, source, sourceOf))
         .filter((consumer) => consumer.on.length > 0);
-      return lanesOf(own).map((lane) => new BatchFeed(feedOptions(service, source, lane, undefined), own, ports));
+      return streamsOf(own, log.slots(source)).map(
+        ({ lane, slot }) => new BatchFeed(feedOptions(service, source, lane, slot, undefined), own, ports),
+      );
     }),
     ...each.flatMap((consumer) =>
       sourcesOf([consumer], sourceOf).flatMap((source) => {
         const own = onlyFrom(consumer, source, sourceOf);
-        return lanesOf([own]).map(
-          (lane) => new EachFeed(feedOptions(consumer.name, source, lane, consumer.retry), own, ports),
+        return streamsOf([own], log.slots(source)).map(
+          ({ lane, slot }) => new EachFeed(feedOptions(consumer.name, source, lane, slot, consumer.retry), own, ports),
         );
       }),
     ),
@@ -120,6 +115,9 @@ const onlyFrom = <C extends Listening>(consumer: C, source: string, sourceOf: So
 /** A lane that none of the types may use is not read at all. */
 const lanesOf = (consumers: readonly Listening[]) =>
   lanes.filter((lane) => consumers.some(({ on }) => on.some((definition) => definition.lanes[lane])));
+
+const streamsOf = (consumers: readonly Listening[], slots: number) =>
+  lanesOf(consumers).flatMap((lane) => Array.from({ length: slots }, (_, slot) => ({ lane, slot })));
 
 async function passed<Ports extends BasePorts>(
   { service, database }: FeedsOptions<Ports>,

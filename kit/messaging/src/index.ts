@@ -24,7 +24,9 @@ export {
 } from "./event.ts";
 export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
 export { claimFresh } from "./inbox.ts";
+export type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader, ReadEvent } from "./log.ts";
 export { extendOutbox, retirePartitions, sealPartitions } from "./outbox.ts";
+export { OutboxLog, type OutboxLogOptions } from "./outbox-log.ts";
 export { EventRefusedError, publish } from "./publish.ts";
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
 

@@ -5,7 +5,9 @@ import {
   type Database,
   identifier,
   instant,
+  integer,
   json,
+  nullable,
   snapshot,
   sql,
   text,
@@ -13,6 +15,7 @@ import {
   xid8,
 } from "@onsale/postgres";
 import type { Delivered, Lane } from "./event.ts";
+import type { Chunk, ReadEvent } from "./log.ts";
 import type { Headers } from "./publish.ts";
 import { hasOpenTransactions, type WindowSource } from "./window.ts";
 
@@ -21,7 +24,7 @@ import { hasOpenTransactions, type WindowSource } from "./window.ts";
  * open, also everything of that window up to position `at`: first the stragglers (positions up to `high` that became
  * visible since `snap`), then the new positions.
  */
-export interface Cursor {
+export interface OutboxCursor {
   readonly snap: string;
   readonly high: number;
   readonly window?: OpenWindow;
@@ -33,21 +36,6 @@ export interface OpenWindow {
   readonly at: number;
   /** The watermark that the window's end brings; absent when the window was cut at the cap and more is known to follow. */
   readonly takenAt?: string;
-}
-
-/** Events in the order of delivery, each with the cursor that belongs behind it. */
-export interface Chunk {
-  readonly events: readonly ReadEvent[];
-  /** The cursor behind the whole chunk, including what the reader does not listen to. */
-  readonly after: Cursor;
-  /** At the end of an uncut window: everything committed before this moment has been read. */
-  readonly watermark?: string;
-  readonly drained: boolean;
-}
-
-export interface ReadEvent {
-  readonly event: Delivered;
-  readonly after: Cursor;
 }
 
 /** The connection was replaced since the cursor was read: go on from the cursor in the database, with a new reader. */
@@ -62,7 +50,7 @@ export class SessionLostError extends Error {
 const windowCap = 50_000;
 
 /** Before the first transaction id that a user can have: nothing is visible in it. */
-export const beginning: Cursor = { snap: "3:3:", high: 0 };
+export const beginning: OutboxCursor = { snap: "3:3:", high: 0 };
 
 const lateSql = sql("messaging.late-transactions", { takes: [snapshot, snapshot], gives: { xid: xid8 } })`
   select open.xid from pg_snapshot_xip($1::pg_snapshot) as open(xid)
@@ -85,13 +73,14 @@ const eventRow = {
 /** Rows of transactions that were open at the last window and have committed since, from the middle of the outbox. */
 const stragglersSql = (outbox: string, name: string) =>
   composedSql(`messaging.read-stragglers-${name}`, {
-    takes: [array(xid8), bigint, bigint, array(text), bigint],
+    takes: [array(xid8), bigint, bigint, nullable(array(text)), bigint, integer, integer],
     gives: eventRow,
     text: `
       select ${eventColumns}
       from unnest($1::xid8[]) as late(xid) cross join lateral (
         select * from ${outbox} as event
-        where event.xid = late.xid and event.position > $2 and event.position <= $3 and event.type = any($4)
+        where event.xid = late.xid and event.position > $2 and event.position <= $3
+          and ($4::text[] is null or event.type = any($4)) and ($6 = 1 or slot_of(event.aggregateid, $6) = $7)
         order by event.position limit $5
       ) as straggler
       order by straggler.position limit $5`,
@@ -99,11 +88,12 @@ const stragglersSql = (outbox: string, name: string) =>
 
 const arrivalsSql = (outbox: string, name: string) =>
   composedSql(`messaging.read-arrivals-${name}`, {
-    takes: [snapshot, bigint, bigint, array(text), bigint],
+    takes: [snapshot, bigint, bigint, nullable(array(text)), bigint, integer, integer],
     gives: eventRow,
     text: `
       select ${eventColumns} from ${outbox}
-      where position > $2 and position <= $3 and pg_visible_in_snapshot(xid, $1::pg_snapshot) and type = any($4)
+      where position > $2 and position <= $3 and pg_visible_in_snapshot(xid, $1::pg_snapshot)
+        and ($4::text[] is null or type = any($4)) and ($6 = 1 or slot_of(aggregateid, $6) = $7)
       order by position limit $5`,
   });
 
@@ -117,7 +107,8 @@ export class SnapshotReader {
   readonly #windows: WindowSource;
   readonly #source: string;
   readonly #lane: Lane;
-  readonly #types: readonly string[];
+  readonly #types: readonly string[] | null;
+  readonly #part: { readonly slots: number; readonly slot: number };
   readonly #stragglersSql: ReturnType<typeof stragglersSql>;
   readonly #arrivalsSql: ReturnType<typeof arrivalsSql>;
   #session: string | undefined;
@@ -128,7 +119,10 @@ export class SnapshotReader {
     windows: WindowSource;
     source: string;
     lane: Lane;
-    types: readonly string[];
+    /** Absent: every type. */
+    types?: readonly string[];
+    /** Which of how many parts of the keys. Absent: all keys. */
+    part?: { readonly slots: number; readonly slot: number };
   }) {
     const name = `${options.source}-${options.lane}`;
     const outbox = `${identifier(options.source)}.outbox_${options.lane}`;
@@ -136,13 +130,14 @@ export class SnapshotReader {
     this.#windows = options.windows;
     this.#source = options.source;
     this.#lane = options.lane;
-    this.#types = options.types;
+    this.#types = options.types ?? null;
+    this.#part = options.part ?? { slots: 1, slot: 0 };
     this.#stragglersSql = stragglersSql(outbox, name);
     this.#arrivalsSql = arrivalsSql(outbox, name);
   }
 
   /** The next at most `limit` events behind `cursor`. An empty chunk that is `drained` means that nothing more has been committed. */
-  async read(cursor: Cursor, limit: number): Promise<Chunk> {
+  async read(cursor: OutboxCursor, limit: number): Promise<Chunk<OutboxCursor>> {
     const open = cursor.window ? { ...cursor, window: cursor.window } : await this.#openWindow(cursor);
     const stragglers = await this.#readStragglers(open, limit);
     if (stragglers.length === limit) return partOfWindow(open, stragglers);
@@ -158,7 +153,7 @@ export class SnapshotReader {
     };
   }
 
-  async #openWindow({ snap, high }: Cursor): Promise<OpenCursor> {
+  async #openWindow({ snap, high }: OutboxCursor): Promise<OpenCursor> {
     const { snapshot: nextSnap, highs, takenAt, session } = await this.#windows.next();
     if (this.#session !== undefined && this.#session !== session) throw new SessionLostError();
     this.#session = session;
@@ -167,15 +162,23 @@ export class SnapshotReader {
     return { snap, high, window: { nextSnap, nextHigh, at: 0, ...(nextHigh === allocated && { takenAt }) } };
   }
 
-  async #readStragglers({ snap, high, window }: OpenCursor, limit: number): Promise<ReadEvent[]> {
+  async #readStragglers({ snap, high, window }: OpenCursor, limit: number): Promise<ReadEvent<OutboxCursor>[]> {
     if (window.at >= high) return [];
     const late = await this.#lateTransactions(snap, window.nextSnap);
     if (late.length === 0) return [];
-    const rows = await this.#database.query(this.#stragglersSql, [late, window.at, high, this.#types, limit]);
+    const rows = await this.#database.query(this.#stragglersSql, [
+      late,
+      window.at,
+      high,
+      this.#types,
+      limit,
+      this.#part.slots,
+      this.#part.slot,
+    ]);
     return rows.map((row) => this.#toReadEvent({ snap, high, window }, row));
   }
 
-  async #readArrivals({ snap, high, window }: OpenCursor, limit: number): Promise<ReadEvent[]> {
+  async #readArrivals({ snap, high, window }: OpenCursor, limit: number): Promise<ReadEvent<OutboxCursor>[]> {
     const at = Math.max(window.at, high);
     if (at >= window.nextHigh) return [];
     const rows = await this.#database.query(this.#arrivalsSql, [
@@ -184,6 +187,8 @@ export class SnapshotReader {
       window.nextHigh,
       this.#types,
       limit,
+      this.#part.slots,
+      this.#part.slot,
     ]);
     return rows.map((row) => this.#toReadEvent({ snap, high, window }, row));
   }
@@ -199,7 +204,7 @@ export class SnapshotReader {
     return this.#late.xids;
   }
 
-  #toReadEvent(open: OpenCursor, row: EventRow): ReadEvent {
+  #toReadEvent(open: OpenCursor, row: EventRow): ReadEvent<OutboxCursor> {
     return { event: this.#toDelivered(row), after: { ...open, window: { ...open.window, at: row.position } } };
   }
 
@@ -222,7 +227,7 @@ export class SnapshotReader {
   }
 }
 
-type OpenCursor = Cursor & { readonly window: OpenWindow };
+type OpenCursor = OutboxCursor & { readonly window: OpenWindow };
 type EventRow = {
   id: string;
   type: string;
@@ -234,6 +239,6 @@ type EventRow = {
   createdAt: string;
 };
 
-function partOfWindow(open: OpenCursor, events: readonly ReadEvent[]): Chunk {
+function partOfWindow(open: OpenCursor, events: readonly ReadEvent<OutboxCursor>[]): Chunk<OutboxCursor> {
   return { events, after: events.at(-1)?.after ?? open, drained: false };
 }

@@ -5,6 +5,8 @@ export interface FeedName {
   readonly reader: string;
   readonly source: string;
   readonly lane: Lane;
+  /** Which of the lane's streams, by key; 0 where it has one. */
+  readonly slot: number;
 }
 
 /** What the kit tells about itself. Every fact is one function, so that an application can count, log or ignore it. */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Consumer, consumer } from "../src/consumer.ts";
 import { type Delivered, defineEvent, fact } from "../src/event.ts";
 import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
+import { OutboxLog } from "../src/outbox-log.ts";
 import { publish } from "../src/publish.ts";
 import { type MessagingTelemetry, silentTelemetry } from "../src/telemetry.ts";
 
@@ -61,7 +62,7 @@ function run(
     consumers,
     ports,
     sourceOf: () => "alpha",
-    pollMs: 20,
+    log: new OutboxLog({ database: beta, pollMs: 20 }),
     leaseMs,
     retry: { attempts: 3, firstDelayMs: 40 },
     telemetry: { ...silentTelemetry, ...telemetry },

@@ -3,7 +3,7 @@ import { type TestDatabase, testDatabase } from "@onsale/testing";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { retirePartitions, sealPartitions } from "../src/outbox.ts";
-import { beginning, type Cursor, SnapshotReader } from "../src/snapshot-reader.ts";
+import { beginning, type OutboxCursor, SnapshotReader } from "../src/snapshot-reader.ts";
 import { WindowSource } from "../src/window.ts";
 
 let home: TestDatabase;
@@ -134,7 +134,7 @@ function registeredReader(name: string) {
     lane: "online",
     types: ["thing.happened.v1"],
   });
-  let cursor: Cursor = beginning;
+  let cursor: OutboxCursor = beginning;
   const report = () => admin.query("select outbox_report($1, 'online', $2, $3)", [name, cursor.snap, cursor.high]);
   return {
     report,

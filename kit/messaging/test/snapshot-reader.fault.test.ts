@@ -2,7 +2,8 @@ import type { Database } from "@onsale/postgres";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { beginning, type Chunk, type Cursor, SnapshotReader } from "../src/snapshot-reader.ts";
+import type { Chunk } from "../src/log.ts";
+import { beginning, type OutboxCursor, SnapshotReader } from "../src/snapshot-reader.ts";
 import { type Window, WindowSource } from "../src/window.ts";
 import { type CrowdOptions, letWrite, randomFrom } from "./crowd-of-writers.ts";
 import { flawless, judge, type Row, type Verdict } from "./ledger-of-delivery.ts";
@@ -29,7 +30,7 @@ afterEach(async () => {
   await home.close();
 });
 
-const snapshotReader = (windows = new WindowSource(database, "alpha")): AnyReader<Cursor> => {
+const snapshotReader = (windows = new WindowSource(database, "alpha")): AnyReader<OutboxCursor> => {
   const newReader = () =>
     new SnapshotReader({ database, windows, source: "alpha", lane: "online", types: ["thing.happened.v1"] });
   let reader = newReader();
@@ -39,7 +40,7 @@ const snapshotReader = (windows = new WindowSource(database, "alpha")): AnyReade
     async read(from, limit) {
       // A crash now and then: all that survives is the cursor, as text.
       if (random() < 0.2) reader = newReader();
-      const chunk: Chunk = await reader.read(JSON.parse(JSON.stringify(from)), limit);
+      const chunk: Chunk<OutboxCursor> = await reader.read(JSON.parse(JSON.stringify(from)), limit);
       return { rows: chunk.events.map(({ event }) => event), after: chunk.after, drained: chunk.drained };
     },
   };

@@ -14,7 +14,7 @@ afterEach(() => own.close());
 
 const heardSql = sql("test.saga-heard", { takes: [text, text, text, instant], gives: {} })`
   insert into reader_cursor (reader, source, lane, watermark, system_identifier) values ($1, $2, $3, $4, 0)
-  on conflict (reader, source, lane) do update set watermark = excluded.watermark`;
+  on conflict (reader, source, lane, slot) do update set watermark = excluded.watermark`;
 const heard = (source: string, upTo: string, lane = "online") =>
   database.execute(heardSql, ["trips", source, lane, upTo]);
 

@@ -255,7 +255,7 @@ const agedSql = sql("test.age-holds", { takes: [text], gives: {} })`
 const heardSql = sql("test.heard-orders", { takes: [instant], gives: {} })`
   insert into inventory.reader_cursor (reader, source, lane, watermark, system_identifier)
   values ('inventory', 'orders', 'online', $1, 1)
-  on conflict (reader, source, lane) do update set watermark = excluded.watermark`;
+  on conflict (reader, source, lane, slot) do update set watermark = excluded.watermark`;
 const parkSql = sql("test.park-order", { takes: [uuid], gives: {} })`
   insert into inventory.parked_key (reader, aggregate, key, source, state, attempts, next_attempt_at, error)
   values ('inventory', 'order', $1::uuid::text, 'orders', 'waiting', 1, now(), 'a test')`;

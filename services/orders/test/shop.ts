@@ -218,7 +218,7 @@ export const faultsIn = async (shop: Queryable): Promise<string[]> =>
 
 const heardSql = sql("test.orders-heard", { takes: [text, instant], gives: {} })`
   insert into orders.reader_cursor (reader, source, lane, watermark, system_identifier) values ('orders', $1, 'online', $2, 0)
-  on conflict (reader, source, lane) do update set watermark = excluded.watermark`;
+  on conflict (reader, source, lane, slot) do update set watermark = excluded.watermark`;
 
 /** Orders have heard everything that this service told before the moment. */
 export const heard = (shop: Database, source: string, upTo: string) => shop.execute(heardSql, [source, upTo]);

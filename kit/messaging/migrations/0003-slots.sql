@@ -1,0 +1,16 @@
+-- A lane of a source may be divided into slots by key; each has a cursor and a lease of its own.
+alter table reader_cursor
+  add column slot int not null default 0 check (slot >= 0),
+  -- Into how many slots the lane was divided when this cursor began: with another number its keys would move.
+  add column slots int not null default 1 check (slots > 0),
+  -- Tried alone after a take-over from an owner that ended without a word, and how often: an attempt that is started counts,
+  -- since a poison event ends the process before it can be counted as failed.
+  add column trial_event uuid,
+  add column trials int not null default 0,
+  alter column system_identifier drop not null;
+alter table reader_cursor drop constraint reader_cursor_pkey;
+alter table reader_cursor add primary key (reader, source, lane, slot);
+
+-- The slot of a key, of `slots`. The same in every process and language (CRC-32 of the key's UTF-8 bytes).
+create function slot_of(key text, slots int) returns int language sql immutable strict parallel safe
+as $$ select (crc32(convert_to(key, 'UTF8')) % slots)::int $$;

@@ -1,0 +1,119 @@
+/** How progress on an outbox is saved: two snapshots and positions between them, in the consumer's own schema. */
+
+import {
+  bigint,
+  composedSql,
+  type Database,
+  double,
+  identifier,
+  instant,
+  integer,
+  nullable,
+  snapshot,
+  sql,
+  type Transaction,
+  text,
+  voids,
+} from "@onsale/postgres";
+import type { CursorMove, CursorStore } from "./log.ts";
+import type { OutboxCursor } from "./snapshot-reader.ts";
+import type { FeedName } from "./telemetry.ts";
+
+const loadSql = sql("messaging.load-cursor", {
+  takes: [text, text, text, integer],
+  gives: {
+    snap: snapshot,
+    high: bigint,
+    nextSnap: nullable(snapshot),
+    nextHigh: nullable(bigint),
+    at: bigint,
+    nextTakenAt: nullable(instant),
+    foreign: nullable(bigint),
+  },
+})`
+  select snap, high, next_snap as "nextSnap", next_high as "nextHigh", at, next_taken_at as "nextTakenAt",
+    nullif(coalesce(system_identifier, reader_system_identifier()), reader_system_identifier()) as foreign
+  from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`;
+
+const moveSql = sql("messaging.move-cursor", {
+  takes: [
+    text,
+    text,
+    text,
+    integer,
+    bigint,
+    bigint,
+    bigint,
+    snapshot,
+    bigint,
+    nullable(snapshot),
+    nullable(bigint),
+    bigint,
+    nullable(instant),
+    nullable(instant),
+    double,
+  ],
+  gives: { now: instant },
+})`
+  update reader_cursor
+  set snap = $8, high = $9, next_snap = $10, next_high = $11, at = $12, next_taken_at = $13,
+      watermark = greatest(watermark, $14), lease_until = clock_timestamp() + $15 * interval '1 millisecond',
+      system_identifier = coalesce(system_identifier, reader_system_identifier())
+  where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and high = $6 and at = $7
+  returning clock_timestamp() as now`;
+
+/** Slots of one lane report as readers of their own: a partition leaves when all of them have passed it. */
+const reportSql = (source: string) =>
+  composedSql(`messaging.report-to-${source}`, {
+    takes: [text, text, text, integer],
+    gives: { outbox_report: voids },
+    text: `
+      select ${identifier(source)}.outbox_report(case slots when 1 then reader else reader || '#' || slot end, lane, snap, high)
+      from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`,
+  });
+
+/** The same for every feed. */
+export const outboxCursors: CursorStore = {
+  async load(database: Database, feed: FeedName): Promise<OutboxCursor> {
+    const { reader, source, lane, slot } = feed;
+    const [row] = await database.query(loadSql, [reader, source, lane, slot]);
+    if (!row) throw new Error(`The cursor of ${reader} on ${source}/${lane}/${slot} is gone.`);
+    if (row.foreign !== null) {
+      throw new Error(
+        `The cursor of ${reader} on ${source}/${lane}/${slot} belongs to another server (${row.foreign}): rebase it before reading on.`,
+      );
+    }
+    const { snap, high, nextSnap, nextHigh, at, nextTakenAt } = row;
+    if (nextSnap === null || nextHigh === null) return { snap, high };
+    return { snap, high, window: { nextSnap, nextHigh, at, ...(nextTakenAt !== null && { takenAt: nextTakenAt }) } };
+  },
+
+  // All fields of the cursor are always written: a commit that left out the snapshots would redeliver the whole window
+  // after a take-over.
+  async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<string | undefined> {
+    const from = move.from as OutboxCursor;
+    const to = move.to as OutboxCursor;
+    const [row] = await tx.query(moveSql, [
+      reader,
+      source,
+      lane,
+      slot,
+      move.epoch,
+      from.high,
+      from.window?.at ?? 0,
+      to.snap,
+      to.high,
+      to.window?.nextSnap ?? null,
+      to.window?.nextHigh ?? null,
+      to.window?.at ?? 0,
+      to.window?.takenAt ?? null,
+      move.watermark ?? null,
+      move.leaseMs,
+    ]);
+    return row?.now;
+  },
+
+  async report(database: Database, { reader, source, lane, slot }: FeedName): Promise<void> {
+    await database.execute(reportSql(source), [reader, source, lane, slot]);
+  },
+};
