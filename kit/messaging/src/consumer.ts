@@ -90,6 +90,18 @@ interface EachSpecification<Definition extends EventDefinition, Ports extends Ba
   ) => Promise<void>;
 }
 
+/** For a call that needs no record of its own: the event is the work, and nothing is kept of the answer. */
+interface CallSpecification<Definition extends EventDefinition, Ports extends BasePorts> {
+  readonly on: OneOrMany<Definition>;
+  readonly in: "each";
+  readonly concurrency: number;
+  readonly retry?: RetryRule;
+  readonly prepare?: never;
+  /** The other side is addressed by the event's id, by which it knows a repetition. */
+  readonly call: (event: Delivered<Definition>, ports: Ports, signal: AbortSignal) => Promise<void>;
+  readonly settle?: never;
+}
+
 /** Names who is heard and in what manner. A service's consumers stand together in its `consumers.ts`. */
 export function consumer<
   Definition extends EventDefinition,
@@ -98,12 +110,21 @@ export function consumer<
   Outcome = never,
 >(
   name: string,
-  specification: BatchSpecification<Definition, Ports> | EachSpecification<Definition, Ports, Work, Outcome>,
+  specification:
+    | BatchSpecification<Definition, Ports>
+    | EachSpecification<Definition, Ports, Work, Outcome>
+    | CallSpecification<Definition, Ports>,
 ): Consumer<Ports> {
   const on = [specification.on].flat() as readonly EventDefinition[];
   // The casts widen the handler's event type: the runtime gives a handler only events of the types in `on`.
   if (specification.in === "batch")
     return { kind: "batch", name, on, do: specification.do as BatchHandler<EventDefinition, Ports> };
   const { in: kind, ...rest } = specification;
-  return { ...rest, kind, name, on } as unknown as EachConsumer<Ports>;
+  return { ...theEventIsTheWork, ...rest, kind, name, on } as unknown as EachConsumer<Ports>;
 }
+
+/** What an `each` consumer prepares and settles where it says nothing of it. */
+const theEventIsTheWork: Pick<EachConsumer, "prepare" | "settle"> = {
+  prepare: async (_tx, events) => events.map((event) => ({ eventId: event.id, work: event })),
+  settle: async () => undefined,
+};
