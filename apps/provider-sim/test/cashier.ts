@@ -71,6 +71,7 @@ const event = (
     id: `${data.orderId.slice(0, -1)}${sequence}`,
     type: definition.type,
     source: "orders",
+    incarnation: "0192f0c1-0000-7000-8000-000000000009",
     key: data.orderId,
     sequence,
     lane: "online",

@@ -15,6 +15,8 @@ export interface Cause {
   readonly traceparent?: string;
 }
 
+export type WhenDead = "block" | "skip";
+
 /** One type of event: its name, its shape, and what can't be added to it later. */
 export interface EventDefinition<Type extends string = string, Data = unknown> {
   /** A past fact with a version: `stock.reserved.v1`. */
@@ -30,6 +32,12 @@ export interface EventDefinition<Type extends string = string, Data = unknown> {
    * in. `latest-wins`: a consumer takes the highest sequence and forgets what is older.
    */
   readonly laneChange: "same-lane" | "latest-wins";
+  /**
+   * What becomes of a key when this event of it is dead. `block`: the rest waits until a person has looked. `skip`: the
+   * rest flows on without it, which only a `latest-wins` type may say: the next event of its key makes it needless. The
+   * facts of a saga are never such; a step would be taken that nobody asked for.
+   */
+  readonly whenDead: WhenDead;
   /** Fields that tell about a person. Best none: carry the person's id. */
   readonly personal: readonly string[];
   readonly schema: TObject;
@@ -42,6 +50,8 @@ export interface EventSpecification<Schema extends TObject> {
   readonly key: keyof Static<Schema> & string;
   readonly lanes: Readonly<Partial<Record<Lane, true>>>;
   readonly laneChange?: "same-lane" | "latest-wins";
+  /** Default `block`. */
+  readonly whenDead?: WhenDead;
   readonly personal?: readonly (keyof Static<Schema> & string)[];
   readonly schema: Schema;
   readonly sample: Static<Schema>;
@@ -54,6 +64,9 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
 ): EventDefinition<Type, Static<Schema>> {
   const [, aggregate] = /^([a-z]+(?:-[a-z]+)*)\.[a-z]+(?:-[a-z]+)*\.v[1-9][0-9]*$/.exec(type) ?? [];
   if (aggregate === undefined) throw new Error(`${type} is not an event name like "order.placed.v1".`);
+  const { laneChange = "same-lane", whenDead = "block" } = specification;
+  if (whenDead === "skip" && laneChange !== "latest-wins")
+    throw new Error(`${type} can't be skipped when it is dead: not the latest of its key says all.`);
   const schema = { ...specification.schema, additionalProperties: false } as Schema;
   const validator = Compile(schema as TSchema) as unknown as Validator;
   if (!validator.Check(specification.sample)) throw new Error(`The sample of ${type} does not fit its schema.`);
@@ -62,7 +75,8 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
     aggregate,
     key: specification.key,
     lanes: specification.lanes,
-    laneChange: specification.laneChange ?? "same-lane",
+    laneChange,
+    whenDead,
     personal: specification.personal ?? [],
     schema,
     sample: specification.sample,
@@ -98,9 +112,13 @@ export type Delivered<Definition extends EventDefinition = EventDefinition> =
     ? {
         /** Unique; the same however often it is delivered. */
         readonly id: string;
+        /** The id of the event that an operator had processed anew under an id of its own (`reprocess`). */
+        readonly replayOf?: string;
         readonly type: Type;
         /** The service whose outbox it was read from. */
         readonly source: string;
+        /** Which life of the producer told it (a UUID): one that was restored from a backup begins another. */
+        readonly incarnation: string;
         readonly key: string;
         readonly sequence: number;
         readonly lane: Lane;

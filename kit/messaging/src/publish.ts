@@ -47,6 +47,8 @@ export interface Headers {
   readonly correlationid: string;
   readonly causationid?: string;
   readonly traceparent?: string;
+  /** The id of the event that this one repeats under an id of its own. */
+  readonly replayof?: string;
 }
 
 /**

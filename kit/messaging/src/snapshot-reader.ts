@@ -4,19 +4,16 @@ import {
   composedSql,
   type Database,
   identifier,
-  instant,
   integer,
-  json,
   nullable,
   snapshot,
   sql,
   text,
-  uuid,
   xid8,
 } from "@onsale/postgres";
-import type { Delivered, Lane } from "./event.ts";
+import type { Lane } from "./event.ts";
 import type { Chunk, ReadEvent } from "./log.ts";
-import type { Headers } from "./publish.ts";
+import { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox-row.ts";
 import { hasOpenTransactions, type WindowSource } from "./window.ts";
 
 /**
@@ -56,27 +53,13 @@ const lateSql = sql("messaging.late-transactions", { takes: [snapshot, snapshot]
   select open.xid from pg_snapshot_xip($1::pg_snapshot) as open(xid)
   where pg_visible_in_snapshot(open.xid, $2::pg_snapshot) and coalesce(pg_xact_status(open.xid), 'committed') <> 'aborted'`;
 
-const eventColumns = `id, aggregatetype as aggregate, aggregateid as key, type, payload, position, sequence, headers, created_at as "createdAt"`;
-
-const eventRow = {
-  id: uuid,
-  aggregate: text,
-  key: text,
-  type: text,
-  payload: json<unknown>(),
-  position: bigint,
-  sequence: bigint,
-  headers: json<Headers>(),
-  createdAt: instant,
-};
-
 /** Rows of transactions that were open at the last window and have committed since, from the middle of the outbox. */
 const stragglersSql = (outbox: string, name: string) =>
   composedSql(`messaging.read-stragglers-${name}`, {
     takes: [array(xid8), bigint, bigint, nullable(array(text)), bigint, integer, integer],
-    gives: eventRow,
+    gives: outboxRow,
     text: `
-      select ${eventColumns}
+      select ${outboxColumns}
       from unnest($1::xid8[]) as late(xid) cross join lateral (
         select * from ${outbox} as event
         where event.xid = late.xid and event.position > $2 and event.position <= $3
@@ -89,9 +72,9 @@ const stragglersSql = (outbox: string, name: string) =>
 const arrivalsSql = (outbox: string, name: string) =>
   composedSql(`messaging.read-arrivals-${name}`, {
     takes: [snapshot, bigint, bigint, nullable(array(text)), bigint, integer, integer],
-    gives: eventRow,
+    gives: outboxRow,
     text: `
-      select ${eventColumns} from ${outbox}
+      select ${outboxColumns} from ${outbox}
       where position > $2 and position <= $3 and pg_visible_in_snapshot(xid, $1::pg_snapshot)
         and ($4::text[] is null or type = any($4)) and ($6 = 1 or slot_of(aggregateid, $6) = $7)
       order by position limit $5`,
@@ -204,40 +187,13 @@ export class SnapshotReader {
     return this.#late.xids;
   }
 
-  #toReadEvent(open: OpenCursor, row: EventRow): ReadEvent<OutboxCursor> {
-    return { event: this.#toDelivered(row), after: { ...open, window: { ...open.window, at: row.position } } };
-  }
-
-  #toDelivered({ id, type, key, sequence, createdAt, headers, payload }: EventRow): Delivered {
-    return {
-      id,
-      type,
-      source: this.#source,
-      key,
-      sequence,
-      lane: this.#lane,
-      time: createdAt,
-      cause: {
-        correlationId: headers.correlationid,
-        ...(headers.causationid !== undefined && { causationId: headers.causationid }),
-        ...(headers.traceparent !== undefined && { traceparent: headers.traceparent }),
-      },
-      data: payload as Delivered["data"],
-    };
+  #toReadEvent(open: OpenCursor, row: OutboxRow & { readonly position: number }): ReadEvent<OutboxCursor> {
+    const event = toDelivered(row, { source: this.#source, lane: this.#lane });
+    return { event, after: { ...open, window: { ...open.window, at: row.position } } };
   }
 }
 
 type OpenCursor = OutboxCursor & { readonly window: OpenWindow };
-type EventRow = {
-  id: string;
-  type: string;
-  key: string;
-  payload: unknown;
-  position: number;
-  sequence: number;
-  headers: Headers;
-  createdAt: string;
-};
 
 function partOfWindow(open: OpenCursor, events: readonly ReadEvent<OutboxCursor>[]): Chunk<OutboxCursor> {
   return { events, after: events.at(-1)?.after ?? open, drained: false };

@@ -42,6 +42,7 @@ export function eventOf<Definition extends EventDefinition>(
     id: uuidFrom(`${definition.type} ${key} ${sequence}`),
     type: definition.type,
     source,
+    incarnation: uuidFrom(source),
     key,
     sequence,
     lane,
