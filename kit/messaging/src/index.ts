@@ -1,5 +1,3 @@
-import type { MigrationSet } from "@onsale/postgres";
-
 export {
   type BasePorts,
   type BatchConsumer,
@@ -25,10 +23,17 @@ export {
 export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
 export { claimFresh } from "./inbox.ts";
 export type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader, ReadEvent } from "./log.ts";
+export {
+  type ApplicationTelemetry,
+  type ConsumeOptions,
+  type Messaging,
+  type MessagingOptions,
+  migrations,
+  openMessaging,
+} from "./messaging.ts";
 export { extendOutbox, retirePartitions, sealPartitions } from "./outbox.ts";
 export { OutboxLog, type OutboxLogOptions } from "./outbox-log.ts";
 export { EventRefusedError, publish } from "./publish.ts";
+export { NothingChangedError, type SqlClient } from "./publish-with.ts";
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
-
-/** The tables of outbox and readers, to be migrated into the schema of every service. */
-export const migrations: MigrationSet = { owner: "messaging", directory: new URL("../migrations/", import.meta.url) };
+export { type OutboxChore, outboxUpkeep, type UpkeepOptions } from "./upkeep.ts";

@@ -43,4 +43,5 @@ export {
 } from "./errors.ts";
 export { type MigrateOptions, type MigrationSet, migrate } from "./migrate.ts";
 export { databaseNow } from "./now.ts";
+export { encodeParameters } from "./query.ts";
 export { composedSql, declaredStatements, type Gives, identifier, type Statement, sql, type Takes } from "./sql.ts";

@@ -3,11 +3,18 @@ import type { Column } from "./columns.ts";
 import type { Statement } from "./sql.ts";
 
 /** What the driver is to send for a statement with these parameters. */
-export function toQuery(statement: Statement, parameters: readonly unknown[]): pg.QueryConfig {
-  const { name, text, takes } = statement;
+export const toQuery = (statement: Statement, parameters: readonly unknown[]): pg.QueryConfig => ({
+  name: statement.name,
+  text: statement.text,
+  values: encodeParameters(statement, parameters),
+});
+
+/** The parameters as any driver can send them. Throws a `TypeError` where one is missing, or null where none may be. */
+export function encodeParameters(statement: Statement, parameters: readonly unknown[]): unknown[] {
+  const { name, takes } = statement;
   if (parameters.length !== takes.length)
     throw new TypeError(`${name} takes ${takes.length} parameters, not ${parameters.length}.`);
-  return { name, text, values: parameters.map((value, index) => encode(statement, index, value)) };
+  return parameters.map((value, index) => encode(statement, index, value));
 }
 
 function encode({ name, takes }: Statement, index: number, value: unknown): unknown {
