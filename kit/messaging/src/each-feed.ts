@@ -1,13 +1,9 @@
 import type { BasePorts, EachConsumer, Settled } from "./consumer.ts";
-import type { Delivered } from "./event.ts";
 import { EventFlight } from "./event-flight.ts";
-import { Feed, type FeedOptions, isFaultOfMachine, pause } from "./feed.ts";
+import { Feed, type FeedOptions, pause } from "./feed.ts";
 import type { LogReader } from "./log.ts";
-import { dueKeys, failAgain, lockDueKey, unparkEvent } from "./parking.ts";
+import { type Attempt, lockAttempt, unparkEvent } from "./parking.ts";
 import type { Progress } from "./progress.ts";
-
-/** Parked keys tried in one go. */
-const redriveLimit = 20;
 
 /**
  * One lane of one source for one consumer whose effect is a call outside. Events are prepared in batches, called
@@ -68,45 +64,22 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     while (!stop.aborted) {
       await pause(this.redriveEveryMs, stop);
       if (progress.isDue) await progress.hold();
-      if (stop.aborted || this.name.lane === "bulk") continue;
-      for (const due of await dueKeys(this.database, this.name, redriveLimit)) {
-        if (!stop.aborted) await this.#redrive(due, stop);
-      }
-    }
-  }
-
-  async #redrive(due: { aggregate: string; key: string }, stop: AbortSignal): Promise<void> {
-    for (;;) {
-      const head = await this.database.transaction(async (tx) => {
-        const locked = await lockDueKey(tx, this.name.reader, due, 1);
-        const [event] = locked?.events ?? [];
-        return locked && event ? { ...locked, event } : undefined;
-      });
-      if (!head) return;
-      try {
-        if (await this.#redriveOne(head, stop)) {
-          this.telemetry.keyRecovered(this.name);
-          return;
-        }
-      } catch (error) {
-        if (isFaultOfMachine(error) || stop.aborted) throw error;
-        const state = await failAgain(this.database, this.name.reader, head.event, error, head.attempts, this.retry);
-        if (state === "dead") this.telemetry.keyDead({ ...this.name, type: head.event.type, error });
-        return;
-      }
+      await this.retryDueKeys(stop, (attempt) => this.#redrive(attempt, stop));
     }
   }
 
   /** Prepares, calls and settles one event; true when its key has no more waiting. */
-  async #redriveOne({ event, now }: { event: Delivered; now: string }, stop: AbortSignal): Promise<boolean> {
+  async #redrive(attempt: Attempt, stop: AbortSignal): Promise<boolean> {
+    const { event, now } = attempt;
     const ports = { ...this.#ports, clock: { now: () => now } };
     const prepared = await this.database.transaction((tx) => this.#consumer.prepare(tx, [event], ports));
     const outcomes: Settled<unknown, unknown>[] = [];
     for (const { work } of prepared)
       outcomes.push({ event, work, outcome: await this.#consumer.call(work, ports, stop) });
     return await this.database.transaction(async (tx) => {
+      await lockAttempt(tx, this.name, attempt);
       if (outcomes.length > 0) await this.#consumer.settle(tx, outcomes, ports);
-      return await unparkEvent(tx, this.name, event);
+      return await unparkEvent(tx, this.name, attempt);
     });
   }
 }

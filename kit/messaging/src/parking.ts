@@ -1,6 +1,7 @@
 /**
  * The key is parked, not the message: when an event fails for good reasons of its own, it and every later event of its key
- * wait here in their order, and all other keys flow. Parking and redriving lock the same row.
+ * wait here in their order, and all other keys flow. After the last attempt the head becomes a dead letter; the rest of
+ * its key waits behind it or flows on, as its type says. Whoever parks, tries, redrives or drops locks the key's row first.
  */
 
 import {
@@ -15,7 +16,8 @@ import {
   type Transaction,
   text,
 } from "@onsale/postgres";
-import { aggregateOf, type Delivered } from "./event.ts";
+import { causeOf, describeError } from "./cause.ts";
+import { aggregateOf, type Delivered, type WhenDead } from "./event.ts";
 import { inboxKey } from "./inbox.ts";
 import { FencedError } from "./progress.ts";
 import type { FeedName } from "./telemetry.ts";
@@ -27,14 +29,32 @@ export interface RetryRule {
 }
 export const defaultRetry: RetryRule = { attempts: 3, firstDelayMs: 1_000 };
 
+/** What is to become of an event that failed. */
+export interface ParkingRule {
+  readonly retry: RetryRule;
+  /** No further attempt can help. */
+  readonly dead: boolean;
+  readonly whenDead: WhenDead;
+}
+
 /** Events that wait behind one key at most. At the bound the feed pauses, rather than let one key fill the disk. */
 export const waitingBound = 10_000;
 
-export interface ParkedKey {
+/** A key among all aggregates. */
+export interface KeyName {
   readonly aggregate: string;
   readonly key: string;
-  readonly attempts: number;
 }
+
+/** One try at a parked key's head. It was counted before it began, so that a crash in it counts, too. */
+export interface Attempt extends KeyName {
+  readonly event: Delivered;
+  readonly number: number;
+  /** The database's time, RFC 3339. */
+  readonly now: string;
+}
+
+const keyColumns = [text, text, text] as const;
 
 const lockParkedSql = sql("messaging.lock-parked", {
   takes: [text, array(text), array(text)],
@@ -45,9 +65,12 @@ const lockParkedSql = sql("messaging.lock-parked", {
   join parked_key as parked on parked.reader = $1 and parked.aggregate = event.aggregate and parked.key = event.key
   for update of parked`;
 
-const parkKeySql = sql("messaging.park-key", { takes: [text, text, text, text, double, text, text], gives: {} })`
+const parkKeySql = sql("messaging.park-key", {
+  takes: [...keyColumns, text, integer, double, text],
+  gives: {},
+})`
   insert into parked_key (reader, aggregate, key, source, state, attempts, next_attempt_at, error)
-  values ($1, $2, $3, $4, $7, 1, clock_timestamp() + $5 * interval '1 millisecond', $6)
+  values ($1, $2, $3, $4, 'waiting', $5, clock_timestamp() + $6 * interval '1 millisecond', $7)
   on conflict (reader, aggregate, key) do nothing`;
 
 const parkEventsSql = sql("messaging.park-events", {
@@ -73,33 +96,56 @@ const dueKeysSql = sql("messaging.due-parked-keys", {
   select aggregate, key from parked_key
   where reader = $1 and state = 'waiting' and source = $2 and next_attempt_at <= clock_timestamp() order by next_attempt_at limit $3`;
 
-const lockDueKeySql = sql("messaging.lock-due-key", {
-  takes: [text, text, text],
+const beginAttemptSql = sql("messaging.begin-attempt", {
+  takes: [...keyColumns, double],
   gives: { attempts: integer, now: instant },
 })`
-  select attempts, clock_timestamp() as now from parked_key
-  where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and next_attempt_at <= clock_timestamp() for update skip locked`;
+  update parked_key
+  set attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4 * power(2, least(attempts, 16)) * interval '1 millisecond'
+  where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and next_attempt_at <= clock_timestamp()
+  returning attempts, clock_timestamp() as now`;
 
-const headSql = sql("messaging.parked-head", {
-  takes: [text, text, text, bigint],
-  gives: { event: json<Delivered>() },
-})`
-  select event from parked_event where reader = $1 and aggregate = $2 and key = $3 order by sequence limit $4`;
+const headSql = sql("messaging.parked-head", { takes: keyColumns, gives: { event: json<Delivered>() } })`
+  select event from parked_event where reader = $1 and aggregate = $2 and key = $3 order by sequence limit 1`;
 
-const lockKeySql = sql("messaging.lock-parked-key", { takes: [text, text, text], gives: { key: text } })`
-  select key from parked_key where reader = $1 and aggregate = $2 and key = $3 for update`;
+const lockAttemptSql = sql("messaging.lock-attempt", { takes: [...keyColumns, integer], gives: { key: text } })`
+  select key from parked_key
+  where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and attempts = $4 for update`;
 
-const dropEventSql = sql("messaging.drop-parked-event", { takes: [text, text, text, bigint], gives: {} })`
+const takeBackAttemptSql = sql("messaging.take-back-attempt", { takes: [...keyColumns, integer], gives: {} })`
+  update parked_key set attempts = attempts - 1
+  where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and attempts = $4`;
+
+const lockKeySql = sql("messaging.lock-parked-key", { takes: keyColumns, gives: { state: text } })`
+  select state from parked_key where reader = $1 and aggregate = $2 and key = $3 for update`;
+
+const removeEventSql = sql("messaging.remove-parked-event", { takes: [...keyColumns, bigint], gives: {} })`
   delete from parked_event where reader = $1 and aggregate = $2 and key = $3 and sequence = $4`;
 
-const unparkSql = sql("messaging.unpark", { takes: [text, text, text], gives: {} })`
+const nextHeadSql = sql("messaging.next-parked-head", { takes: keyColumns, gives: {} })`
+  update parked_key set state = 'waiting', attempts = 0, next_attempt_at = clock_timestamp(), error = ''
+  where reader = $1 and aggregate = $2 and key = $3`;
+
+const unparkSql = sql("messaging.unpark", { takes: keyColumns, gives: {} })`
   delete from parked_key as parked where reader = $1 and aggregate = $2 and key = $3
   and not exists (select from parked_event as waiting
                   where waiting.reader = parked.reader and waiting.aggregate = parked.aggregate and waiting.key = parked.key)`;
 
-const failKeySql = sql("messaging.fail-parked-key", { takes: [text, text, text, double, text, text], gives: {} })`
-  update parked_key set attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond', error = $5, state = $6
-  where reader = $1 and aggregate = $2 and key = $3`;
+const noteFailureSql = sql("messaging.note-failure", { takes: [...keyColumns, text], gives: {} })`
+  update parked_key set error = $4 where reader = $1 and aggregate = $2 and key = $3`;
+
+const killKeySql = sql("messaging.kill-parked-key", { takes: [...keyColumns, text], gives: {} })`
+  update parked_key set state = 'dead', error = $4 where reader = $1 and aggregate = $2 and key = $3`;
+
+const insertLetterSql = sql("messaging.insert-dead-letter", {
+  takes: [text, text, text, text, bigint, text, text, json<Delivered>(), text, text, integer, text],
+  gives: {},
+})`
+  insert into dead_letter (reader, event_id, aggregate, key, sequence, type, source, event, error, cause, attempts, blocks)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 = 'block')
+  on conflict (reader, event_id) do update
+  set event = excluded.event, error = excluded.error, cause = excluded.cause, attempts = excluded.attempts,
+    blocks = excluded.blocks, died_at = excluded.died_at`;
 
 /** Locks those of the events' keys that are parked, and gives their names (see `inboxKey`). */
 export async function lockParked(
@@ -116,25 +162,20 @@ export async function lockParked(
   return new Set(rows.map(({ aggregate, key }) => `${aggregate} ${key}`));
 }
 
-/** Sets a key aside with the event that failed. */
+/** Sets a key aside with the event that failed, which is its first attempt. */
 export async function park(
   tx: Transaction,
   feed: FeedName,
   event: Delivered,
   error: unknown,
-  { retry, dead }: { retry: RetryRule; dead: boolean },
+  rule: ParkingRule,
 ): Promise<void> {
-  const state = dead || retry.attempts <= 1 ? "dead" : "waiting";
-  await tx.execute(parkKeySql, [
-    feed.reader,
-    aggregateOf(event.type),
-    event.key,
-    feed.source,
-    withJitter(retry.firstDelayMs),
-    describeError(error),
-    state,
-  ]);
-  await waitBehind(tx, feed.reader, [event]);
+  const key = nameOf(feed.reader, event);
+  const delayMs = withJitter(rule.retry.firstDelayMs);
+  const parked = await tx.execute(parkKeySql, [...key, feed.source, 1, delayMs, describeError(error)]);
+  // Somebody else parked the key meanwhile: then the event waits its turn there, whatever is wrong with it.
+  if (parked === 0 || !isLast(rule, 1)) await waitBehind(tx, feed.reader, [event]);
+  else await bury(tx, feed.reader, { event, number: 1 }, error, rule.whenDead);
 }
 
 /** Puts events behind their parked keys. */
@@ -156,75 +197,148 @@ export class ParkingFullError extends Error {
 }
 
 /** Keys of this reader and source whose next attempt is due. */
-export const dueKeys = (
-  database: Database,
-  { reader, source }: FeedName,
-  limit: number,
-): Promise<{ aggregate: string; key: string }[]> => database.query(dueKeysSql, [reader, source, limit]);
+export const dueKeys = (database: Database, { reader, source }: FeedName, limit: number): Promise<KeyName[]> =>
+  database.query(dueKeysSql, [reader, source, limit]);
 
-/** Locks a due key and gives its waiting events in order, at most `limit`. Undefined when another process has it, or it is gone. */
-export async function lockDueKey(
-  tx: Transaction,
-  reader: string,
-  { aggregate, key }: { aggregate: string; key: string },
-  limit: number,
-) {
-  const [row] = await tx.query(lockDueKeySql, [reader, aggregate, key]);
-  if (!row) return undefined;
-  const events = await tx.query(headSql, [reader, aggregate, key, limit]);
-  return { attempts: row.attempts, now: row.now, events: events.map(({ event }) => event) };
+/**
+ * Begins an attempt at a due key's head and commits that it did: an event that ends the process is then found by the
+ * number of its attempts. Undefined when another process began one, or nothing is due any more.
+ */
+export function beginAttempt(
+  database: Database,
+  { reader }: FeedName,
+  { aggregate, key }: KeyName,
+  { firstDelayMs }: RetryRule,
+): Promise<Attempt | undefined> {
+  return database.transaction(async (tx) => {
+    const [begun] = await tx.query(beginAttemptSql, [reader, aggregate, key, withJitter(firstDelayMs)]);
+    if (!begun) return undefined;
+    const [head] = await tx.query(headSql, [reader, aggregate, key]);
+    if (!head) {
+      await tx.execute(unparkSql, [reader, aggregate, key]);
+      return undefined;
+    }
+    return { aggregate, key, event: head.event, number: begun.attempts, now: begun.now };
+  });
+}
+
+/** The attempt said nothing about the event: it does not count. */
+export async function takeBackAttempt(database: Database, { reader }: FeedName, attempt: Attempt): Promise<void> {
+  await database.execute(takeBackAttemptSql, [reader, attempt.aggregate, attempt.key, attempt.number]);
 }
 
 /**
- * The event was applied in this transaction: the next of its key becomes the head, and the last one frees the key; true
- * when it did. The key's row is locked first, in a statement of its own: an event that is being put behind the key at this
- * moment is then seen by the next statement, and not lost with the key.
+ * Locks the key of an attempt: the first statement of the transaction that applies its event. Whoever puts an event behind
+ * the key locks it, too, before touching anything else, so the two wait for each other instead of deadlocking.
  */
-export async function unparkEvent(tx: Transaction, feed: FeedName, event: Delivered): Promise<boolean> {
-  const name = [feed.reader, aggregateOf(event.type), event.key] as const;
-  await tx.query(lockKeySql, name);
-  const dropped = await tx.execute(dropEventSql, [...name, event.sequence]);
-  // Another process redrove it meanwhile: what this one did for it must not count.
-  if (dropped === 0) throw new FencedError(feed);
-  return (await tx.execute(unparkSql, name)) === 1;
+export async function lockAttempt(tx: Transaction, feed: FeedName, attempt: Attempt): Promise<void> {
+  const held = await tx.query(lockAttemptSql, [feed.reader, attempt.aggregate, attempt.key, attempt.number]);
+  // Another process went on with the key meanwhile: what this one does for it must not count.
+  if (held.length === 0) throw new FencedError(feed);
 }
 
-/** Another attempt failed: the key waits longer, or, after the last, is dead. Tells which. */
-export async function failAgain(
+/**
+ * The event was applied in this transaction, which has locked the attempt: the next of its key becomes the head, and the
+ * last one frees the key; true when it did.
+ */
+export async function unparkEvent(tx: Transaction, feed: FeedName, attempt: Attempt): Promise<boolean> {
+  const key = [feed.reader, attempt.aggregate, attempt.key] as const;
+  const removed = await tx.execute(removeEventSql, [...key, attempt.event.sequence]);
+  if (removed === 0) throw new FencedError(feed);
+  return await goOn(tx, key);
+}
+
+/** The attempt failed: the key waits longer, or, after the last, its head is dead. Tells which. */
+export function failAttempt(
   database: Database,
-  reader: string,
-  event: Delivered,
+  feed: FeedName,
+  attempt: Attempt,
   error: unknown,
-  attempts: number,
-  retry: RetryRule,
-): Promise<"waiting" | "dead"> {
-  const state = attempts + 1 >= retry.attempts ? "dead" : "waiting";
-  const delayMs = withJitter(retry.firstDelayMs * 2 ** attempts);
-  await database.execute(failKeySql, [
+  rule: ParkingRule,
+): Promise<"waiting" | "dead" | "superseded"> {
+  const key = [feed.reader, attempt.aggregate, attempt.key] as const;
+  return database.transaction(async (tx) => {
+    const held = await tx.query(lockAttemptSql, [...key, attempt.number]);
+    if (held.length === 0) return "superseded";
+    if (!isLast(rule, attempt.number)) {
+      await tx.execute(noteFailureSql, [...key, describeError(error)]);
+      return "waiting";
+    }
+    await tx.execute(removeEventSql, [...key, attempt.event.sequence]);
+    await bury(tx, feed.reader, attempt, error, rule.whenDead);
+    return "dead";
+  });
+}
+
+/** Makes a dead letter of the head of a key whose row is locked; the rest of the key waits behind it, or goes on. */
+async function bury(
+  tx: Transaction,
+  reader: string,
+  { event, number }: Pick<Attempt, "event" | "number">,
+  error: unknown,
+  whenDead: WhenDead,
+): Promise<void> {
+  const key = nameOf(reader, event);
+  const description = describeError(error);
+  await tx.execute(insertLetterSql, [
     reader,
+    event.id,
     aggregateOf(event.type),
     event.key,
-    delayMs,
-    describeError(error),
-    state,
+    event.sequence,
+    event.type,
+    event.source,
+    event,
+    description,
+    causeOf(description),
+    number,
+    whenDead,
   ]);
-  return state;
+  if (whenDead === "block") await tx.execute(killKeySql, [...key, description]);
+  else await goOn(tx, key);
+}
+
+/** The next waiting event of a key becomes its head; with none left the key is free, and true is given. */
+export async function goOn(tx: Transaction, key: readonly [string, string, string]): Promise<boolean> {
+  await tx.execute(nextHeadSql, key);
+  return (await tx.execute(unparkSql, key)) === 1;
+}
+
+/** Locks a parked key and tells its state; undefined when it is not parked. */
+export async function lockKey(
+  tx: Transaction,
+  reader: string,
+  { aggregate, key }: KeyName,
+): Promise<"waiting" | "dead" | undefined> {
+  const [row] = await tx.query(lockKeySql, [reader, aggregate, key]);
+  return row?.state as "waiting" | "dead" | undefined;
+}
+
+/**
+ * Puts an event in its place among what waits of its key, parking the key where it is not. `due`: its turn comes at once,
+ * or behind older ones that are tried; `blocked`: behind a dead letter; `there`: an event of this sequence waits already.
+ */
+export async function putBack(tx: Transaction, reader: string, event: Delivered): Promise<"due" | "blocked" | "there"> {
+  const key = nameOf(reader, event);
+  const name = { aggregate: key[1], key: key[2] };
+  let state: "waiting" | "dead" | undefined;
+  do {
+    await tx.execute(parkKeySql, [...key, event.source, 0, 0, ""]);
+    // A key that was freed between the two statements is parked anew.
+    state = await lockKey(tx, reader, name);
+  } while (state === undefined);
+  const before = { reader, aggregates: [key[1]], keys: [key[2]] };
+  const added = await tx.execute(parkEventsSql, [reader, before.aggregates, before.keys, [event.sequence], [event]]);
+  if (added === 0) return "there";
+  return state === "dead" ? "blocked" : "due";
 }
 
 export const isParked = (parked: ReadonlySet<string>, event: Delivered): boolean => parked.has(inboxKey(event));
 
+const nameOf = (reader: string, event: Pick<Delivered, "type" | "key">) =>
+  [reader, aggregateOf(event.type), event.key] as const;
+
+const isLast = ({ retry, dead }: ParkingRule, attempt: number): boolean => dead || attempt >= retry.attempts;
+
 /** Between half and the whole of the delay, so that keys that failed together do not come back together. */
 const withJitter = (delayMs: number): number => Math.round(delayMs * (0.5 + Math.random() / 2));
-
-/** The chain of causes, shortened: an operator reads it, and it must not carry a whole payload. */
-function describeError(error: unknown): string {
-  const parts: string[] = [];
-  for (
-    let cause = error;
-    cause !== undefined && parts.length < 5;
-    cause = cause instanceof Error ? cause.cause : undefined
-  ) {
-    parts.push(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause));
-  }
-  return parts.join(" <- ").slice(0, 2_000).replaceAll("\u0000", "");
-}
