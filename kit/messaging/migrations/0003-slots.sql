@@ -3,10 +3,9 @@ alter table reader_cursor
   add column slot int not null default 0 check (slot >= 0),
   -- Into how many slots the lane was divided when this cursor began: with another number its keys would move.
   add column slots int not null default 1 check (slots > 0),
-  -- Tried alone after a take-over from an owner that ended without a word, and how often: an attempt that is started counts,
-  -- since a poison event ends the process before it can be counted as failed.
-  add column trial_event uuid,
-  add column trials int not null default 0,
+  -- Take-overs from owners that ended without a word, since the cursor was last moved. An attempt that is started counts:
+  -- a poison event ends the process before anybody can count it as failed.
+  add column unclean_takes int not null default 0,
   alter column system_identifier drop not null;
 alter table reader_cursor drop constraint reader_cursor_pkey;
 alter table reader_cursor add primary key (reader, source, lane, slot);

@@ -1,17 +1,14 @@
 import type { Transaction } from "@onsale/postgres";
 import type { BasePorts, BatchConsumer } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
-import { Feed, type FeedOptions, isFaultOfMachine } from "./feed.ts";
-import { claimFresh, inboxKey } from "./inbox.ts";
+import { Feed, type FeedOptions, isFaultOfMachine, PoisonError } from "./feed.ts";
+import { claimFresh, inboxKey, unseen } from "./inbox.ts";
 import type { Chunk, LogReader, ReadEvent } from "./log.ts";
-import { dueKeys, failAgain, isParked, lockDueKey, lockParked, park, unparkEvent, waitBehind } from "./parking.ts";
+import { isParked, lockAttempt, lockParked, park, unparkEvent, waitBehind } from "./parking.ts";
 import type { Progress } from "./progress.ts";
 
 /** Events of one transaction at most. Larger batches gain little and hold row locks longer. */
 const batchLimit = 1_000;
-
-/** Parked keys tried in one go, so that the stream goes on in between. */
-const redriveLimit = 20;
 
 /**
  * One lane of one source for all batch consumers of a service, in one ordered stream: claim, decide, write, publish, move
@@ -32,17 +29,25 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
 
   protected override async serve(progress: Progress, reader: LogReader, signal: AbortSignal): Promise<void> {
     let cursor = progress.saved;
+    // What the last owner had under way when it was killed: one by one, so that of a poison event's neighbours none is
+    // held up and the event itself is found.
+    let suspects = progress.uncleanTakes > 0 ? batchLimit : 0;
+    let poison = this.isPoison(progress);
     while (!signal.aborted) {
       await progress.reportNowAndThen();
-      await this.#redriveWhenDue();
-      const chunk = await reader.read(cursor, batchLimit);
+      await this.#redriveWhenDue(signal);
+      const chunk = await reader.read(cursor, suspects > 0 ? 1 : batchLimit);
       cursor = chunk.after;
-      if (chunk.events.length === 0) {
+      suspects = chunk.drained ? 0 : suspects - chunk.events.length;
+      const [first] = chunk.events;
+      if (!first) {
         await this.rest(progress, reader, chunk, signal);
-      } else {
-        await this.#apply(progress, chunk.events, chunk);
-        if (chunk.watermark !== undefined) this.reached(chunk.watermark);
+        continue;
       }
+      if (!poison || !(await this.#parkPoison(progress, first.event, chunk)))
+        await this.#apply(progress, chunk.events, chunk);
+      poison = false;
+      if (chunk.watermark !== undefined) this.reached(chunk.watermark);
     }
   }
 
@@ -90,11 +95,24 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
     await this.#apply(progress, late, end);
   }
 
+  /** Sets an event aside untried. False when no handler would have had it, so that it can't have ended anybody. */
+  async #parkPoison(progress: Progress, event: Delivered, end: BatchEnd): Promise<boolean> {
+    const harmless = await this.database.transaction(async (tx) => {
+      const [parked, fresh] = await Promise.all([
+        lockParked(tx, this.name.reader, [event]),
+        unseen(tx, this.name.reader, [event]),
+      ]);
+      return fresh.length === 0 || parked.size > 0;
+    });
+    if (!harmless) await this.#park(progress, event, end, new PoisonError());
+    return !harmless;
+  }
+
   async #park(progress: Progress, event: Delivered, end: BatchEnd, error: unknown): Promise<void> {
     await this.database.transaction(async (tx) => {
       await progress.move(tx, end.after, end.watermark);
       await claimFresh(tx, this.name.reader, [event]);
-      await park(tx, this.name, event, error, this.parkingRule(event));
+      await park(tx, this.name, event, error, this.parkingRule(event, error));
     });
     this.tellParked(event, error);
   }
@@ -113,35 +131,16 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
     }
   }
 
-  async #redriveWhenDue(): Promise<void> {
-    if (this.name.lane === "bulk" || performance.now() < this.#nextRedriveAt) return;
+  async #redriveWhenDue(signal: AbortSignal): Promise<void> {
+    if (performance.now() < this.#nextRedriveAt) return;
     this.#nextRedriveAt = performance.now() + this.redriveEveryMs;
-    for (const due of await dueKeys(this.database, this.name, redriveLimit)) await this.#redrive(due);
-  }
-
-  /** Applies a parked key's events one by one, each in a transaction of its own, until one fails or none is left. */
-  async #redrive(due: { aggregate: string; key: string }): Promise<void> {
-    for (;;) {
-      let head: { event: Delivered; attempts: number } | undefined;
-      try {
-        const freed = await this.database.transaction(async (tx) => {
-          const locked = await lockDueKey(tx, this.name.reader, due, 1);
-          const event = locked?.events[0];
-          if (!locked || !event) return true;
-          head = { event, attempts: locked.attempts };
-          await this.#handle(tx, [event], locked.now);
-          return await unparkEvent(tx, this.name, event);
-        });
-        if (!freed) continue;
-        if (head) this.telemetry.keyRecovered(this.name);
-        return;
-      } catch (error) {
-        if (isFaultOfMachine(error) || !head) throw error;
-        const state = await failAgain(this.database, this.name.reader, head.event, error, head.attempts, this.retry);
-        if (state === "dead") this.telemetry.keyDead({ ...this.name, type: head.event.type, error });
-        return;
-      }
-    }
+    await this.retryDueKeys(signal, (attempt) =>
+      this.database.transaction(async (tx) => {
+        await lockAttempt(tx, this.name, attempt);
+        await this.#handle(tx, [attempt.event], attempt.now);
+        return await unparkEvent(tx, this.name, attempt);
+      }),
+    );
   }
 }
 

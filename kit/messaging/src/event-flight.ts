@@ -1,7 +1,7 @@
 import type { Transaction } from "@onsale/postgres";
 import type { BasePorts, EachConsumer, Prepared } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
-import { type Feed, isFaultOfMachine } from "./feed.ts";
+import { type Feed, isFaultOfMachine, PoisonError } from "./feed.ts";
 import { claimFresh, inboxKey, unseen } from "./inbox.ts";
 import type { Chunk, Cursor } from "./log.ts";
 import { isParked, lockParked, park, waitBehind } from "./parking.ts";
@@ -45,6 +45,10 @@ export class EventFlight<Ports extends BasePorts> {
   readonly #stop: AbortSignal;
   readonly #fault: AbortSignal;
   readonly #limit: number;
+  /** Events to come that are run one by one, because an owner was killed while it had them under way. */
+  #suspects: number;
+  /** The next event ended one owner too many: it is set aside untried. */
+  #poison: boolean;
   /** In the order of reading; the first is the first that is not settled. */
   #outstanding: Task[] = [];
   /** Where reading has come to: the cursor once everything outstanding is settled. */
@@ -72,6 +76,8 @@ export class EventFlight<Ports extends BasePorts> {
     this.#stop = options.stop;
     this.#fault = options.fault;
     this.#limit = options.consumer.concurrency * aheadPerCall;
+    this.#suspects = options.progress.uncleanTakes > 0 ? this.#limit : 0;
+    this.#poison = options.feed.isPoison(options.progress);
     this.#readTo = options.progress.saved;
   }
 
@@ -81,11 +87,16 @@ export class EventFlight<Ports extends BasePorts> {
 
   /** Waits until events may be read, and tells how many; 0 when it is time to stop. */
   async room(): Promise<number> {
-    while (!this.#stop.aborted && this.#outstanding.length >= this.#limit) await this.#changed.wait(this.#stop);
-    return this.#stop.aborted ? 0 : Math.min(transactionLimit, this.#limit - this.#outstanding.length);
+    while (!this.#stop.aborted && this.#outstanding.length >= this.#bound) await this.#changed.wait(this.#stop);
+    return this.#stop.aborted ? 0 : Math.min(transactionLimit, this.#bound - this.#outstanding.length);
   }
 
-  accept({ events, after }: Chunk): void {
+  get #bound(): number {
+    return this.#suspects > 0 ? 1 : this.#limit;
+  }
+
+  accept({ events, after, drained }: Chunk): void {
+    this.#suspects = drained ? 0 : this.#suspects - events.length;
     for (const { event, after: behind } of events) this.#enqueue({ event, after: behind, settled: false });
     this.#readTo = after;
     this.#changed.notify();
@@ -128,6 +139,14 @@ export class EventFlight<Ports extends BasePorts> {
   }
 
   async #prepare(tasks: readonly Task[]): Promise<void> {
+    const [first] = tasks;
+    if (this.#poison && first) {
+      this.#poison = false;
+      if (await this.#endedItsOwners(first)) {
+        this.#finish({ task: first, result: { kind: "failed", error: new PoisonError() } });
+        return;
+      }
+    }
     try {
       const { fresh, prepared, ports } = await this.#feed.inTransaction((tx) => this.#prepareIn(tx, tasks));
       const works = new Map<string, Prepared<unknown>>(prepared.map((one) => [one.eventId, one]));
@@ -143,6 +162,15 @@ export class EventFlight<Ports extends BasePorts> {
       if (tasks.length === 1 && only) this.#finish({ task: only, result: { kind: "failed", error } });
       else for (const task of tasks) await this.#prepare([task]);
     }
+  }
+
+  /** Whether the consumer would have had the event: one that was applied before, or waits behind its key, ended nobody. */
+  async #endedItsOwners({ event }: Task): Promise<boolean> {
+    const { reader } = this.#feed.name;
+    return await this.#feed.inTransaction(async (tx) => {
+      const [parked, fresh] = await Promise.all([lockParked(tx, reader, [event]), unseen(tx, reader, [event])]);
+      return fresh.length > 0 && parked.size === 0;
+    });
   }
 
   async #prepareIn(tx: Transaction, tasks: readonly Task[]) {
@@ -225,7 +253,7 @@ export class EventFlight<Ports extends BasePorts> {
     if (called.length > 0) await this.#consumer.settle(tx, called, ports);
     for (const { task, result } of finished) {
       if (result.kind === "failed")
-        await park(tx, this.#feed.name, task.event, result.error, this.#feed.parkingRule(task.event));
+        await park(tx, this.#feed.name, task.event, result.error, this.#feed.parkingRule(task.event, result.error));
     }
   }
 

@@ -9,7 +9,17 @@ import {
 } from "@onsale/postgres";
 import type { Delivered, EventDefinition } from "./event.ts";
 import type { Chunk, Log, LogReader } from "./log.ts";
-import { ParkingFullError, type RetryRule } from "./parking.ts";
+import {
+  type Attempt,
+  beginAttempt,
+  dueKeys,
+  failAttempt,
+  type KeyName,
+  ParkingFullError,
+  type ParkingRule,
+  type RetryRule,
+  takeBackAttempt,
+} from "./parking.ts";
 import { FencedError, Progress } from "./progress.ts";
 import { SessionLostError } from "./snapshot-reader.ts";
 import type { FeedName, MessagingTelemetry } from "./telemetry.ts";
@@ -25,6 +35,12 @@ export interface FeedOptions {
   /** Milliseconds after which another process may take over a feed whose owner is silent. */
   readonly leaseMs: number;
 }
+
+/** Owners that an event may end before it is set aside: two may be chance (a deploy, the machine). */
+const endsOfOwners = 3;
+
+/** Parked keys tried in one go, so that the stream goes on in between. */
+const retryLimit = 20;
 
 /** Longest pause between attempts after a fault of the machine. */
 const longestPauseMs = 5_000;
@@ -117,22 +133,75 @@ export abstract class Feed {
     for (const react of [...this.#advanced]) react();
   }
 
+  /** Whether the next event ended so many owners that it must not be tried again. */
+  isPoison(progress: Progress): boolean {
+    return progress.uncleanTakes >= endsOfOwners;
+  }
+
   inTransaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
     return this.database.transaction(work);
   }
 
-  /** An event that does not fit its schema is no use trying again: it is dead at once. */
-  parkingRule(event: Delivered): { retry: RetryRule; dead: boolean } {
-    return { retry: this.retry, dead: !this.#isWellFormed(event) };
+  /** An event that does not fit its schema, or that ends processes, is no use trying again: it is dead at once. */
+  parkingRule(event: Delivered, error: unknown): ParkingRule {
+    return {
+      retry: this.retry,
+      dead: error instanceof PoisonError || !this.#isWellFormed(event),
+      whenDead: this.#definitions.get(event.type)?.whenDead ?? "block",
+    };
   }
 
   tellParked(event: Delivered, error: unknown): void {
     this.telemetry.keyParked({ ...this.name, type: event.type, error });
-    if (!this.#isWellFormed(event)) this.telemetry.keyDead({ ...this.name, type: event.type, error });
+    if (this.parkingRule(event, error).dead) this.telemetry.keyDead({ ...this.name, type: event.type, error });
+  }
+
+  /** Tries the parked keys whose next attempt is due. `apply` applies one event and tells whether its key is free with it. */
+  protected async retryDueKeys(signal: AbortSignal, apply: (attempt: Attempt) => Promise<boolean>): Promise<void> {
+    for (const due of await dueKeys(this.database, this.name, retryLimit)) {
+      if (!signal.aborted) await this.#retryKey(due, signal, apply);
+    }
+  }
+
+  /** Applies a parked key's events one by one until one fails or none is left. */
+  async #retryKey(key: KeyName, signal: AbortSignal, apply: (attempt: Attempt) => Promise<boolean>): Promise<void> {
+    while (!signal.aborted) {
+      const attempt = await beginAttempt(this.database, this.name, key, this.retry);
+      if (!attempt) return;
+      try {
+        // The attempts before were begun and never ended: whoever tried was killed.
+        if (attempt.number > this.retry.attempts) throw new PoisonError();
+        if (!(await apply(attempt))) continue;
+        this.telemetry.keyRecovered(this.name);
+        return;
+      } catch (error) {
+        await this.#endAttempt(attempt, error, signal);
+        return;
+      }
+    }
+  }
+
+  async #endAttempt(attempt: Attempt, error: unknown, signal: AbortSignal): Promise<void> {
+    const { event } = attempt;
+    if (isFaultOfMachine(error) || signal.aborted) {
+      // Where the database is away the attempt stays counted: a key that is given up too early can be redriven.
+      await takeBackAttempt(this.database, this.name, attempt).catch(() => undefined);
+      throw error;
+    }
+    const state = await failAttempt(this.database, this.name, attempt, error, this.parkingRule(event, error));
+    if (state === "dead") this.telemetry.keyDead({ ...this.name, type: event.type, error });
   }
 
   #isWellFormed(event: Delivered): boolean {
     return this.#definitions.get(event.type)?.validator.Check(event.data) ?? false;
+  }
+}
+
+/** An event that ended the processes that tried it. */
+export class PoisonError extends Error {
+  override readonly name = "PoisonError";
+  constructor() {
+    super(`${endsOfOwners} processes in a row ended while they tried this event.`);
   }
 }
 

@@ -58,7 +58,7 @@ const moveSql = sql("messaging.move-cursor", {
   update reader_cursor
   set snap = $8, high = $9, next_snap = $10, next_high = $11, at = $12, next_taken_at = $13,
       watermark = greatest(watermark, $14), lease_until = clock_timestamp() + $15 * interval '1 millisecond',
-      system_identifier = coalesce(system_identifier, reader_system_identifier())
+      unclean_takes = 0, system_identifier = coalesce(system_identifier, reader_system_identifier())
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and high = $6 and at = $7
   returning clock_timestamp() as now`;
 

@@ -2,7 +2,6 @@
 
 import {
   bigint,
-  boolean,
   type Database,
   double,
   instant,
@@ -11,7 +10,6 @@ import {
   sql,
   type Transaction,
   text,
-  uuid,
 } from "@onsale/postgres";
 import type { Cursor, CursorStore, Log } from "./log.ts";
 import type { FeedName } from "./telemetry.ts";
@@ -35,13 +33,14 @@ const registerSql = sql("messaging.register-cursor", { takes: [...stream, intege
 
 const takeSql = sql("messaging.take-lease", {
   takes: [...stream, text, double],
-  gives: { epoch: bigint, slots: integer, unclean: boolean },
+  gives: { epoch: bigint, slots: integer, uncleanTakes: integer },
 })`
   update reader_cursor as cursor
-  set epoch = cursor.epoch + 1, owner = $5, lease_until = clock_timestamp() + $6 * interval '1 millisecond'
+  set epoch = cursor.epoch + 1, owner = $5, lease_until = clock_timestamp() + $6 * interval '1 millisecond',
+      unclean_takes = case when cursor.owner is null then 0 else cursor.unclean_takes + (cursor.owner <> $5)::int end
   where reader = $1 and source = $2 and lane = $3 and slot = $4
     and (owner is null or owner = $5 or lease_until < clock_timestamp())
-  returning epoch, slots, coalesce(old.owner <> $5, false) as unclean`;
+  returning epoch, slots, unclean_takes as "uncleanTakes"`;
 
 const checkSql = sql("messaging.check-lease", { takes: [...stream, bigint], gives: { now: instant } })`
   select clock_timestamp() as now from reader_cursor
@@ -54,10 +53,6 @@ const holdSql = sql("messaging.hold-lease", { takes: [...stream, bigint, double]
 const releaseSql = sql("messaging.release-lease", { takes: [...stream, bigint], gives: {} })`
   update reader_cursor set owner = null, lease_until = '-infinity'
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5`;
-
-const startTrialSql = sql("messaging.start-trial", { takes: [...stream, bigint, uuid], gives: { trials: integer } })`
-  update reader_cursor set trials = case trial_event when $6 then trials + 1 else 1 end, trial_event = $6
-  where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 returning trials`;
 
 const watermarkSql = sql("messaging.watermark", { takes: [text, text], gives: { watermark: nullable(instant) } })`
   select min(nullif(watermark, '-infinity')) as watermark from reader_cursor
@@ -74,13 +69,16 @@ export class Progress {
   #saved: Cursor;
   #savedAt = performance.now();
   #reportDueAt = 0;
-  /** The owner before ended without giving the lease back: killed perhaps by the very event that comes next. */
-  readonly tookOverUncleanly: boolean;
+  /**
+   * How many owners in a row ended without giving the lease back, and without moving the cursor: killed perhaps by the very
+   * event that comes next.
+   */
+  readonly uncleanTakes: number;
 
   private constructor(
     database: Database,
     feed: FeedName,
-    options: { cursors: CursorStore; epoch: number; leaseMs: number; cursor: Cursor; unclean: boolean },
+    options: { cursors: CursorStore; epoch: number; leaseMs: number; cursor: Cursor; uncleanTakes: number },
   ) {
     this.#database = database;
     this.#feed = feed;
@@ -88,7 +86,7 @@ export class Progress {
     this.#epoch = options.epoch;
     this.#leaseMs = options.leaseMs;
     this.#saved = options.cursor;
-    this.tookOverUncleanly = options.unclean;
+    this.uncleanTakes = options.uncleanTakes;
   }
 
   /** Takes the lease if it is free, ours, or run out. Undefined while another process holds it. */
@@ -112,7 +110,7 @@ export class Progress {
       epoch: row.epoch,
       leaseMs,
       cursor,
-      unclean: row.unclean,
+      uncleanTakes: row.uncleanTakes,
     });
   }
 
@@ -162,13 +160,6 @@ export class Progress {
     const held = await this.#database.execute(holdSql, [...nameOf(this.#feed), this.#epoch, this.#leaseMs]);
     if (held === 0) throw new FencedError(this.#feed);
     this.#savedAt = performance.now();
-  }
-
-  /** Counts, and commits, that an event is about to be tried alone; gives how often it has been, this time included. */
-  async startTrial(eventId: string): Promise<number> {
-    const [row] = await this.#database.query(startTrialSql, [...nameOf(this.#feed), this.#epoch, eventId]);
-    if (!row) throw new FencedError(this.#feed);
-    return row.trials;
   }
 
   /** Now and then tells the log how far the saved cursor is, so that it keeps what is not read and lets go what is. */

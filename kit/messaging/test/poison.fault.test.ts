@@ -1,0 +1,72 @@
+import { spawnNode, type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
+import pg from "pg";
+import { Type } from "typebox";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { defineEvent, fact } from "../src/event.ts";
+import { publish } from "../src/publish.ts";
+
+const schema = Type.Object({ id: Type.String(), step: Type.Integer() });
+const opened = defineEvent("door.opened.v1", {
+  key: "id",
+  lanes: { online: true },
+  schema,
+  sample: { id: "d", step: 1 },
+});
+
+const keys = Array.from({ length: 30 }, (_, index) => `door-${index}`);
+const poison = "door-17";
+
+let home: TestDatabase;
+let admin: pg.Pool;
+
+beforeEach(async () => {
+  const migrations = new URL("./accounts-migrations/", import.meta.url);
+  home = await testDatabase({
+    services: [
+      { name: "alpha", migrations },
+      { name: "beta", migrations },
+    ],
+  });
+  admin = new pg.Pool({ connectionString: home.adminUrl, max: 2, options: "-c search_path=beta" });
+  admin.on("error", () => undefined);
+  await admin.query("create table beta.heard (key text not null)");
+});
+afterEach(async () => {
+  await admin.end();
+  await home.close();
+});
+
+test.each(["batch", "each"])(
+  "an event that kills its process is found and set aside: %s",
+  async (manner) => {
+    await home.open("alpha").transaction((tx) =>
+      publish(
+        tx,
+        keys.map((id) => fact(opened, { data: { id, step: 1 }, sequence: 1, cause: { correlationId: "test" } })),
+      ),
+    );
+    // Each meets it, is killed, and is taken over; the first meets it among others, the last of them no more.
+    let killed = 0;
+    for (let isAlive = false; !isAlive && killed < 10; ) {
+      await using process = await spawnNode(new URL("./poison-process.ts", import.meta.url), {
+        args: [home.adminUrl, manner, poison],
+      });
+      isAlive = await Promise.race([process.ended.then(() => false), allHeard().then(() => true)]);
+      if (!isAlive) killed++;
+    }
+    // At most: once in a crowd, and three times alone.
+    expect(killed).toBeGreaterThanOrEqual(3);
+    expect(killed).toBeLessThanOrEqual(4);
+
+    const { rows: parked } = await admin.query("select key, state, error from parked_key");
+    expect(parked).toEqual([{ key: poison, state: "dead", error: expect.stringContaining("PoisonError") }]);
+    const { rows: heard } = await admin.query("select distinct key from heard");
+    expect(heard.map(({ key }) => key).toSorted()).toEqual(keys.filter((key) => key !== poison).toSorted());
+  },
+  60_000,
+);
+
+async function countHeard(): Promise<number> {
+  const { rows } = await admin.query("select count(distinct key)::int as heard from heard");
+  return rows[0].heard;
+}
