@@ -103,6 +103,10 @@ interface CallSpecification<Definition extends EventDefinition, Ports extends Ba
 }
 
 /** Names who is heard and in what manner. A service's consumers stand together in its `consumers.ts`. */
+export function consumer<Definition extends EventDefinition, Ports extends BasePorts = BasePorts>(
+  name: string,
+  specification: CallSpecification<Definition, Ports>,
+): Consumer<Ports>;
 export function consumer<
   Definition extends EventDefinition,
   Ports extends BasePorts = BasePorts,
@@ -110,9 +114,13 @@ export function consumer<
   Outcome = never,
 >(
   name: string,
+  specification: BatchSpecification<Definition, Ports> | EachSpecification<Definition, Ports, Work, Outcome>,
+): Consumer<Ports>;
+export function consumer<Definition extends EventDefinition, Ports extends BasePorts>(
+  name: string,
   specification:
     | BatchSpecification<Definition, Ports>
-    | EachSpecification<Definition, Ports, Work, Outcome>
+    | EachSpecification<Definition, Ports, unknown, unknown>
     | CallSpecification<Definition, Ports>,
 ): Consumer<Ports> {
   const on = [specification.on].flat() as readonly EventDefinition[];
