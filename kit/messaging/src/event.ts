@@ -62,8 +62,7 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
   type: Type,
   specification: EventSpecification<Schema>,
 ): EventDefinition<Type, Static<Schema>> {
-  const [, aggregate] = /^([a-z]+(?:-[a-z]+)*)\.[a-z]+(?:-[a-z]+)*\.v[1-9][0-9]*$/.exec(type) ?? [];
-  if (aggregate === undefined) throw new Error(`${type} is not an event name like "order.placed.v1".`);
+  if (!isEventName(type)) throw new Error(`${type} is not an event name like "order.placed.v1".`);
   const { laneChange = "same-lane", whenDead = "block" } = specification;
   if (whenDead === "skip" && laneChange !== "latest-wins")
     throw new Error(`${type} can't be skipped when it is dead: not the latest of its key says all.`);
@@ -72,7 +71,7 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
   if (!validator.Check(specification.sample)) throw new Error(`The sample of ${type} does not fit its schema.`);
   return {
     type,
-    aggregate,
+    aggregate: aggregateOf(type),
     key: specification.key,
     lanes: specification.lanes,
     laneChange,
@@ -83,6 +82,10 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
     validator,
   };
 }
+
+/** An aggregate, what happened to it, and a version. */
+export const isEventName = (text: string): boolean =>
+  /^[a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*\.v[1-9][0-9]*$/.test(text);
 
 export type DataOf<Definition> = Definition extends EventDefinition<string, infer Data> ? Data : never;
 

@@ -1,4 +1,20 @@
 export {
+  attributesOf,
+  type CloudEvent,
+  type CloudEventAttributes,
+  type Envelope,
+  type Foreign,
+  type ForeignCause,
+  fromKafkaRecord,
+  isForeign,
+  type KafkaRecord,
+  kafkaHeaders,
+  type ReceivedRecord,
+  schemaUri,
+  toCloudEvent,
+  toKafkaRecord,
+} from "./cloud-event.ts";
+export {
   type BasePorts,
   type BatchConsumer,
   type Consumer,
@@ -33,6 +49,7 @@ export {
 } from "./messaging.ts";
 export { extendOutbox, retirePartitions, sealPartitions } from "./outbox.ts";
 export { OutboxLog, type OutboxLogOptions } from "./outbox-log.ts";
+export { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox-row.ts";
 export { EventRefusedError, publish } from "./publish.ts";
 export { NothingChangedError, type SqlClient } from "./publish-with.ts";
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
