@@ -101,12 +101,12 @@ create table incident (
 create index incident_by_order on incident (order_id, incident_id);
 revoke update, delete, truncate on incident from onsale_payments;
 
--- Every webhook event once. NOTED: it told what was known, or nothing that is asked for. SETTLES: it answered an open
+-- Every webhook event that did something, once: one that told what was known is not here. SETTLES: it answered an open
 -- question. REFUSED: it does not fit our payment, and did nothing.
 create table webhook_received (
   event_id text collate "C" primary key,
   order_id text not null,
-  result text not null check (result in ('NOTED', 'SETTLES', 'REFUSED')),
+  result text not null check (result in ('SETTLES', 'REFUSED')),
   refusal text,
   received_at timestamptz not null default clock_timestamp(),
   check ((result = 'REFUSED') = (refusal is not null))

@@ -1,5 +1,5 @@
 import { OrderId } from "@onsale/contracts/ids";
-import { databaseNow } from "@onsale/postgres";
+import { type Database, databaseNow } from "@onsale/postgres";
 import type { ServiceContext } from "@onsale/runtime";
 import { Compile } from "typebox/compile";
 import type { PaymentsPorts } from "./ports.ts";
@@ -12,27 +12,43 @@ import { type Judgement, judge, type WebhookEvent } from "./webhook.ts";
 const orderId = Compile(OrderId);
 
 /**
- * Records events of the provider, each once, and settles the open questions that they answer. Returns those that were
- * refused now because they do not fit our payments; an event that came before is neither settled nor refused again.
+ * Settles the open questions that events of the provider answer, and records what they did, each once. Returns those that
+ * were refused now because they do not fit our payments; an event that came before is neither settled nor refused again.
  * Everything is committed when it returns.
+ *
+ * Most events tell what the provider's answer told a moment before. These do nothing, however often they come, and leave
+ * nothing behind: a row for each was two rows an order.
  */
 export async function receiveWebhook(
   { database, ports }: Pick<ServiceContext<PaymentsPorts>, "database" | "ports">,
   events: readonly WebhookEvent[],
 ): Promise<{ refused: string[] }> {
   const sorted = onceEach(events);
+  // Read without locks and before the transaction, which few messages need; what a judgement leads to is decided under the lock.
+  const payments = await readPayments(database, [
+    ...new Set(sorted.map(({ data }) => data.reference).filter((it) => orderId.Check(it))),
+  ]);
+  const judged = sorted.map((event) => ({ event, judgement: judge(event, payments.get(event.data.reference)) }));
+  const weighty = judged.flatMap(({ event, judgement }) => (judgement.kind === "noted" ? [] : [{ event, judgement }]));
+  const noted = judged.length - weighty.length;
+  if (noted > 0) telemetry.webhookReceived({ result: "noted", count: noted });
+  return { refused: weighty.length > 0 ? await heed(database, weighty, ports) : [] };
+}
+
+interface Weighty {
+  readonly event: WebhookEvent;
+  readonly judgement: Exclude<Judgement, { kind: "noted" }>;
+}
+
+/** Records events that came for the first time and settles what they answer. Gives the ids of those that are refused. */
+async function heed(database: Database, weighty: readonly Weighty[], ports: PaymentsPorts): Promise<string[]> {
   return await database.transaction(async (tx) => {
-    // Read without locks, since most events tell what is settled already; what a judgement leads to is decided under the lock.
-    const payments = await readPayments(tx, [
-      ...new Set(sorted.map(({ data }) => data.reference).filter((it) => orderId.Check(it))),
-    ]);
-    const judged = sorted.map((event) => ({ event, judgement: judge(event, payments.get(event.data.reference)) }));
-    const fresh = await recordWebhooks(tx, judged.map(toRow));
-    const news = judged.filter(({ event }) => fresh.has(event.id));
+    const fresh = await recordWebhooks(tx, weighty.map(toRow));
+    const news = weighty.filter(({ event }) => fresh.has(event.id));
     const answers = news.flatMap(({ judgement }) => (judgement.kind === "settles" ? [judgement] : []));
     if (answers.length > 0) await settleAnswers(tx, answers, { ...ports, now: await databaseNow(tx) });
     tx.afterCommit(() => tell(news));
-    return { refused: news.flatMap(({ event, judgement }) => (judgement.kind === "refused" ? [event.id] : [])) };
+    return news.flatMap(({ event, judgement }) => (judgement.kind === "refused" ? [event.id] : []));
   });
 }
 
@@ -41,14 +57,12 @@ function onceEach(events: readonly WebhookEvent[]): WebhookEvent[] {
   return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function toRow({ event, judgement }: { event: WebhookEvent; judgement: Judgement }): ReceivedWebhook {
+function toRow({ event, judgement }: Weighty): ReceivedWebhook {
   const { id: eventId, data } = event;
   const base = { eventId, orderId: data.reference, refusal: null };
   switch (judgement.kind) {
     case "settles":
       return { ...base, result: "SETTLES" };
-    case "noted":
-      return { ...base, result: "NOTED" };
     case "refused":
       return { ...base, result: "REFUSED", refusal: judgement.why };
     default:
@@ -56,7 +70,7 @@ function toRow({ event, judgement }: { event: WebhookEvent; judgement: Judgement
   }
 }
 
-function tell(news: readonly { event: WebhookEvent; judgement: Judgement }[]): void {
+function tell(news: readonly Weighty[]): void {
   for (const [result, alike] of Map.groupBy(news, ({ judgement }) => judgement.kind)) {
     telemetry.webhookReceived({ result, count: alike.length });
   }

@@ -1,6 +1,6 @@
 import { array, as, bigint, integer, nullable, type Queryable, sql, type Transaction, text } from "@onsale/postgres";
 
-export type WebhookResult = "NOTED" | "SETTLES" | "REFUSED";
+export type WebhookResult = "SETTLES" | "REFUSED";
 
 export interface ReceivedWebhook {
   readonly eventId: string;
