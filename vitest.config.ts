@@ -3,7 +3,7 @@ import { LastLineReporter } from "./kit/testing/src/vitest/reporter.ts";
 
 export default defineConfig({
   test: {
-    include: ["{kit,contracts,services,apps,tools,bench,drills}/**/*.{unit,pg,kafka,fault}.test.ts"],
+    include: ["{kit,contracts,services,apps,tools,bench,drills,examples}/**/*.{unit,pg,kafka,fault}.test.ts"],
     globalSetup: ["./kit/testing/src/vitest/global-setup.ts"],
     // The first for people; the second ends the run with the one line that programs read.
     reporters: ["default", new LastLineReporter()],
