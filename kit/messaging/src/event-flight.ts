@@ -14,6 +14,9 @@ const transactionLimit = 500;
 /** Events read ahead per concurrent call: enough that calls never wait for the next read, few enough to be repeated after a crash. */
 const aheadPerCall = 8;
 
+/** Events read ahead at least: two full transactions, so that few and quick calls at once do not make small transactions. */
+const aheadAtLeast = 2 * transactionLimit;
+
 /** An event on its way from being read to being settled. */
 interface Task {
   readonly event: Delivered;
@@ -75,7 +78,7 @@ export class EventFlight<Ports extends BasePorts> {
     this.#ports = options.ports;
     this.#stop = options.stop;
     this.#fault = options.fault;
-    this.#limit = options.consumer.concurrency * aheadPerCall;
+    this.#limit = Math.max(options.consumer.concurrency * aheadPerCall, aheadAtLeast);
     this.#suspects = options.progress.uncleanTakes > 0 ? this.#limit : 0;
     this.#poison = options.feed.isPoison(options.progress);
     this.#readTo = options.progress.saved;
