@@ -9,8 +9,10 @@ export {
 } from "./database.ts";
 export { deliver, type EventOptions, eventOf } from "./delivery.ts";
 export { testIds } from "./ids.ts";
+export { type OwnKafka, ownKafka, requiresKafka, type TestKafka, testKafka } from "./kafka.ts";
 export { type Published, readOutbox } from "./outbox.ts";
 export { type SpawnedNode, type SpawnOptions, spawnNode } from "./processes.ts";
 export { present, requires } from "./requires.ts";
+export { jarsOfTests } from "./vitest/kafka-of-this-run.ts";
 export { reapWhenWeDie } from "./vitest/reaper.ts";
 export { type WaitOptions, waitFor } from "./wait.ts";

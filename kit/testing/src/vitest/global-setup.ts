@@ -7,27 +7,54 @@ import { join } from "node:path";
 import { startEmbeddedPostgres } from "@onsale/postgres";
 import type { TestProject } from "vitest/node";
 import "./provided.ts";
+import { startThrowAwayKafka, whyNoKafka } from "./kafka-of-this-run.ts";
 import { reapWhenWeDie } from "./reaper.ts";
 
-/** Offers one PostgreSQL to all tests of the run; returns what stops it. It starts when the first test asks. */
+/** Offers one PostgreSQL and one Kafka to all tests of the run; returns what stops them. Each starts when the first test asks. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  let server: ReturnType<typeof startThrowAwayServer> | undefined;
+  const [postgres, kafka, noKafka] = [lazy(startThrowAwayServer), lazy(startThrowAwayKafka), lazy(whyNoKafka)];
+  const secretPath = `/${randomBytes(16).toString("hex")}`;
+  const answers: Readonly<Record<string, () => Promise<string>>> = {
+    [`${secretPath}/postgres`]: async () => (await postgres.get()).url,
+    [`${secretPath}/kafka`]: async () => (await kafka.get()).bootstrap,
+    [`${secretPath}/why-no-kafka`]: async () => (await noKafka.get()) ?? "",
+  };
   const broker = createServer((request, response) => {
-    if (request.url !== secretPath) return response.writeHead(404).end();
-    server ??= startThrowAwayServer();
-    server.then(
-      ({ url }) => response.end(url),
+    const answer = answers[request.url ?? ""];
+    if (answer === undefined) return response.writeHead(404).end();
+    answer().then(
+      (text) => response.end(text),
       (error: Error) => response.writeHead(500).end(error.message),
     );
   });
-  const secretPath = `/${randomBytes(16).toString("hex")}`;
   await new Promise<void>((listening) => broker.listen(0, "127.0.0.1", listening));
   broker.unref();
-  project.provide("postgresBroker", `http://127.0.0.1:${(broker.address() as AddressInfo).port}${secretPath}`);
+  const parts = `http://127.0.0.1:${(broker.address() as AddressInfo).port}${secretPath}`;
+  project.provide("postgresBroker", `${parts}/postgres`);
+  project.provide("partsOfThisRun", parts);
   return async () => {
     broker.closeAllConnections();
     broker.close();
-    await server?.then(({ remove }) => remove());
+    await Promise.all([postgres, kafka].map((part) => part.begun?.then(({ remove }) => remove())));
+  };
+}
+
+interface Lazy<Value> {
+  /** Begins at the first call; the same for all. */
+  get(): Promise<Value>;
+  readonly begun: Promise<Value> | undefined;
+}
+
+function lazy<Value>(begin: () => Promise<Value>): Lazy<Value> {
+  let begun: Promise<Value> | undefined;
+  return {
+    get() {
+      begun ??= begin();
+      return begun;
+    },
+    get begun() {
+      return begun;
+    },
   };
 }
 

@@ -1,0 +1,116 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { InUseError, PortTakenError, startKafka } from "@onsale/kafka-server";
+import { jarsOfTests, ownKafka, requiresKafka, spawnNode, testKafka, waitFor } from "@onsale/testing";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Topic } from "./topic.ts";
+
+// Starts of virtual machines on two cores that other tests use too.
+const timeout = 120_000;
+
+describe.skipIf(!(await requiresKafka()))("a Kafka broker", { timeout }, () => {
+  test("keeps what is written, in order", async () => {
+    const { bootstrap, prefix } = await testKafka();
+    await using topic = new Topic(bootstrap, `${prefix}orders`);
+    await topic.make();
+    await topic.write("placed", "paid", "sent");
+    expect(await topic.read(3)).toEqual(["placed", "paid", "sent"]);
+  });
+
+  test("makes no topic that nobody asked for", async () => {
+    const { bootstrap, prefix } = await testKafka();
+    await using topic = new Topic(bootstrap, `${prefix}misspelt`);
+    await expect(topic.write("lost")).rejects.toThrow();
+  });
+
+  test("killed, or stopped in good order, and started again it has its data and its address", async () => {
+    await using kafka = await ownKafka();
+    await using topic = new Topic(kafka.bootstrap, "orders");
+    await topic.make();
+    await topic.write("one");
+    await kafka.server.kill();
+    await expect(kafka.server.ended).resolves.toContain("SIGKILL");
+    await kafka.start();
+    await topic.write("two");
+    await kafka.server.stop();
+    await expect(kafka.server.ended).resolves.toMatch(/143|SIGTERM/);
+    await kafka.start();
+    expect(await topic.read(2)).toEqual(["one", "two"]);
+  });
+
+  test("frozen it does not answer; it goes on when it is let", async () => {
+    await using kafka = await ownKafka();
+    await using topic = new Topic(kafka.bootstrap, "orders");
+    await topic.make();
+    await topic.write("one");
+    kafka.server.pause();
+    await expect(topic.write("two")).rejects.toThrow();
+    kafka.server.resume();
+    await waitFor(() => topic.write("three").then(() => true));
+    expect((await topic.read(2)).at(0)).toBe("one");
+  });
+
+  test("ends when its owner is killed", async () => {
+    await using owned = await brokerOfAnother();
+    owned.owner.signal("SIGKILL");
+    await waitFor(() => !isAlive(owned.pid), { what: "the end of the broker" });
+  });
+
+  test("left over by an owner and a warden who were both killed, it is ended by the next start", async () => {
+    await using owned = await brokerOfAnother();
+    for (const warden of await wardensOf(owned.pid)) process.kill(warden, "SIGKILL");
+    owned.owner.signal("SIGKILL");
+    await owned.owner.ended;
+    expect(isAlive(owned.pid)).toBe(true);
+    const next = await startKafka({ directory: owned.directory, jars: jarsOfTests, machine: "quick" });
+    onTestFinished(() => next.kill());
+    expect(isAlive(owned.pid)).toBe(false);
+    expect(next.bootstrap).toBe(owned.bootstrap);
+  });
+
+  test("a folder in use, and a port that another program has, are refused by name", async () => {
+    await using owned = await brokerOfAnother();
+    await expect(startKafka({ directory: owned.directory, jars: jarsOfTests })).rejects.toThrow(InUseError);
+    const other = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void other.close());
+    await waitFor(() => other.listening);
+    const { port } = other.address() as { port: number };
+    const directory = join(owned.directory, "second");
+    await expect(startKafka({ directory, jars: jarsOfTests, port })).rejects.toThrow(PortTakenError);
+    expect(isAlive(owned.pid)).toBe(true);
+  });
+});
+
+async function brokerOfAnother() {
+  const directory = await mkdtemp(join(tmpdir(), "onsale-kafka-"));
+  const owner = await spawnNode(new URL("./owner-process.ts", import.meta.url), { args: [directory, jarsOfTests] });
+  const [, pid = "", bootstrap = ""] = (await owner.line(/^broker: /, 60_000)).split(" ");
+  return {
+    ...{ directory, owner, pid: Number(pid), bootstrap },
+    async [Symbol.asyncDispose]() {
+      await owner[Symbol.asyncDispose]();
+      await waitFor(() => !isAlive(Number(pid)));
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** The processes that watch over a broker; found as only Linux allows. */
+async function wardensOf(pid: number): Promise<number[]> {
+  const found: number[] = [];
+  for (const name of await readdir("/proc")) {
+    const command = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
+    if (command.includes("warden-process") && command.includes(`\0${pid}\0`)) found.push(Number(name));
+  }
+  return found;
+}

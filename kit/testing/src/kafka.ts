@@ -1,0 +1,54 @@
+import { randomBytes } from "node:crypto";
+import type { KafkaServer } from "@onsale/kafka-server";
+import { inject } from "vitest";
+import { present } from "./requires.ts";
+import { startThrowAwayKafka } from "./vitest/kafka-of-this-run.ts";
+import "./vitest/provided.ts";
+
+/**
+ * Whether this run has Kafka: `describe.skipIf(!(await requiresKafka()))`. Where Java or Maven is absent, or Maven Central
+ * is out of reach, that is said aloud and the tests are skipped, or fail where the run requires everything.
+ */
+export async function requiresKafka(): Promise<boolean> {
+  const answer = await fetch(`${inject("partsOfThisRun")}/why-no-kafka`);
+  const why = await answer.text();
+  return present(`Kafka (${why})`, answer.ok && why === "");
+}
+
+/** The broker that all tests of the run share, and a place of its own on it. */
+export interface TestKafka {
+  /** `127.0.0.1:PORT`. */
+  readonly bootstrap: string;
+  /** Put before the name of every topic and group, it makes them this caller's own. Letters and digits with a full stop at the end. */
+  readonly prefix: string;
+}
+
+/** Starts when it is first asked for, by any test of the run. It is never stopped or frozen: for that there is `ownKafka`. */
+export async function testKafka(): Promise<TestKafka> {
+  const answer = await fetch(`${inject("partsOfThisRun")}/kafka`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`The Kafka of this run did not start: ${text}`);
+  return { bootstrap: text, prefix: `t${randomBytes(6).toString("hex")}.` };
+}
+
+/** A broker of the test's own, to be stopped, killed, frozen and started again. */
+export interface OwnKafka extends AsyncDisposable {
+  readonly bootstrap: string;
+  /** The one that runs, or ran last. */
+  readonly server: KafkaServer;
+  /** Starts it again, after it was stopped or killed, with the data and at the address that it had. */
+  start(): Promise<void>;
+}
+
+/** `await using kafka = await ownKafka()`. Its start takes about 5 s. `settings`: the broker's, by name. */
+export async function ownKafka(settings: Readonly<Record<string, string>> = {}): Promise<OwnKafka> {
+  const throwAway = await startThrowAwayKafka(settings);
+  return {
+    bootstrap: throwAway.bootstrap,
+    get server() {
+      return throwAway.server;
+    },
+    start: () => throwAway.startAgain(),
+    [Symbol.asyncDispose]: () => throwAway.remove(),
+  };
+}
