@@ -19,7 +19,8 @@ create table dead_letter (
   attempts int not null,
   -- Counted up by every edit, so that nobody stores over what another has stored meanwhile.
   revision int not null default 0,
-  died_at timestamptz not null default clock_timestamp(),
+  -- In milliseconds, which is what a page's cursor can hold.
+  died_at timestamptz not null default date_trunc('milliseconds', clock_timestamp()),
   primary key (reader, event_id)
 );
 create index dead_letter_by_age on dead_letter (died_at, reader, event_id);
@@ -39,6 +40,9 @@ delete from parked_event using dead_letter as letter
 where parked_event.reader = letter.reader and parked_event.aggregate = letter.aggregate and parked_event.key = letter.key
   and parked_event.sequence = letter.sequence;
 
+-- The attempt under way at a key's head: only it may settle the key. One that was overtaken finds another here, or none.
+alter table parked_key add column attempt uuid;
+
 -- A bulk redrive under way: a job works it off, so many a second, whatever process it runs in.
 create table redrive (
   redrive_id uuid primary key,
@@ -55,7 +59,10 @@ create table redrive (
   state text not null default 'running' check (state in ('running', 'done', 'cancelled')),
   started_by text not null,
   started_at timestamptz not null default clock_timestamp(),
-  stepped_at timestamptz not null default clock_timestamp(),
+  -- What it has looked at: letters up to here, in the order of their age, and at what moment by its own pace.
+  at_died_at timestamptz not null default '-infinity',
+  at_event_id text not null default '',
+  paced_at timestamptz not null default clock_timestamp(),
   ended_at timestamptz
 );
 create index redrive_running on redrive (started_at) where state = 'running';

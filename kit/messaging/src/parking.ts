@@ -15,6 +15,7 @@ import {
   sql,
   type Transaction,
   text,
+  uuid,
 } from "@onsale/postgres";
 import { causeOf, describeError } from "./cause.ts";
 import { aggregateOf, type Delivered, type WhenDead } from "./event.ts";
@@ -48,6 +49,7 @@ export interface KeyName {
 
 /** One try at a parked key's head. It was counted before it began, so that a crash in it counts, too. */
 export interface Attempt extends KeyName {
+  readonly id: string;
   readonly event: Delivered;
   readonly number: number;
   /** The database's time, RFC 3339. */
@@ -98,23 +100,22 @@ const dueKeysSql = sql("messaging.due-parked-keys", {
 
 const beginAttemptSql = sql("messaging.begin-attempt", {
   takes: [...keyColumns, double],
-  gives: { attempts: integer, now: instant },
+  gives: { id: uuid, attempts: integer, now: instant },
 })`
   update parked_key
-  set attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4 * power(2, least(attempts, 16)) * interval '1 millisecond'
+  set attempt = gen_random_uuid(), attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4 * power(2, least(attempts, 16)) * interval '1 millisecond'
   where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and next_attempt_at <= clock_timestamp()
-  returning attempts, clock_timestamp() as now`;
+  returning attempt as id, attempts, clock_timestamp() as now`;
 
 const headSql = sql("messaging.parked-head", { takes: keyColumns, gives: { event: json<Delivered>() } })`
   select event from parked_event where reader = $1 and aggregate = $2 and key = $3 order by sequence limit 1`;
 
-const lockAttemptSql = sql("messaging.lock-attempt", { takes: [...keyColumns, integer], gives: { key: text } })`
-  select key from parked_key
-  where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and attempts = $4 for update`;
+const lockAttemptSql = sql("messaging.lock-attempt", { takes: [...keyColumns, uuid], gives: { key: text } })`
+  select key from parked_key where reader = $1 and aggregate = $2 and key = $3 and attempt = $4 for update`;
 
-const takeBackAttemptSql = sql("messaging.take-back-attempt", { takes: [...keyColumns, integer], gives: {} })`
-  update parked_key set attempts = attempts - 1
-  where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and attempts = $4`;
+const takeBackAttemptSql = sql("messaging.take-back-attempt", { takes: [...keyColumns, uuid], gives: {} })`
+  update parked_key set attempts = attempts - 1, attempt = null
+  where reader = $1 and aggregate = $2 and key = $3 and attempt = $4`;
 
 const lockKeySql = sql("messaging.lock-parked-key", { takes: keyColumns, gives: { state: text } })`
   select state from parked_key where reader = $1 and aggregate = $2 and key = $3 for update`;
@@ -123,7 +124,7 @@ const removeEventSql = sql("messaging.remove-parked-event", { takes: [...keyColu
   delete from parked_event where reader = $1 and aggregate = $2 and key = $3 and sequence = $4`;
 
 const nextHeadSql = sql("messaging.next-parked-head", { takes: keyColumns, gives: {} })`
-  update parked_key set state = 'waiting', attempts = 0, next_attempt_at = clock_timestamp(), error = ''
+  update parked_key set state = 'waiting', attempt = null, attempts = 0, next_attempt_at = clock_timestamp(), error = ''
   where reader = $1 and aggregate = $2 and key = $3`;
 
 const unparkSql = sql("messaging.unpark", { takes: keyColumns, gives: {} })`
@@ -132,10 +133,10 @@ const unparkSql = sql("messaging.unpark", { takes: keyColumns, gives: {} })`
                   where waiting.reader = parked.reader and waiting.aggregate = parked.aggregate and waiting.key = parked.key)`;
 
 const noteFailureSql = sql("messaging.note-failure", { takes: [...keyColumns, text], gives: {} })`
-  update parked_key set error = $4 where reader = $1 and aggregate = $2 and key = $3`;
+  update parked_key set error = $4, attempt = null where reader = $1 and aggregate = $2 and key = $3`;
 
 const killKeySql = sql("messaging.kill-parked-key", { takes: [...keyColumns, text], gives: {} })`
-  update parked_key set state = 'dead', error = $4 where reader = $1 and aggregate = $2 and key = $3`;
+  update parked_key set state = 'dead', error = $4, attempt = null where reader = $1 and aggregate = $2 and key = $3`;
 
 const insertLetterSql = sql("messaging.insert-dead-letter", {
   takes: [text, text, text, text, bigint, text, text, json<Delivered>(), text, text, integer, text],
@@ -184,7 +185,14 @@ export async function waitBehind(tx: Transaction, reader: string, events: readon
   const aggregates = events.map((event) => aggregateOf(event.type));
   const keys = events.map((event) => event.key);
   await tx.execute(parkEventsSql, [reader, aggregates, keys, events.map((event) => event.sequence), [...events]]);
-  const [overfull] = await tx.query(countWaitingSql, [reader, aggregates, keys, waitingBound]);
+  // Each key once: a thousand events of one key would count all that waits of it a thousand times.
+  const parked = [...new Map(events.map((event) => [inboxKey(event), event])).values()];
+  const [overfull] = await tx.query(countWaitingSql, [
+    reader,
+    parked.map((event) => aggregateOf(event.type)),
+    parked.map((event) => event.key),
+    waitingBound,
+  ]);
   if (overfull) throw new ParkingFullError(overfull.key);
 }
 
@@ -218,13 +226,13 @@ export function beginAttempt(
       await tx.execute(unparkSql, [reader, aggregate, key]);
       return undefined;
     }
-    return { aggregate, key, event: head.event, number: begun.attempts, now: begun.now };
+    return { id: begun.id, aggregate, key, event: head.event, number: begun.attempts, now: begun.now };
   });
 }
 
 /** The attempt said nothing about the event: it does not count. */
 export async function takeBackAttempt(database: Database, { reader }: FeedName, attempt: Attempt): Promise<void> {
-  await database.execute(takeBackAttemptSql, [reader, attempt.aggregate, attempt.key, attempt.number]);
+  await database.execute(takeBackAttemptSql, [reader, attempt.aggregate, attempt.key, attempt.id]);
 }
 
 /**
@@ -232,7 +240,7 @@ export async function takeBackAttempt(database: Database, { reader }: FeedName, 
  * the key locks it, too, before touching anything else, so the two wait for each other instead of deadlocking.
  */
 export async function lockAttempt(tx: Transaction, feed: FeedName, attempt: Attempt): Promise<void> {
-  const held = await tx.query(lockAttemptSql, [feed.reader, attempt.aggregate, attempt.key, attempt.number]);
+  const held = await tx.query(lockAttemptSql, [feed.reader, attempt.aggregate, attempt.key, attempt.id]);
   // Another process went on with the key meanwhile: what this one does for it must not count.
   if (held.length === 0) throw new FencedError(feed);
 }
@@ -258,7 +266,7 @@ export function failAttempt(
 ): Promise<"waiting" | "dead" | "superseded"> {
   const key = [feed.reader, attempt.aggregate, attempt.key] as const;
   return database.transaction(async (tx) => {
-    const held = await tx.query(lockAttemptSql, [...key, attempt.number]);
+    const held = await tx.query(lockAttemptSql, [...key, attempt.id]);
     if (held.length === 0) return "superseded";
     if (!isLast(rule, attempt.number)) {
       await tx.execute(noteFailureSql, [...key, describeError(error)]);

@@ -1,0 +1,37 @@
+/** What operators do with events by hand: the package's second entry, beside the one for applications. */
+
+export {
+  type By,
+  countLetters,
+  type Dropped,
+  dropLetter,
+  type Edited,
+  editLetter,
+  groupLetters,
+  type Letter,
+  type LetterFilter,
+  type LetterGroup,
+  type LetterName,
+  type LetterPlace,
+  listLetters,
+  showLetter,
+  type WholeLetter,
+} from "./dead-letters.ts";
+export type { JsonChange } from "./json-difference.ts";
+export { type LoggedOperation, latestOperations } from "./operation-log.ts";
+export { type HeardType, type Reader, readersOf } from "./readers.ts";
+export {
+  type Cancelled,
+  cancelRedrive,
+  findRedrive,
+  latestRedrives,
+  type Redrive,
+  type RedriveMode,
+  type Redriven,
+  type RedriveStep,
+  type RedriveWish,
+  redriveLetter,
+  startRedrive,
+  stepRedrive,
+} from "./redrive.ts";
+export type { Refusal } from "./refusal.ts";
