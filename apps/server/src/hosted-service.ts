@@ -2,6 +2,7 @@ import { type HttpServer, migrations as httpMigrations } from "@onsale/http";
 import {
   type BasePorts,
   type EventDefinition,
+  LaneGate,
   migrations as messagingMigrations,
   type RunningFeeds,
   startFeeds,
@@ -10,6 +11,9 @@ import type { Database, MigrationSet } from "@onsale/postgres";
 import type { RecurringWork, ServiceContext, ServiceDefinition } from "@onsale/runtime";
 import { migrations as sagaMigrations } from "@onsale/saga";
 import { messagingTelemetry } from "./telemetry.ts";
+
+/** All services share this process and its database, so their bulk batches give way to one another's online ones. */
+const gate = new LaneGate();
 
 /** What a service works with here, whatever its ports are. */
 export type HostedContext = Omit<ServiceContext, "ports">;
@@ -41,7 +45,7 @@ export function host<Ports extends BasePorts>(
     migrations: [messagingMigrations, httpMigrations, sagaMigrations, { owner: name, directory: service.migrations }],
     feedCount: consumers.length,
     startFeeds: (database) =>
-      startFeeds({ service: name, database, consumers, ports, sourceOf, telemetry: messagingTelemetry }),
+      startFeeds({ service: name, database, consumers, ports, sourceOf, telemetry: messagingTelemetry, gate }),
     addRoutes: (http, context) => service.routes(http, { ...context, ports }),
     jobs: (context) =>
       service.jobs.map((job) => ({

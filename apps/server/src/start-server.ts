@@ -125,7 +125,9 @@ function databases({ adminUrl }: ServerOptions, service: HostedService) {
 
 const feeds = ({ service, feedsDatabase }: Connected) => ({
   start: () => service.startFeeds(feedsDatabase),
-  stop: (running: RunningFeeds) => running.drain(),
+  async stop(running: RunningFeeds) {
+    if (!(await running.drain(feedsDrainMs - 1_000))) telemetry.feedsAbandoned({ service: service.name });
+  },
   stopWithinMs: feedsDrainMs,
 });
 

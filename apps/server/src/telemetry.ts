@@ -11,6 +11,11 @@ const eventAgeSeconds = defineDuration(
   "from the publishing of a batch's oldest event to its commit",
   feedLabels,
 );
+const hopSeconds = defineDuration(
+  "onsale_event_hop_seconds",
+  "what each hop between an event's insert and its effect took, of a batch's oldest event",
+  [...feedLabels, "hop"],
+);
 const keyParked = defineFact("key parked", {
   counter: "onsale_keys_parked_total",
   labels: [...feedLabels, "type"],
@@ -39,11 +44,12 @@ const interrupted = defineFact("feed interrupted", {
 
 /** What the feeds tell, as facts of this process. */
 export const messagingTelemetry: MessagingTelemetry = {
-  batchApplied({ events, milliseconds, oldestAgeMs, ...feed }) {
+  batchApplied({ events, milliseconds, oldestAgeMs, hops, ...feed }) {
     eventsApplied({ ...feed, count: events, milliseconds });
     const { reader, source, lane } = feed;
     batchSeconds(milliseconds, { reader, source, lane });
     eventAgeSeconds(oldestAgeMs, { reader, source, lane });
+    for (const [hop, hopMs] of Object.entries(hops)) hopSeconds(hopMs, { reader, source, lane, hop });
   },
   keyParked: (fact) => keyParked({ ...fact }),
   keyRecovered: (fact) => keyRecovered({ ...fact }),
@@ -72,6 +78,11 @@ export const telemetry = {
     counter: "onsale_outbox_partitions_retired_total",
     labels: ["service"],
     level: "info",
+  }),
+  feedsAbandoned: defineFact("feeds left something under way", {
+    counter: "onsale_feeds_abandoned_total",
+    labels: ["service"],
+    level: "warn",
   }),
   databaseLost: defineFact("database lost", { counter: "onsale_database_lost_total", level: "warn" }),
   databaseBack: defineFact("database back", { level: "info" }),

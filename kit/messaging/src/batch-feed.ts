@@ -36,7 +36,8 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
     while (!signal.aborted) {
       await progress.reportNowAndThen();
       await this.#redriveWhenDue(signal);
-      const chunk = await reader.read(cursor, suspects > 0 ? 1 : batchLimit);
+      const limit = await this.gate.turn(this.name.lane, batchLimit, signal);
+      const chunk = await reader.read(cursor, suspects > 0 ? 1 : limit);
       cursor = chunk.after;
       suspects = chunk.drained ? 0 : suspects - chunk.events.length;
       const [first] = chunk.events;
@@ -45,7 +46,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
         continue;
       }
       if (!poison || !(await this.#parkPoison(progress, first.event, chunk)))
-        await this.#apply(progress, chunk.events, chunk);
+        await this.gate.run(this.name.lane, () => this.#apply(progress, chunk.events, chunk));
       poison = false;
       if (chunk.watermark !== undefined) this.reached(chunk.watermark);
     }
@@ -54,6 +55,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
   /** Applies events in one transaction; when they fail for a fault of their own, in halves, until the culprit stands alone. */
   async #apply(progress: Progress, events: readonly ReadEvent[], end: BatchEnd): Promise<void> {
     const startedAt = performance.now();
+    const fetchedAt = Date.now();
     const delivered = events.map(({ event }) => event);
     try {
       await this.database.transaction(async (tx) => {
@@ -75,12 +77,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
       await this.#divide(progress, events, end, error);
       return;
     }
-    this.telemetry.batchApplied({
-      ...this.name,
-      events: events.length,
-      milliseconds: performance.now() - startedAt,
-      oldestAgeMs: ageMs(delivered[0]),
-    });
+    this.tellApplied(events, { milliseconds: performance.now() - startedAt, fetchedAt });
   }
 
   async #divide(progress: Progress, events: readonly ReadEvent[], end: BatchEnd, error: unknown): Promise<void> {
@@ -183,5 +180,3 @@ function addTo<C>(round: Map<C, Delivered[]>, consumer: C, event: Delivered): vo
   if (events) events.push(event);
   else round.set(consumer, [event]);
 }
-
-const ageMs = (event: Delivered | undefined): number => (event ? Date.now() - Date.parse(event.time) : 0);

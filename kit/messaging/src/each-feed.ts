@@ -21,9 +21,15 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     this.#ports = ports;
   }
 
-  protected override async serve(progress: Progress, reader: LogReader, signal: AbortSignal): Promise<void> {
+  protected override async serve(
+    progress: Progress,
+    reader: LogReader,
+    signal: AbortSignal,
+    abandon: AbortSignal,
+  ): Promise<void> {
     // A fault in one of the loops ends the others: the tenure is over as a whole, and begins anew from the saved cursor.
     const fault = new AbortController();
+    abandon.addEventListener("abort", () => fault.abort(abandon.reason), { signal: fault.signal });
     const stop = AbortSignal.any([signal, fault.signal]);
     const flight = new EventFlight({
       feed: this,

@@ -2,6 +2,7 @@ import type { Transaction } from "@onsale/postgres";
 import type { BasePorts, EachConsumer, Prepared } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
 import { type Feed, isFaultOfMachine, PoisonError } from "./feed.ts";
+import type { HopMoments } from "./hops.ts";
 import { claimFresh, inboxKey, unseen } from "./inbox.ts";
 import type { Chunk, Cursor } from "./log.ts";
 import { isParked, lockParked, park, waitBehind } from "./parking.ts";
@@ -21,6 +22,9 @@ const aheadAtLeast = 2 * transactionLimit;
 interface Task {
   readonly event: Delivered;
   readonly after: Cursor;
+  readonly moments?: HopMoments;
+  /** Milliseconds since 1970. */
+  readonly fetchedAt: number;
   settled: boolean;
 }
 
@@ -100,7 +104,8 @@ export class EventFlight<Ports extends BasePorts> {
 
   accept({ events, after, drained }: Chunk): void {
     this.#suspects = drained ? 0 : this.#suspects - events.length;
-    for (const { event, after: behind } of events) this.#enqueue({ event, after: behind, settled: false });
+    const fetchedAt = Date.now();
+    for (const one of events) this.#enqueue({ ...one, fetchedAt, settled: false });
     this.#readTo = after;
     this.#changed.notify();
   }
@@ -223,6 +228,7 @@ export class EventFlight<Ports extends BasePorts> {
   }
 
   async #settle(finished: readonly Finished[]): Promise<void> {
+    const startedAt = performance.now();
     try {
       await this.#feed.inTransaction((tx) => this.#settleIn(tx, finished));
     } catch (error) {
@@ -233,6 +239,13 @@ export class EventFlight<Ports extends BasePorts> {
         await this.#settle([{ task: only.task, result: { kind: "failed", error } }]);
       else throw error;
       return;
+    }
+    const [oldest] = finished;
+    if (oldest) {
+      this.#feed.tellApplied(
+        finished.map(({ task }) => task),
+        { milliseconds: performance.now() - startedAt, fetchedAt: oldest.task.fetchedAt },
+      );
     }
     for (const { task, result } of finished) {
       task.settled = true;

@@ -8,7 +8,9 @@ import {
   type Transaction,
 } from "@onsale/postgres";
 import type { Delivered, EventDefinition } from "./event.ts";
-import type { Chunk, Log, LogReader } from "./log.ts";
+import { hopDurations } from "./hops.ts";
+import type { LaneGate } from "./lane-gate.ts";
+import type { Chunk, Log, LogReader, ReadEvent } from "./log.ts";
 import {
   type Attempt,
   beginAttempt,
@@ -31,6 +33,8 @@ export interface FeedOptions {
   /** Who this process is, for the lease. */
   readonly owner: string;
   readonly telemetry: MessagingTelemetry;
+  /** One for all feeds of a process. */
+  readonly gate: LaneGate;
   readonly retry: RetryRule;
   /** Milliseconds after which another process may take over a feed whose owner is silent. */
   readonly leaseMs: number;
@@ -50,6 +54,7 @@ export abstract class Feed {
   readonly name: FeedName;
   protected readonly database: Database;
   protected readonly telemetry: MessagingTelemetry;
+  protected readonly gate: LaneGate;
   protected readonly retry: RetryRule;
   protected readonly redriveEveryMs: number;
   readonly #options: FeedOptions;
@@ -63,6 +68,7 @@ export abstract class Feed {
     this.name = options.name;
     this.database = options.database;
     this.telemetry = options.telemetry;
+    this.gate = options.gate;
     this.retry = options.retry;
     // Often enough that a first delay of a second is kept, seldom enough to cost nothing.
     this.redriveEveryMs = Math.min(250, options.retry.firstDelayMs);
@@ -79,13 +85,13 @@ export abstract class Feed {
     return () => this.#advanced.delete(react);
   }
 
-  /** Reads until `signal` aborts; then what is under way is finished and the lease given back. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Reads until `signal` aborts; then what is under way is finished and the lease given back, or left when `abandon` aborts. */
+  async run(signal: AbortSignal, abandon: AbortSignal): Promise<void> {
     let faults = 0;
     while (!signal.aborted) {
       try {
         const servedSince = performance.now();
-        await this.#serveUnderLease(signal);
+        await this.#serveUnderLease(signal, abandon);
         if (performance.now() - servedSince > longestPauseMs) faults = 0;
       } catch (error) {
         if (error instanceof FencedError) {
@@ -100,9 +106,14 @@ export abstract class Feed {
   }
 
   /** Reads and applies from where `progress` stands until `signal` aborts. A throw ends the tenure; what was not committed is read again. */
-  protected abstract serve(progress: Progress, reader: LogReader, signal: AbortSignal): Promise<void>;
+  protected abstract serve(
+    progress: Progress,
+    reader: LogReader,
+    signal: AbortSignal,
+    abandon: AbortSignal,
+  ): Promise<void>;
 
-  async #serveUnderLease(signal: AbortSignal): Promise<void> {
+  async #serveUnderLease(signal: AbortSignal, abandon: AbortSignal): Promise<void> {
     const progress = await Progress.take(this.database, this.name, this.#options);
     if (!progress) {
       await pause(this.#options.leaseMs / 3, signal);
@@ -110,11 +121,12 @@ export abstract class Feed {
     }
     const reader = this.#options.log.open(this.name, [...this.#definitions.keys()]);
     try {
-      await this.serve(progress, reader, signal);
+      await this.serve(progress, reader, signal, abandon);
     } finally {
       await reader.close();
     }
-    await progress.release();
+    // With something left under way the lease runs out by itself: nobody else may begin it before.
+    if (!abandon.aborted) await progress.release();
   }
 
   /**
@@ -149,6 +161,21 @@ export abstract class Feed {
       dead: error instanceof PoisonError || !this.#isWellFormed(event),
       whenDead: this.#definitions.get(event.type)?.whenDead ?? "block",
     };
+  }
+
+  /** Effects of these events were committed; `fetchedAt`, in milliseconds since 1970, is when this process had them. */
+  tellApplied(events: readonly ReadEvent[], took: { milliseconds: number; fetchedAt: number }): void {
+    const [oldest] = events;
+    if (!oldest) return;
+    const insertedAt = Date.parse(oldest.event.time);
+    const processed = Date.now();
+    this.telemetry.batchApplied({
+      ...this.name,
+      events: events.length,
+      milliseconds: took.milliseconds,
+      oldestAgeMs: processed - insertedAt,
+      hops: hopDurations(insertedAt, { ...oldest.moments, fetched: took.fetchedAt, processed }),
+    });
   }
 
   tellParked(event: Delivered, error: unknown): void {

@@ -6,6 +6,7 @@ import { ring } from "./doorbell.ts";
 import { EachFeed } from "./each-feed.ts";
 import { type EventDefinition, type Lane, lanes } from "./event.ts";
 import type { Feed } from "./feed.ts";
+import { LaneGate } from "./lane-gate.ts";
 import type { Log } from "./log.ts";
 import { OutboxLog } from "./outbox-log.ts";
 import { defaultRetry, type RetryRule } from "./parking.ts";
@@ -34,24 +35,39 @@ export interface FeedsOptions<Ports extends BasePorts> {
   readonly retry?: RetryRule;
   /** Where events are read from. Default: the outboxes of the database itself. */
   readonly log?: Log;
+  /** Lets online batches go before bulk ones: one for all services of a process. Default: one of this service's own. */
+  readonly gate?: LaneGate;
   readonly leaseMs?: number;
 }
 
 export interface RunningFeeds extends Feeds {
-  /** Finishes what is under way, gives the leases back, and ends. */
-  drain(): Promise<void>;
+  /**
+   * Finishes what is under way, gives the leases back, and ends. What is not finished within `withinMs` milliseconds is left
+   * to whoever takes the lease when it has run out, and its calls outside are told to give up; false then.
+   */
+  drain(withinMs?: number): Promise<boolean>;
 }
+
+/** A batch takes tens of milliseconds and a call seconds; what takes longer is stuck, and is repeated elsewhere. */
+const drainMs = 10_000;
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 
 /** Runs a service's consumers over the outboxes of their sources, until drained. */
 export function startFeeds<Ports extends BasePorts>(options: FeedsOptions<Ports>): RunningFeeds {
   const stop = new AbortController();
+  const abandon = new AbortController();
   const feeds = feedsOf(options);
-  const runs = feeds.map((feed) => feed.run(stop.signal));
+  const runs = Promise.all(feeds.map((feed) => feed.run(stop.signal, abandon.signal)));
   return {
     passed: (source, moment, withinMs) => passed(options, feeds, { source, moment, withinMs }),
-    async drain() {
+    async drain(withinMs = drainMs) {
       stop.abort();
-      await Promise.all(runs);
+      const over = AbortSignal.timeout(withinMs);
+      const isDone = await Promise.race([runs.then(() => true), aborted(over).then(() => false)]);
+      abandon.abort(over.reason);
+      return isDone;
     },
   };
 }
@@ -66,6 +82,7 @@ function feedsOf<Ports extends BasePorts>(options: FeedsOptions<Ports>): Feed[] 
     telemetry = silentTelemetry,
     retry = defaultRetry,
     log = new OutboxLog({ database }),
+    gate = new LaneGate(),
     leaseMs = 3_000,
   } = options;
   const owner = `${service}/${process.pid}/${randomUUID()}`;
@@ -75,6 +92,7 @@ function feedsOf<Ports extends BasePorts>(options: FeedsOptions<Ports>): Feed[] 
     log,
     owner,
     telemetry,
+    gate,
     retry: ownRetry ?? retry,
     leaseMs,
   });

@@ -1,3 +1,4 @@
+export { publishInBulk } from "./bulk.ts";
 export {
   attributesOf,
   type CloudEvent,
@@ -37,7 +38,9 @@ export {
   type OutgoingEvent,
 } from "./event.ts";
 export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
+export { type Hop, type HopDurations, HopReport, type HopRow, hops } from "./hops.ts";
 export { claimFresh } from "./inbox.ts";
+export { LaneGate } from "./lane-gate.ts";
 export type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader, ReadEvent } from "./log.ts";
 export {
   type ApplicationTelemetry,
@@ -50,7 +53,7 @@ export {
 export { extendOutbox, retirePartitions, sealPartitions } from "./outbox.ts";
 export { OutboxLog, type OutboxLogOptions } from "./outbox-log.ts";
 export { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox-row.ts";
-export { EventRefusedError, publish } from "./publish.ts";
+export { bulkRowCap, EventRefusedError, publish } from "./publish.ts";
 export { NothingChangedError, type SqlClient } from "./publish-with.ts";
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
 export { type OutboxChore, outboxUpkeep, type UpkeepOptions } from "./upkeep.ts";

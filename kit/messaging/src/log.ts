@@ -2,6 +2,7 @@
 
 import type { Database, Transaction } from "@onsale/postgres";
 import type { Delivered } from "./event.ts";
+import type { HopMoments } from "./hops.ts";
 import type { FeedName } from "./telemetry.ts";
 
 /** A log, as the feeds of one service see it. */
@@ -35,6 +36,8 @@ export interface Chunk<Behind extends Cursor = Cursor> {
 export interface ReadEvent<Behind extends Cursor = Cursor> {
   readonly event: Delivered;
   readonly after: Behind;
+  /** When it passed the hops on its way here, as far as the log knows. */
+  readonly moments?: HopMoments;
 }
 
 /** Reads one stream for one tenure of its owner. */

@@ -95,6 +95,8 @@ export class SnapshotReader {
   readonly #stragglersSql: ReturnType<typeof stragglersSql>;
   readonly #arrivalsSql: ReturnType<typeof arrivalsSql>;
   #session: string | undefined;
+  /** When the window's snapshot was taken, which shows what it brings. */
+  #shownAt: number | undefined;
   #late: { readonly of: string; readonly xids: readonly string[] } | undefined;
 
   constructor(options: {
@@ -140,6 +142,7 @@ export class SnapshotReader {
     const { snapshot: nextSnap, highs, takenAt, session } = await this.#windows.next();
     if (this.#session !== undefined && this.#session !== session) throw new SessionLostError();
     this.#session = session;
+    this.#shownAt = Date.parse(takenAt);
     const allocated = Math.max(highs[this.#lane], high);
     const nextHigh = Math.min(allocated, high + windowCap);
     return { snap, high, window: { nextSnap, nextHigh, at: 0, ...(nextHigh === allocated && { takenAt }) } };
@@ -189,7 +192,8 @@ export class SnapshotReader {
 
   #toReadEvent(open: OpenCursor, row: OutboxRow & { readonly position: number }): ReadEvent<OutboxCursor> {
     const event = toDelivered(row, { source: this.#source, lane: this.#lane });
-    return { event, after: { ...open, window: { ...open.window, at: row.position } } };
+    const after = { ...open, window: { ...open.window, at: row.position } };
+    return { event, after, ...(this.#shownAt !== undefined && { moments: { visible: this.#shownAt } }) };
   }
 }
 

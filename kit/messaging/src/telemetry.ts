@@ -1,4 +1,5 @@
 import type { Lane } from "./event.ts";
+import type { HopDurations } from "./hops.ts";
 
 /** Which stream of events a fact is about. */
 export interface FeedName {
@@ -11,8 +12,10 @@ export interface FeedName {
 
 /** What the kit tells about itself. Every fact is one function, so that an application can count, log or ignore it. */
 export interface MessagingTelemetry {
-  /** A batch was applied and committed. `oldestAgeMs`: from the publishing of its first event to now. */
-  batchApplied(fact: FeedName & { events: number; milliseconds: number; oldestAgeMs: number }): void;
+  /** A batch was applied and committed. `oldestAgeMs`: from the publishing of its first event to now; `hops`: where that time went. */
+  batchApplied(
+    fact: FeedName & { events: number; milliseconds: number; oldestAgeMs: number; hops: HopDurations },
+  ): void;
   /** A key failed and was set aside; the others flow on. */
   keyParked(fact: FeedName & { type: string; error: unknown }): void;
   /** A parked key's events were all applied. */

@@ -32,7 +32,7 @@ function listen(database: Database, sender: MessageSender, retry = { attempts: 3
     sourceOf: () => "notifications",
     retry,
   });
-  onTestFinished(() => feeds.drain());
+  onTestFinished(async () => void (await feeds.drain()));
 }
 
 async function confirm(database: Database, ...numbers: readonly number[]): Promise<void> {
