@@ -25,7 +25,7 @@ export interface CardProviderOptions {
   readonly apiSecret: string;
   /** Where the provider shall send its webhooks; absent: it sends none. */
   readonly webhookUrl?: string;
-  /** Calls in flight at once. Default 128: at 10 ms a call that is 12,000 a second, more than the rest of the shop can use. */
+  /** Calls in flight at once. Default 256, which is what the consumer makes. */
   readonly connections?: number;
   /** Default 1,000. */
   readonly connectTimeoutMs?: number;
@@ -40,7 +40,7 @@ const hourMs = 3_600_000;
 /** Our provider, by its HTTP interface. */
 export function createCardProvider(options: CardProviderOptions): CardProvider {
   const { url, apiSecret, webhookUrl, keyMemoryMs = 23 * hourMs } = options;
-  const { connections = 128, connectTimeoutMs = 1_000, attemptTimeoutMs = 4_500 } = options;
+  const { connections = 256, connectTimeoutMs = 1_000, attemptTimeoutMs = 4_500 } = options;
   const onCircuit = (state: "open" | "closed") => telemetry.providerCircuit({ state });
   const line = new ProviderLine({ url, apiSecret, connections, connectTimeoutMs, attemptTimeoutMs, onCircuit });
 
