@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import * as audit from "./audit/command.ts";
 import * as bench from "./bench.ts";
 import { version } from "./checkout.ts";
+import * as drill from "./drill.ts";
 import * as replay from "./replay/command.ts";
 import * as reset from "./reset.ts";
 import * as seed from "./seed.ts";
@@ -21,7 +22,7 @@ function program(): Command {
     .helpCommand("help [command]", "tell about a command")
     .showSuggestionAfterError()
     .exitOverride();
-  for (const { register } of [up, status, seed, replay, audit, bench, test, reset]) register(onsale);
+  for (const { register } of [up, status, seed, replay, audit, bench, drill, test, reset]) register(onsale);
   for (const command of onsale.commands) command.exitOverride();
   return onsale;
 }

@@ -1,0 +1,42 @@
+/** What the drill tells its processes, and what they answer. */
+
+import type { FaultName } from "./fault-names.ts";
+import type { Death } from "./kill-points.ts";
+
+export interface WriterAssignment {
+  readonly role: "writer";
+  readonly url: string;
+  readonly seed: number;
+  readonly round: number;
+  readonly fault?: FaultName;
+  readonly death?: Death;
+}
+
+export interface ConsumerAssignment {
+  readonly role: "consumer";
+  readonly url: string;
+  readonly seed: number;
+  /** Where calls to the outside leave their trace. */
+  readonly journal: string;
+  readonly fault?: FaultName;
+  readonly death?: Death;
+}
+
+export type Assignment = WriterAssignment | ConsumerAssignment;
+
+export type Order =
+  | { readonly do: "work"; readonly assignment: Assignment }
+  | { readonly do: "die"; readonly death: Death | null }
+  | { readonly do: "finish" };
+
+export type Answer =
+  | { readonly said: "ready" }
+  | { readonly said: "working" }
+  /** Another process owns what this one thought its own. */
+  | { readonly said: "fenced" }
+  | { readonly said: "finished" };
+
+/** The keys of a round, and the one whose transactions stay open long. */
+export const keysOf = (round: number): string[] => Array.from({ length: keyCount }, (_, index) => `r${round}-${index}`);
+export const slowKeyOf = (round: number): string => `r${round}-slow`;
+const keyCount = 100;

@@ -1,0 +1,129 @@
+/** Looks into both schemas of a stage: what was committed, what was done about it, and how far everybody is. */
+
+import { array, bigint, boolean, type Database, double, instant, integer, sql, text, uuid } from "@onsale/postgres";
+import type { Effect, Fact } from "./judge.ts";
+
+/** The consumers of a drill. */
+export const consumers = ["sink.apply", "sink.call"] as const;
+
+const openAccountsSql = sql("drills.open-accounts", { takes: [array(text)], gives: {} })`
+  insert into source.account (key) select unnest($1::text[]) on conflict do nothing`;
+
+const armSql = sql("drills.arm-deadlines", { takes: [text, array(text)], gives: {} })`
+  insert into sink.saga_deadline (saga, key, wait, awaits, due_at)
+  select $1, key, 'first-change', 'source', 'infinity' from unnest($2::text[]) as armed(key)
+  on conflict do nothing`;
+
+/** Makes the keys of a round, each with a deadline that waits for its first change. */
+export async function openAccounts(admin: Database, keys: readonly string[], saga: string): Promise<void> {
+  await admin.execute(openAccountsSql, [keys]);
+  await admin.execute(armSql, [saga, keys]);
+}
+
+const comeDueSql = sql("drills.come-due", { takes: [text, integer], gives: {} })`
+  update sink.saga_deadline set due_at = clock_timestamp()
+  where saga = $1 and due_at = 'infinity' and key in (select key from source.ledger where round = $2)`;
+
+/** Lets deadlines come due whose change is committed: by the time they are due there is no reason left to fire. */
+export const letComeDue = (admin: Database, saga: string, round: number): Promise<number> =>
+  admin.execute(comeDueSql, [saga, round]);
+
+const startedSql = sql("drills.started", { takes: [integer, bigint], gives: { started: boolean } })`
+  select count(*) = $2 as started from (select distinct consumer from sink.effect where round = $1) as acting`;
+
+/** Whether every consumer has acted on something of the round. */
+export async function hasStarted(admin: Database, round: number): Promise<boolean> {
+  const [row] = await admin.query(startedSql, [round, consumers.length]);
+  return row?.started ?? false;
+}
+
+const actedSql = sql("drills.acted", { takes: [integer, text], gives: { effects: bigint } })`
+  select count(*) as effects from sink.effect where process = $1 and consumer = $2`;
+
+/** How much one process has done as one consumer. */
+export async function effectsOf(admin: Database, pid: number, consumer: string): Promise<number> {
+  const [row] = await admin.query(actedSql, [pid, consumer]);
+  return row?.effects ?? 0;
+}
+
+/** Under which name a consumer's process is known to PostgreSQL. */
+export const consumerName = (pid: number): string => `drill consumer ${pid}`;
+
+const endOpenSql = sql("drills.end-open-transactions", { takes: [text], gives: { ended: boolean } })`
+  select pg_terminate_backend(pid) as ended from pg_stat_activity
+  where application_name = $1 and state like 'idle in transaction%'`;
+
+/**
+ * Ends the transactions that a frozen process has open, as PostgreSQL does by itself after a minute
+ * (`idle_in_transaction_session_timeout`), which is longer than a drill can wait.
+ */
+export async function endOpenTransactions(admin: Database, pid: number): Promise<void> {
+  await admin.query(endOpenSql, [consumerName(pid)]);
+}
+
+const changesSql = sql("drills.count-changes", { takes: [integer], gives: { changes: bigint, now: instant } })`
+  select count(*) as changes, clock_timestamp() as now from source.ledger where round = $1`;
+
+/** Changes of a round committed so far, and the database's time. */
+export async function countChanges(admin: Database, round: number): Promise<{ changes: number; now: string }> {
+  const [row] = await admin.query(changesSql, [round]);
+  if (!row) throw new Error("The ledger gave no row.");
+  return row;
+}
+
+const settledSql = sql("drills.settled", { takes: [instant], gives: { settled: boolean } })`
+  select coalesce(bool_and(watermark > $1), false) and not exists (select from sink.parked_key) as settled
+  from sink.reader_cursor`;
+
+/** Whether everything committed before `moment` has been applied, and no key is parked. */
+export async function hasSettled(admin: Database, moment: string): Promise<boolean> {
+  const [row] = await admin.query(settledSql, [moment]);
+  return row?.settled ?? false;
+}
+
+const recoveredSql = sql("drills.recovered", { takes: [], gives: { recovered: boolean } })`
+  select coalesce(bool_and(owner is not null and unclean_takes = 0), false) as recovered from sink.reader_cursor`;
+
+/** Whether every stream has an owner that has moved it since the owner before was killed. */
+export async function hasRecovered(admin: Database): Promise<boolean> {
+  const [row] = await admin.query(recoveredSql, []);
+  return row?.recovered ?? false;
+}
+
+const factsSql = sql("drills.facts", { takes: [integer], gives: { token: uuid, key: text, version: bigint } })`
+  select token, key, version from source.ledger where round = $1`;
+
+export const factsOf = (admin: Database, round: number): Promise<Fact[]> => admin.query(factsSql, [round]);
+
+const effectsSql = sql("drills.effects", { takes: [integer, text], gives: { token: uuid, key: text } })`
+  select token, key from sink.effect where round = $1 and consumer = $2 order by id`;
+
+/** What a consumer did for the changes of a round, in the order in which it did it. */
+export const effectsIn = (admin: Database, round: number, consumer: string): Promise<Effect[]> =>
+  admin.query(effectsSql, [round, consumer]);
+
+const spanSql = sql("drills.span", { takes: [integer], gives: { firstMs: double, lastMs: double } })`
+  select coalesce(extract(epoch from min(applied_at)) * 1000, 0)::float8 as "firstMs",
+    coalesce(extract(epoch from max(applied_at)) * 1000, 0)::float8 as "lastMs" from sink.effect where round = $1`;
+
+/** When the first and the last effect of a round happened, in milliseconds since 1970. */
+export async function spanOf(admin: Database, round: number): Promise<{ firstMs: number; lastMs: number }> {
+  const [row] = await admin.query(spanSql, [round]);
+  return row ?? { firstMs: 0, lastMs: 0 };
+}
+
+const firedSql = sql("drills.fired", { takes: [integer], gives: { key: text } })`
+  select key from sink.fired where round = $1 order by key`;
+
+/** Keys of the round whose deadline fired. */
+export const firedIn = async (admin: Database, round: number): Promise<string[]> =>
+  (await admin.query(firedSql, [round])).map(({ key }) => key);
+
+const retiredSql = sql("drills.retired", { takes: [], gives: { retired: bigint } })`
+  select count(*) as retired from source.outbox_partition where truncated_at is not null`;
+
+/** Partitions of the outbox that were let go. */
+export async function partitionsRetired(admin: Database): Promise<number> {
+  const [row] = await admin.query(retiredSql, []);
+  return row?.retired ?? 0;
+}

@@ -1,0 +1,105 @@
+/** Where a drill plays: a database of its own, with a schema that publishes and a schema that consumes. */
+
+import { randomBytes } from "node:crypto";
+import { migrations as messaging } from "@onsale/messaging";
+import { type Database, migrate, openDatabase, startEmbeddedPostgres } from "@onsale/postgres";
+import { migrations as saga } from "@onsale/saga";
+import pg from "pg";
+
+/** The PostgreSQL server to play on: one that runs, by an administrator's URL, or a folder for an embedded one. */
+export type ServerChoice = { readonly url: string } | { readonly directory: string };
+
+export interface Theatre extends AsyncDisposable {
+  /** A new database with empty tables; dropped when it is let go. */
+  stage(): Promise<Stage>;
+}
+
+export interface Stage extends AsyncDisposable {
+  /** The administrator's URL of the database. */
+  readonly url: string;
+  /** For looking at both schemas, by their names. */
+  readonly admin: Database;
+  /** Runs statements that no service would: set-up, and the planting of faults. */
+  alter(script: string): Promise<void>;
+}
+
+export const roleOf = (schema: "source" | "sink"): string => `onsale_${schema}`;
+
+const folders = {
+  source: new URL("../migrations/source/", import.meta.url),
+  sink: new URL("../migrations/sink/", import.meta.url),
+};
+
+export async function openTheatre(choice: ServerChoice): Promise<Theatre> {
+  const server =
+    "url" in choice ? { url: choice.url, stop: async () => undefined } : await startEmbeddedPostgres(choice);
+  const template = `drill_template_${randomBytes(6).toString("hex")}`;
+  try {
+    await makeTemplate(server.url, template);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return {
+    stage: () => openStage(server.url, template),
+    async [Symbol.asyncDispose]() {
+      await run(server.url, `drop database if exists ${template} with (force)`);
+      await server.stop();
+    },
+  };
+}
+
+async function makeTemplate(serverUrl: string, name: string): Promise<void> {
+  await run(serverUrl, `create database ${name}`);
+  const adminUrl = urlOf(serverUrl, name);
+  for (const schema of ["source", "sink"] as const) {
+    const own = { owner: schema, directory: folders[schema] };
+    await migrate({ adminUrl, schema, role: roleOf(schema), sets: [messaging, saga, own] });
+  }
+  await run(adminUrl, smallPartitions);
+}
+
+/** Rows of a partition: so few that partitions fill, are sealed and leave while a drill runs. */
+export const partitionRows = 1_000;
+
+// In place of the migration's own, of half a million rows each.
+const smallPartitions = `do $$ declare it record; begin
+    for it in select name, lane from source.outbox_partition loop
+      execute format('drop table source.%I', it.name);
+    end loop;
+    delete from source.outbox_partition;
+    perform source.outbox_extend('online', ${partitionRows}, 4), source.outbox_extend('bulk', ${partitionRows}, 4);
+  end $$`;
+
+async function openStage(serverUrl: string, template: string): Promise<Stage> {
+  const name = `drill_${randomBytes(8).toString("hex")}`;
+  await run(serverUrl, `create database ${name} template ${template}`);
+  const url = urlOf(serverUrl, name);
+  const admin = openDatabase({ url, connections: 2, applicationName: "drill" });
+  return {
+    url,
+    admin,
+    alter: (script) => run(url, script),
+    async [Symbol.asyncDispose]() {
+      await admin.close();
+      await run(serverUrl, `drop database if exists ${name} with (force)`);
+    },
+  };
+}
+
+function urlOf(serverUrl: string, database: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${database}`;
+  return url.href;
+}
+
+async function run(url: string, script: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, application_name: "drill" });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    await client.query(script);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,42 @@
+/** A process of a drill: waits for its assignment, works, and dies when and where it is told to. */
+
+import type { Answer, Assignment, Order } from "./assignment.ts";
+import { startConsumer } from "./consumer.ts";
+import { Mortality } from "./kill-points.ts";
+import type { Work } from "./work.ts";
+import { startWriter } from "./writer.ts";
+
+const mortality = new Mortality();
+let work: Work | undefined;
+
+function start(assignment: Assignment): Work {
+  mortality.ordain(assignment.death);
+  return assignment.role === "writer" ? startWriter(assignment, mortality) : startConsumer(assignment, mortality, say);
+}
+
+async function follow(order: Order): Promise<void> {
+  switch (order.do) {
+    case "work":
+      work = start(order.assignment);
+      return say({ said: "working" });
+    case "die":
+      return mortality.ordain(order.death ?? undefined);
+    case "finish":
+      await work?.finish();
+      work = undefined;
+      return say({ said: "finished" });
+    default:
+      order satisfies never;
+  }
+}
+
+function say(answer: Answer): void {
+  process.send?.(answer);
+}
+
+process.on("message", (order: Order) => void follow(order));
+// Whoever gave the orders is gone: nobody would ever end this process.
+process.on("disconnect", () => process.exit());
+// Ctrl-C at a terminal reaches every process of it; the drill ends its own in its own order.
+process.on("SIGINT", () => undefined);
+say({ said: "ready" });

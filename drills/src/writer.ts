@@ -1,0 +1,169 @@
+/** Changes keys and publishes it, as an application does that this kit is for: several transactions at once, some slow, some in vain. */
+
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fact, type Lane, publish, retirePartitions, sealPartitions } from "@onsale/messaging";
+import {
+  bigint,
+  type Database,
+  integer,
+  isLockTimeout,
+  openDatabase,
+  sql,
+  type Transaction,
+  text,
+  uuid,
+} from "@onsale/postgres";
+import { accountChanged } from "./account-event.ts";
+import { keysOf, slowKeyOf, type WriterAssignment } from "./assignment.ts";
+import type { Mortality } from "./kill-points.ts";
+import { Random } from "./random.ts";
+import { partitionRows, roleOf } from "./stage.ts";
+import type { Work } from "./work.ts";
+
+const changeSql = sql("drills.change-account", { takes: [text], gives: { version: bigint } })`
+  update account set version = version + 1 where key = $1 returning version`;
+
+const versionSql = sql("drills.account-version", { takes: [text], gives: { version: bigint } })`
+  select version from account where key = $1`;
+
+const recordSql = sql("drills.record-change", { takes: [uuid, integer, text, bigint, text], gives: {} })`
+  insert into ledger (token, round, key, version, lane) values ($1, $2, $3, $4, $5)`;
+
+const extendSql = sql("drills.extend-outbox", { takes: [text, bigint], gives: { made: integer } })`
+  select outbox_extend($1, $2, 4) as made`;
+
+/** Transactions at once, besides the slow one. */
+const writers = 4;
+
+/** Between two transactions of a writer, on average: enough load to be killed in, not so much that recovering takes the round. */
+const pauseMs = 8;
+
+/** Changes after the order to finish: what is committed last is committed after every kill. */
+const lastTransactions = 40;
+
+const upkeepEveryMs = 50;
+
+export function startWriter(assignment: WriterAssignment, mortality: Mortality): Work {
+  const { url, seed, round } = assignment;
+  const database = openDatabase({
+    ...{ url, schema: "source", role: roleOf("source") },
+    ...{ connections: writers + 1, applicationName: "drill writer" },
+  });
+  const stop = new AbortController();
+  const writer = new Writer(database, assignment, mortality);
+  const upkeep = keepUp(database, stop.signal);
+  const slow = writer.writeSlowly(new Random(seed + 7), stop.signal);
+  const fast = Array.from({ length: writers }, (_, index) => writer.write(new Random(seed * 31 + index), stop.signal));
+  return {
+    async finish() {
+      stop.abort();
+      await Promise.all([...fast, slow, upkeep]);
+      const random = new Random(seed + round);
+      for (let done = 0; done < lastTransactions; done++) await writer.writeOnce(random);
+      await database.close();
+    },
+  };
+}
+
+class Writer {
+  readonly #database: Database;
+  readonly #assignment: WriterAssignment;
+  readonly #mortality: Mortality;
+  readonly #keys: readonly string[];
+
+  constructor(database: Database, assignment: WriterAssignment, mortality: Mortality) {
+    this.#database = database;
+    this.#assignment = assignment;
+    this.#mortality = mortality;
+    this.#keys = keysOf(assignment.round);
+  }
+
+  async write(random: Random, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.writeOnce(random);
+      await sleep(random.between(0, 2 * pauseMs), undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** One to three keys in one order, so that no two transactions deadlock; one in twenty is given up at the end. */
+  async writeOnce(random: Random): Promise<void> {
+    const keys = random.shuffled(this.#keys).slice(0, random.between(1, 3)).sort();
+    const givenUp = random.chance(0.05);
+    const change = async (tx: Transaction): Promise<void> => {
+      for (const key of keys) await this.#change(tx, key, random);
+      await dawdle(random);
+      if (givenUp) throw new GivenUpError();
+      this.#mortality.pass("writer.before-commit");
+    };
+    await this.#database.transaction(change).catch(unlessGivenUp);
+    this.#mortality.pass("writer.after-commit");
+  }
+
+  /** A key of its own in transactions that stay open while hundreds of others commit behind their positions. */
+  async writeSlowly(random: Random, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#database.transaction(async (tx) => {
+        await this.#change(tx, slowKeyOf(this.#assignment.round), random);
+        await sleep(random.between(50, 400), undefined, { signal }).catch(() => undefined);
+      });
+    }
+  }
+
+  async #change(tx: Transaction, key: string, random: Random): Promise<void> {
+    const { round, fault } = this.#assignment;
+    const token = randomUUID();
+    const lane = fault === "lane-change-without-rule" && random.chance(0.3) ? "bulk" : laneOf(key);
+    const data = { account: key, token, round, stumbles: random.chance(0.005) };
+    const tell = (sequence: number): Promise<void> =>
+      publish(tx, [fact(accountChanged, { data, sequence, lane, cause: { correlationId: token } })]);
+
+    if (fault === "insert-before-lock") {
+      await tell((await this.#versionOf(tx, key)) + 1);
+      await dawdle(random);
+    }
+    const [changed] = await tx.query(changeSql, [key]);
+    if (!changed) throw new Error(`There is no account ${key}.`);
+    this.#mortality.pass("writer.row-locked");
+    if (fault !== "insert-before-lock") {
+      await dawdle(random);
+      await tell(changed.version);
+    }
+    await tx.execute(recordSql, [token, round, key, changed.version, lane]);
+  }
+
+  async #versionOf(tx: Transaction, key: string): Promise<number> {
+    const [row] = await tx.query(versionSql, [key]);
+    return row?.version ?? 0;
+  }
+}
+
+/** A key stays in the lane that it is in. */
+const laneOf = (key: string): Lane => (/[05]$/.test(key) ? "bulk" : "online");
+
+class GivenUpError extends Error {
+  override readonly name = "GivenUpError";
+}
+
+function unlessGivenUp(error: unknown): void {
+  if (!(error instanceof GivenUpError)) throw error;
+}
+
+/** Lets others run between two statements, so that positions are taken in another order than commits come. */
+const dawdle = (random: Random): Promise<void> =>
+  random.chance(0.3) ? sleep(random.between(0, 3)) : Promise.resolve();
+
+/** Makes partitions ahead, seals the full ones and lets them go: what an owner of an outbox does all day. */
+async function keepUp(database: Database, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    for (const lane of ["online", "bulk"]) await database.query(extendSql, [lane, partitionRows]);
+    await sealPartitions(database);
+    await retirePartitions(database, 0).catch(unlessLocked);
+    await sleep(upkeepEveryMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** A partition that somebody writes to or reads is let go another time. */
+function unlessLocked(error: unknown): void {
+  if (!isLockTimeout(error)) throw error;
+}
