@@ -73,6 +73,12 @@ test.each<[Column<unknown>, unknown]>([
   [array(instant), ["2026-11-21T08:42:14.123Z"]],
   [array(xid8), ["7"]],
   [array(bytes), [Buffer.from([0, 92, 255])]],
+  [array(instant), ["infinity", "-infinity", "1999-12-31T23:59:59.999Z", "0001-01-01T00:00:00.000Z"]],
+  [array(integer), [-2_147_483_648, 2_147_483_647, 0]],
+  [array(bigint), [Number.MIN_SAFE_INTEGER, -1, 0, 2 ** 32, -(2 ** 32)]],
+  [array(nullable(uuid)), [null, "ffffffff-ffff-ffff-ffff-ffffffffffff", id]],
+  [array(nullable(instant)), [null, "2026-11-21T08:42:14.123Z"]],
+  [array(nullable(boolean)), [true, null]],
   [array(json<unknown>()), [{ a: 1 }, "b", [2]]],
   [array(nullable(text)), ["a", null]],
   [array(nullable(bigint)), [null, 2]],
@@ -97,6 +103,33 @@ test("any texts come back from an array as they were sent", async () => {
       ).toEqual(values.filter((value) => value !== null));
     }),
   );
+});
+
+test("any numbers, moments and ids come back from an array as they were sent", async () => {
+  const moments = fc.date({ min: new Date("0001-01-01"), max: new Date("9999-12-31"), noInvalidDate: true });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.option(fc.maxSafeInteger())),
+      fc.array(moments.map((moment) => moment.toISOString())),
+      fc.array(fc.uuid()),
+      async (numbers, instants, ids) => {
+        expect(await roundTrip(array(nullable(bigint)), numbers)).toEqual(numbers);
+        expect(await roundTrip(array(instant), instants)).toEqual(instants);
+        expect(await roundTrip(array(uuid), ids)).toEqual(ids);
+      },
+    ),
+  );
+});
+
+test("an array's value that has no binary form here is judged by PostgreSQL", async () => {
+  const shout = id.toUpperCase().replaceAll("-", "");
+  expect(await roundTrip(array(uuid), [shout])).toEqual([id]);
+  expect(await roundTrip(array(instant), ["2026-11-21 10:42:14.5+02"])).toEqual(["2026-11-21T08:42:14.500Z"]);
+  for (const wrong of ["", id.replace("f", "g"), `${id}0`, "0199a1b2_0000-7000-8000-00000000000f"])
+    await expect(roundTrip(array(uuid), [id, wrong])).rejects.toMatchObject({ code: "22P02" });
+  await expect(roundTrip(array(integer), [1.5])).rejects.toMatchObject({ code: "22P02" });
+  await expect(roundTrip(array(integer), [2 ** 31])).rejects.toMatchObject({ code: "22003" });
+  await expect(roundTrip(array(instant), ["2026-13-21T08:42:14.123Z"])).rejects.toMatchObject({ code: "22008" });
 });
 
 test("null goes and comes where it is declared", async () => {
