@@ -20,6 +20,13 @@ export type BatchHandler<Definition extends EventDefinition, Ports extends BaseP
   ports: Ports,
 ) => Promise<void>;
 
+/**
+ * Which calls wait for one another. `key` (the default): those of one key. `partition`: all of one stream, so one call at a
+ * time and slot; a failing one holds the stream up while it is tried again, and is dead after the last attempt.
+ * `unordered`: none, not even those of one key; a failing event holds up nobody.
+ */
+export type CallOrder = "key" | "partition" | "unordered";
+
 /** A consumer whose effects are all in its own database. */
 export interface BatchConsumer<Ports extends BasePorts = BasePorts> {
   readonly kind: "batch";
@@ -48,6 +55,7 @@ export interface EachConsumer<Ports extends BasePorts = BasePorts, Work = unknow
   readonly on: readonly EventDefinition[];
   /** Calls in flight at once in this process. */
   readonly concurrency: number;
+  readonly order?: CallOrder;
   /** How often a failing key is tried. Absent: the rule of all feeds of the service. */
   readonly retry?: RetryRule;
   readonly prepare: (tx: Transaction, events: readonly Delivered[], ports: Ports) => Promise<readonly Prepared<Work>[]>;
@@ -76,6 +84,7 @@ interface EachSpecification<Definition extends EventDefinition, Ports extends Ba
   readonly on: OneOrMany<Definition>;
   readonly in: "each";
   readonly concurrency: number;
+  readonly order?: CallOrder;
   readonly retry?: RetryRule;
   readonly prepare: (
     tx: Transaction,
@@ -95,6 +104,7 @@ interface CallSpecification<Definition extends EventDefinition, Ports extends Ba
   readonly on: OneOrMany<Definition>;
   readonly in: "each";
   readonly concurrency: number;
+  readonly order?: CallOrder;
   readonly retry?: RetryRule;
   readonly prepare?: never;
   /** The other side is addressed by the event's id, by which it knows a repetition. */

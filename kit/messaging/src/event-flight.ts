@@ -1,11 +1,11 @@
 import type { Transaction } from "@onsale/postgres";
-import type { BasePorts, EachConsumer, Prepared } from "./consumer.ts";
+import type { BasePorts, CallOrder, EachConsumer, Prepared } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
-import { type Feed, isFaultOfMachine, PoisonError } from "./feed.ts";
+import { type Feed, isFaultOfMachine, PoisonError, pause } from "./feed.ts";
 import type { HopMoments } from "./hops.ts";
 import { claimFresh, inboxKey, unseen } from "./inbox.ts";
 import type { Chunk, Cursor } from "./log.ts";
-import { isParked, lockParked, park, waitBehind } from "./parking.ts";
+import { isParked, lockParked, park, waitBehind, withJitter } from "./parking.ts";
 import type { Progress } from "./progress.ts";
 import { Signal } from "./signal.ts";
 
@@ -31,7 +31,7 @@ interface Task {
 type Result =
   | { readonly kind: "nothing-to-do" }
   | { readonly kind: "called"; readonly work: unknown; readonly outcome: unknown }
-  | { readonly kind: "failed"; readonly error: unknown };
+  | { readonly kind: "failed"; readonly error: unknown; readonly isLast?: boolean };
 
 interface Finished {
   readonly task: Task;
@@ -52,6 +52,7 @@ export class EventFlight<Ports extends BasePorts> {
   readonly #stop: AbortSignal;
   readonly #fault: AbortSignal;
   readonly #limit: number;
+  readonly #order: CallOrder;
   /** Events to come that are run one by one, because an owner was killed while it had them under way. */
   #suspects: number;
   /** The next event ended one owner too many: it is set aside untried. */
@@ -60,7 +61,7 @@ export class EventFlight<Ports extends BasePorts> {
   #outstanding: Task[] = [];
   /** Where reading has come to: the cursor once everything outstanding is settled. */
   #readTo: Cursor;
-  /** Tasks of one key in order; only the first is under way, the others wait for it to be settled. */
+  /** Tasks that wait for one another (those of a key, as a rule) in order; only the first of a line is under way. */
   readonly #lines = new Map<string, Task[]>();
   #ready: Task[] = [];
   #finished: Finished[] = [];
@@ -82,6 +83,7 @@ export class EventFlight<Ports extends BasePorts> {
     this.#ports = options.ports;
     this.#stop = options.stop;
     this.#fault = options.fault;
+    this.#order = options.consumer.order ?? "key";
     this.#limit = Math.max(options.consumer.concurrency * aheadPerCall, aheadAtLeast);
     this.#suspects = options.progress.uncleanTakes > 0 ? this.#limit : 0;
     this.#poison = options.feed.isPoison(options.progress);
@@ -136,7 +138,7 @@ export class EventFlight<Ports extends BasePorts> {
 
   #enqueue(task: Task): void {
     this.#outstanding.push(task);
-    const name = inboxKey(task.event);
+    const name = this.#lineOf(task.event);
     const line = this.#lines.get(name);
     if (line) {
       line.push(task);
@@ -144,6 +146,26 @@ export class EventFlight<Ports extends BasePorts> {
       this.#lines.set(name, [task]);
       this.#ready.push(task);
     }
+  }
+
+  #lineOf(event: Delivered): string {
+    switch (this.#order) {
+      case "key":
+        return inboxKey(event);
+      case "partition":
+        return "";
+      case "unordered":
+        return event.id;
+    }
+  }
+
+  /** The events as the inbox knows them. Without order a key's highest sequence says nothing of those below it. */
+  #known(events: readonly Delivered[]): readonly Delivered[] {
+    return this.#order === "unordered" ? events.map((event) => ({ ...event, key: event.id, sequence: 1 })) : events;
+  }
+
+  async #lockParked(tx: Transaction, events: readonly Delivered[]): Promise<ReadonlySet<string>> {
+    return this.#order === "unordered" ? new Set() : await lockParked(tx, this.#feed.name.reader, events);
   }
 
   async #prepare(tasks: readonly Task[]): Promise<void> {
@@ -176,7 +198,10 @@ export class EventFlight<Ports extends BasePorts> {
   async #endedItsOwners({ event }: Task): Promise<boolean> {
     const { reader } = this.#feed.name;
     return await this.#feed.inTransaction(async (tx) => {
-      const [parked, fresh] = await Promise.all([lockParked(tx, reader, [event]), unseen(tx, reader, [event])]);
+      const [parked, fresh] = await Promise.all([
+        this.#lockParked(tx, [event]),
+        unseen(tx, reader, this.#known([event])),
+      ]);
       return fresh.length > 0 && parked.size === 0;
     });
   }
@@ -186,16 +211,18 @@ export class EventFlight<Ports extends BasePorts> {
     const events = tasks.map(({ event }) => event);
     const [now, parked, unseenEvents] = await Promise.all([
       this.#progress.check(tx),
-      lockParked(tx, reader, events),
-      unseen(tx, reader, events),
+      this.#lockParked(tx, events),
+      unseen(tx, reader, this.#known(events)),
     ]);
     const ports = { ...this.#ports, clock: { now: () => now } };
+    const unseenIds = new Set(unseenEvents.map(({ id }) => id));
+    const fresh = events.filter(({ id }) => unseenIds.has(id));
     await waitBehind(
       tx,
       reader,
-      unseenEvents.filter((event) => isParked(parked, event)),
+      fresh.filter((event) => isParked(parked, event)),
     );
-    const own = unseenEvents.filter((event) => !isParked(parked, event));
+    const own = fresh.filter((event) => !isParked(parked, event));
     const prepared = own.length > 0 ? await this.#consumer.prepare(tx, own, ports) : [];
     return { fresh: new Set(own.map(({ id }) => id)), prepared, ports };
   }
@@ -211,15 +238,26 @@ export class EventFlight<Ports extends BasePorts> {
 
   async #call(task: Task, work: unknown, ports: Ports): Promise<void> {
     this.#calls++;
-    let result: Result;
-    try {
-      result = { kind: "called", work, outcome: await this.#consumer.call(work, ports, this.#fault) };
-    } catch (error) {
-      result = { kind: "failed", error };
-    }
+    const result = await this.#tryCall(work, ports);
     this.#calls--;
-    this.#finish({ task, result });
+    if (result) this.#finish({ task, result });
+    else this.#changed.notify();
     this.#startCalls();
+  }
+
+  /** Calls until it succeeds or has failed for good; undefined when it is time to stop in between. */
+  async #tryCall(work: unknown, ports: Ports): Promise<Result | undefined> {
+    // Elsewhere a failing event is set aside at once, and tried again from there while the others flow.
+    const attempts = this.#order === "partition" ? this.#feed.retry.attempts : 1;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return { kind: "called", work, outcome: await this.#consumer.call(work, ports, this.#fault) };
+      } catch (error) {
+        if (attempt >= attempts) return { kind: "failed", error, isLast: this.#order === "partition" };
+        await pause(withJitter(this.#feed.retry.firstDelayMs * 2 ** (attempt - 1)), this.#stop);
+        if (this.#stop.aborted) return undefined;
+      }
+    }
   }
 
   #finish(finished: Finished): void {
@@ -260,7 +298,7 @@ export class EventFlight<Ports extends BasePorts> {
     const events = finished.map(({ task }) => task.event);
     const [now] = await Promise.all([
       this.#progress.move(tx, this.#cursorAfter(finished)),
-      claimFresh(tx, this.#feed.name.reader, events),
+      claimFresh(tx, this.#feed.name.reader, this.#known(events)),
     ]);
     const ports = { ...this.#ports, clock: { now: () => now } };
     const called = finished.flatMap(({ task, result }) =>
@@ -268,8 +306,9 @@ export class EventFlight<Ports extends BasePorts> {
     );
     if (called.length > 0) await this.#consumer.settle(tx, called, ports);
     for (const { task, result } of finished) {
-      if (result.kind === "failed")
-        await park(tx, this.#feed.name, task.event, result.error, this.#feed.parkingRule(task.event, result.error));
+      if (result.kind !== "failed") continue;
+      const rule = this.#feed.parkingRule(task.event, result.error);
+      await park(tx, this.#feed.name, task.event, result.error, result.isLast ? { ...rule, dead: true } : rule);
     }
   }
 
@@ -286,7 +325,7 @@ export class EventFlight<Ports extends BasePorts> {
   }
 
   #advanceLine(task: Task): void {
-    const name = inboxKey(task.event);
+    const name = this.#lineOf(task.event);
     const line = this.#lines.get(name);
     line?.shift();
     const [next] = line ?? [];

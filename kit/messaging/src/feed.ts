@@ -55,7 +55,7 @@ export abstract class Feed {
   protected readonly database: Database;
   protected readonly telemetry: MessagingTelemetry;
   protected readonly gate: LaneGate;
-  protected readonly retry: RetryRule;
+  readonly retry: RetryRule;
   protected readonly redriveEveryMs: number;
   readonly #options: FeedOptions;
   readonly #definitions: ReadonlyMap<string, EventDefinition>;

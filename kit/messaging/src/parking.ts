@@ -349,4 +349,4 @@ const nameOf = (reader: string, event: Pick<Delivered, "type" | "key">) =>
 const isLast = ({ retry, dead }: ParkingRule, attempt: number): boolean => dead || attempt >= retry.attempts;
 
 /** Between half and the whole of the delay, so that keys that failed together do not come back together. */
-const withJitter = (delayMs: number): number => Math.round(delayMs * (0.5 + Math.random() / 2));
+export const withJitter = (delayMs: number): number => Math.round(delayMs * (0.5 + Math.random() / 2));
