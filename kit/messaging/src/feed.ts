@@ -46,6 +46,9 @@ const endsOfOwners = 3;
 /** Parked keys tried in one go, so that the stream goes on in between. */
 const retryLimit = 20;
 
+/** Milliseconds between looks whether the stream was paused: an operator's word is obeyed within a second. */
+const pauseLookMs = 400;
+
 /** Longest pause between attempts after a fault of the machine. */
 const longestPauseMs = 5_000;
 
@@ -120,13 +123,27 @@ export abstract class Feed {
       return;
     }
     const reader = this.#options.log.open(this.name, [...this.#definitions.keys()]);
+    const over = new AbortController();
+    const stop = AbortSignal.any([signal, over.signal]);
+    const watch = this.#endWhenPaused(progress, stop, over);
     try {
-      await this.serve(progress, reader, signal, abandon);
+      await this.serve(progress, reader, stop, abandon);
     } finally {
+      over.abort();
+      await watch;
       await reader.close();
     }
     // With something left under way the lease runs out by itself: nobody else may begin it before.
     if (!abandon.aborted) await progress.release();
+  }
+
+  /** An operator may pause the stream: then what is under way is finished, and nobody takes the lease until it is resumed. */
+  async #endWhenPaused(progress: Progress, stop: AbortSignal, over: AbortController): Promise<void> {
+    while (!stop.aborted) {
+      await pause(pauseLookMs, stop);
+      // A database that does not answer is noticed, and told, where the stream is read.
+      if (!stop.aborted && (await progress.isPaused().catch(() => false))) over.abort();
+    }
   }
 
   /**

@@ -19,6 +19,7 @@ export {
 } from "./dead-letters.ts";
 export type { JsonChange } from "./json-difference.ts";
 export { type LoggedOperation, latestOperations } from "./operation-log.ts";
+export { type OutboxLag, type OutboxReaderLag, outboxLags } from "./outbox-lag.ts";
 export { type HeardType, type Reader, readersOf } from "./readers.ts";
 export {
   type Cancelled,
@@ -35,3 +36,16 @@ export {
   stepRedrive,
 } from "./redrive.ts";
 export type { Refusal } from "./refusal.ts";
+export { type Resend, type Resent, resendEvent } from "./resend.ts";
+export { type Reset, type ResetOutcome, resetReader, type StreamReset } from "./reset.ts";
+export {
+  pauseStreams,
+  type ReaderLag,
+  readerLags,
+  resumeStreams,
+  type StreamFilter,
+  type StreamLag,
+  type Switched,
+  streamText,
+} from "./streams.ts";
+export { type EventFilter, eventById, eventsAfter, latestEvents, type Tail, type TailCursor } from "./told-events.ts";

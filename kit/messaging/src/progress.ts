@@ -2,6 +2,7 @@
 
 import {
   bigint,
+  boolean,
   type Database,
   double,
   instant,
@@ -39,12 +40,16 @@ const takeSql = sql("messaging.take-lease", {
   set epoch = cursor.epoch + 1, owner = $5, lease_until = clock_timestamp() + $6 * interval '1 millisecond',
       unclean_takes = case when cursor.owner is null then 0 else cursor.unclean_takes + (cursor.owner <> $5)::int end
   where reader = $1 and source = $2 and lane = $3 and slot = $4
-    and (owner is null or owner = $5 or lease_until < clock_timestamp())
+    and (owner is null or owner = $5 or lease_until < clock_timestamp()) and paused_at is null
   returning epoch, slots, unclean_takes as "uncleanTakes"`;
 
 const checkSql = sql("messaging.check-lease", { takes: [...stream, bigint], gives: { now: instant } })`
   select clock_timestamp() as now from reader_cursor
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5`;
+
+const pausedSql = sql("messaging.is-paused", { takes: stream, gives: { paused: boolean } })`
+  select paused_at is not null as paused from reader_cursor
+  where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
 const holdSql = sql("messaging.hold-lease", { takes: [...stream, bigint, double], gives: {} })`
   update reader_cursor set lease_until = clock_timestamp() + $6 * interval '1 millisecond'
@@ -89,7 +94,7 @@ export class Progress {
     this.uncleanTakes = options.uncleanTakes;
   }
 
-  /** Takes the lease if it is free, ours, or run out. Undefined while another process holds it. */
+  /** Takes the lease if it is free, ours, or run out. Undefined while another process holds it, or the stream is paused. */
   static async take(
     database: Database,
     feed: FeedName,
@@ -167,6 +172,12 @@ export class Progress {
     if (performance.now() < this.#reportDueAt) return;
     this.#reportDueAt = performance.now() + reportEveryMs;
     await this.#cursors.report(this.#database, this.#feed);
+  }
+
+  /** Whether an operator has paused the stream. */
+  async isPaused(): Promise<boolean> {
+    const [row] = await this.#database.query(pausedSql, nameOf(this.#feed));
+    return row?.paused ?? false;
   }
 
   /** Gives the lease back, so that the next owner need not wait for it to run out. */

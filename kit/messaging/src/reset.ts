@@ -1,0 +1,147 @@
+/** Takes a reader of outboxes back to an earlier place, so that it is given again what it had. */
+
+import {
+  array,
+  as,
+  bigint,
+  composedSql,
+  identifier,
+  instant,
+  integer,
+  nullable,
+  sql,
+  type Transaction,
+  text,
+  voids,
+} from "@onsale/postgres";
+import type { By } from "./dead-letters.ts";
+import type { Lane } from "./event.ts";
+import { logOperation } from "./operation-log.ts";
+import type { Reader } from "./readers.ts";
+import { type Refusal, refused } from "./refusal.ts";
+import { streamNotFound, streamText } from "./streams.ts";
+
+export interface Reset extends By {
+  readonly reader: Reader;
+  readonly source: string;
+  /** Absent: the beginning of what the outbox still has. RFC 3339. */
+  readonly toTime?: string | undefined;
+  /**
+   * Also forgets in the inbox that it had these events, so that they take effect once more. Without it they are given and
+   * ignored, which mends a reader whose cursor had run ahead of its effects.
+   */
+  readonly again: boolean;
+  readonly dryRun: boolean;
+}
+
+/** What a reset does to one stream. */
+export interface StreamReset {
+  readonly lane: Lane;
+  readonly slot: number;
+  /** Read up to this position before, and after. */
+  readonly from: number;
+  readonly to: number;
+  /** Events that will be given again. */
+  readonly events: number;
+  readonly keys: number;
+}
+
+export type ResetOutcome =
+  | { readonly kind: "reset" | "would-be-reset"; readonly streams: readonly StreamReset[] }
+  | Refusal<"STREAM_NOT_FOUND" | "NOT_ON_AN_OUTBOX" | "TOO_MANY_EVENTS">;
+
+/**
+ * Events of a stream that may take effect once more in one reset: their inbox rows change in one transaction, which holds
+ * up the stream for some seconds. More is done in parts, from the latest back.
+ */
+const againAtMost = 100_000;
+
+const lockStreamsSql = sql("messaging.lock-streams", {
+  takes: [text, text],
+  gives: { lane: as<Lane>(text), slot: integer, slots: integer, high: bigint, at: bigint, kafka: nullable(text) },
+})`
+  select lane, slot, slots, high, at, kafka::text as kafka
+  from reader_cursor where reader = $1 and source = $2 order by lane, slot for update`;
+
+const placeSql = (source: string, lane: Lane) =>
+  composedSql(`messaging.reset-place-${source}-${lane}`, {
+    takes: [nullable(instant), bigint, array(text), integer, integer],
+    gives: { first: nullable(bigint), events: bigint, keys: bigint },
+    text: `
+      select min(position) as first, count(*) as events, count(distinct (aggregatetype, aggregateid)) as keys
+      from ${identifier(source)}.outbox_${lane}
+      where position <= $2 and ($1::timestamptz is null or created_at >= $1) and type = any($3)
+        and ($4 = 1 or slot_of(aggregateid, $4) = $5)`,
+  });
+
+const forgetSql = (source: string, lane: Lane) =>
+  composedSql(`messaging.forget-${source}-${lane}`, {
+    takes: [text, bigint, bigint, array(text), integer, integer],
+    gives: {},
+    text: `
+      update inbox set sequence = least(inbox.sequence, again.first - 1)
+      from (
+        select aggregatetype as aggregate, aggregateid as key, min(sequence) as first
+        from ${identifier(source)}.outbox_${lane}
+        where position > $2 and position <= $3 and type = any($4) and ($5 = 1 or slot_of(aggregateid, $5) = $6)
+        group by aggregatetype, aggregateid
+      ) as again
+      where inbox.reader = $1 and inbox.aggregate = again.aggregate and inbox.key = again.key`,
+  });
+
+// The snapshot stays: it says which transactions were open, so that one that took its position before the new place and
+// commits behind it is read, too. Whoever has the lease is fenced by the epoch.
+const moveBackSql = sql("messaging.move-cursor-back", { takes: [text, text, text, integer, bigint], gives: {} })`
+  update reader_cursor
+  set high = $5, at = 0, next_snap = null, next_high = null, next_taken_at = null, watermark = '-infinity',
+    epoch = epoch + 1, owner = null, lease_until = '-infinity'
+  where reader = $1 and source = $2 and lane = $3 and slot = $4`;
+
+/** In the same transaction, so that the outbox lets nothing go that is to be read again. */
+const reportBackSql = (source: string) =>
+  composedSql(`messaging.report-back-to-${source}`, {
+    takes: [text, text, text, integer],
+    gives: { outbox_report: voids },
+    text: `
+      select ${identifier(source)}.outbox_report(case slots when 1 then reader else reader || '#' || slot end, lane, snap, high)
+      from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`,
+  });
+
+/** Takes every stream of a reader over one source back; with `dryRun` only tells what would be given again. */
+export async function resetReader(tx: Transaction, reset: Reset): Promise<ResetOutcome> {
+  const { reader, source, again, dryRun, operator, reason, toTime } = reset;
+  const streams = await tx.query(lockStreamsSql, [reader.name, source]);
+  if (streams.length === 0) return streamNotFound({ reader: reader.name, source });
+  if (streams.some(({ kafka }) => kafka !== null))
+    return refused("NOT_ON_AN_OUTBOX", `${reader.name} reads ${source} from another log than the outbox.`);
+  const resets: StreamReset[] = [];
+  for (const stream of streams) resets.push(await placeOf(tx, reset, stream));
+  const tooMany = again && resets.find(({ events }) => events > againAtMost);
+  if (tooMany)
+    return refused("TOO_MANY_EVENTS", `${tooMany.events} events would take effect again; ${againAtMost} are allowed.`);
+  if (dryRun) return { kind: "would-be-reset", streams: resets };
+  for (const { lane, slot, from, to } of resets) {
+    const slots = streams.find((stream) => stream.lane === lane && stream.slot === slot)?.slots ?? 1;
+    if (again) await tx.execute(forgetSql(source, lane), [reader.name, to, from, typesOf(reset), slots, slot]);
+    await tx.execute(moveBackSql, [reader.name, source, lane, slot, to]);
+    await tx.execute(reportBackSql(source), [reader.name, source, lane, slot]);
+  }
+  const target = streamText({ reader: reader.name, source });
+  const after = { toTime, again, streams: resets };
+  await logOperation(tx, { operation: "consumer.reset", reader: reader.name, target, operator, reason, after });
+  return { kind: "reset", streams: resets };
+}
+
+async function placeOf(
+  tx: Transaction,
+  reset: Reset,
+  { lane, slot, slots, high }: { lane: Lane; slot: number; slots: number; high: number },
+): Promise<StreamReset> {
+  const parameters = [reset.toTime ?? null, high, typesOf(reset), slots, slot] as const;
+  const [place] = await tx.query(placeSql(reset.source, lane), parameters);
+  const to = place?.first == null ? high : place.first - 1;
+  return { lane, slot, from: high, to, events: place?.events ?? 0, keys: place?.keys ?? 0 };
+}
+
+const typesOf = ({ reader, source }: Reset): string[] =>
+  [...reader.hears].filter(([, heard]) => heard.source === source).map(([type]) => type);
