@@ -1,6 +1,7 @@
 import type { Transaction } from "@onsale/postgres";
 import type { Delivered, EventDefinition } from "./event.ts";
 import type { RetryRule } from "./parking.ts";
+import { upcastTo, withEarlierVersions } from "./upcast.ts";
 
 /** What every handler is given besides its own ports. */
 export interface BasePorts {
@@ -128,17 +129,50 @@ export function consumer<
 ): Consumer<Ports>;
 export function consumer<Definition extends EventDefinition, Ports extends BasePorts>(
   name: string,
-  specification:
-    | BatchSpecification<Definition, Ports>
-    | EachSpecification<Definition, Ports, unknown, unknown>
-    | CallSpecification<Definition, Ports>,
+  specification: AnySpecification<Definition, Ports>,
 ): Consumer<Ports> {
-  const on = [specification.on].flat() as readonly EventDefinition[];
+  const heard = [specification.on].flat() as readonly EventDefinition[];
+  const on = withEarlierVersions(heard);
+  const own = asSpecified(name, on, specification);
+  return on.length > heard.length ? givenPresentVersions(own, upcastTo(heard)) : own;
+}
+
+type AnySpecification<Definition extends EventDefinition, Ports extends BasePorts> =
+  | BatchSpecification<Definition, Ports>
+  | EachSpecification<Definition, Ports, unknown, unknown>
+  | CallSpecification<Definition, Ports>;
+
+function asSpecified<Definition extends EventDefinition, Ports extends BasePorts>(
+  name: string,
+  on: readonly EventDefinition[],
+  specification: AnySpecification<Definition, Ports>,
+): Consumer<Ports> {
   // The casts widen the handler's event type: the runtime gives a handler only events of the types in `on`.
   if (specification.in === "batch")
     return { kind: "batch", name, on, do: specification.do as BatchHandler<EventDefinition, Ports> };
   const { in: kind, ...rest } = specification;
   return { ...theEventIsTheWork, ...rest, kind, name, on } as unknown as EachConsumer<Ports>;
+}
+
+/**
+ * The same consumer, given events of earlier versions in the shape of those that it hears. They are upcast here and not
+ * when they are read, so that one that can't be fails as any event of its key fails, and is parked as it was told.
+ */
+function givenPresentVersions<Ports extends BasePorts>(
+  own: Consumer<Ports>,
+  present: (event: Delivered) => Delivered,
+): Consumer<Ports> {
+  if (own.kind === "batch") return { ...own, do: (tx, events, ports) => own.do(tx, events.map(present), ports) };
+  return {
+    ...own,
+    prepare: (tx, events, ports) => own.prepare(tx, events.map(present), ports),
+    settle: (tx, settled, ports) =>
+      own.settle(
+        tx,
+        settled.map((it) => ({ ...it, event: present(it.event) })),
+        ports,
+      ),
+  };
 }
 
 /** What an `each` consumer prepares and settles where it says nothing of it. */

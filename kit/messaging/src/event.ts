@@ -1,5 +1,7 @@
 import type { Static, TObject, TSchema } from "typebox";
 import { Compile, type Validator } from "typebox/compile";
+import { closed, opened } from "./content-model.ts";
+import type { Upcaster } from "./upcast.ts";
 
 /** The two outboxes of a service. A monthly batch writes to `bulk`, so that it can't stand in the way of `online`. */
 export type Lane = "online" | "bulk";
@@ -16,6 +18,12 @@ export interface Cause {
 }
 
 export type WhenDead = "block" | "skip";
+
+/**
+ * What a changed schema of a type owes to those who hear it. `BACKWARD`: the new one reads everything that was ever
+ * written. `FORWARD`: those who know only an old one read what is written now. `FULL`: both. `NONE`: nothing.
+ */
+export type Compatibility = "BACKWARD" | "FORWARD" | "FULL" | "NONE";
 
 /** One type of event: its name, its shape, and what can't be added to it later. */
 export interface EventDefinition<Type extends string = string, Data = unknown> {
@@ -40,10 +48,18 @@ export interface EventDefinition<Type extends string = string, Data = unknown> {
   readonly whenDead: WhenDead;
   /** Fields that tell about a person. Best none: carry the person's id. */
   readonly personal: readonly string[];
+  /** What `onsale schema check` holds a change of the schema to. */
+  readonly compatibility: Compatibility;
+  /** As writers are held to it: closed at every level. */
   readonly schema: TObject;
   /** An example of the data. Tests keep it readable for ever; the documents show it. */
   readonly sample: Data;
+  /** How the version before becomes this one. Whoever hears this type is given that one's events, too. */
+  readonly earlier?: Upcaster<Data>;
+  /** Of what is to be published. */
   readonly validator: Validator;
+  /** Whether data that was read is of this type. Fields that the schema does not name are passed over: a later one may. */
+  readonly isReadable: (data: unknown) => boolean;
 }
 
 export interface EventSpecification<Schema extends TObject> {
@@ -53,8 +69,15 @@ export interface EventSpecification<Schema extends TObject> {
   /** Default `block`. */
   readonly whenDead?: WhenDead;
   readonly personal?: readonly (keyof Static<Schema> & string)[];
+  /**
+   * Default `BACKWARD`: the log keeps what was told, so whoever hears a type has to read its old events, and those who
+   * hear it are renewed together with, or before, the one who tells it.
+   */
+  readonly compatibility?: Compatibility;
   readonly schema: Schema;
   readonly sample: Static<Schema>;
+  /** From the second version on, unless nothing of the one before is left anywhere: `upcast(before, (data) => ...)`. */
+  readonly earlier?: Upcaster<Static<Schema>>;
 }
 
 /** Defines one type of event. The schema is closed: a field that it does not name is refused at publish. */
@@ -66,10 +89,10 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
   const { laneChange = "same-lane", whenDead = "block" } = specification;
   if (whenDead === "skip" && laneChange !== "latest-wins")
     throw new Error(`${type} can't be skipped when it is dead: not the latest of its key says all.`);
-  const schema = { ...specification.schema, additionalProperties: false } as Schema;
+  const schema = closed(specification.schema) as unknown as Schema;
   const validator = Compile(schema as TSchema) as unknown as Validator;
   if (!validator.Check(specification.sample)) throw new Error(`The sample of ${type} does not fit its schema.`);
-  return {
+  const definition: EventDefinition<Type, Static<Schema>> = {
     type,
     aggregate: aggregateOf(type),
     key: specification.key,
@@ -77,11 +100,35 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
     laneChange,
     whenDead,
     personal: specification.personal ?? [],
+    compatibility: specification.compatibility ?? "BACKWARD",
     schema,
     sample: specification.sample,
+    ...(specification.earlier && { earlier: specification.earlier }),
     validator,
+    isReadable: readerOf(schema),
+  };
+  if (specification.earlier) refuseUnfitUpcaster(definition, specification.earlier);
+  return definition;
+}
+
+/** Compiled when it is first asked: most processes never meet an event that they have to doubt. */
+function readerOf(schema: TSchema): (data: unknown) => boolean {
+  let validator: Validator | undefined;
+  return (data) => {
+    validator ??= Compile(opened(schema) as TSchema) as unknown as Validator;
+    return validator.Check(data);
   };
 }
+
+/** The sample of the earlier version has to become this one, under the same key: later is too late to notice. */
+function refuseUnfitUpcaster({ type, key, validator }: EventDefinition, { from, change }: Upcaster): void {
+  if (versionless(from.type) !== versionless(type)) throw new Error(`${type} can't be made from ${from.type}.`);
+  const [before, after] = [from.sample, change(from.sample)] as Record<string, unknown>[];
+  if (!validator.Check(after)) throw new Error(`The sample of ${from.type} does not become a ${type}.`);
+  if (before?.[from.key] !== after?.[key]) throw new Error(`${type} has another key than ${from.type}.`);
+}
+
+const versionless = (type: string): string => type.slice(0, type.lastIndexOf("."));
 
 /** An aggregate, what happened to it, and a version. */
 export const isEventName = (text: string): boolean =>

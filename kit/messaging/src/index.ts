@@ -27,6 +27,7 @@ export {
 export {
   aggregateOf,
   type Cause,
+  type Compatibility,
   causedBy,
   type DataOf,
   type Delivered,
@@ -57,4 +58,5 @@ export { bulkRowCap, EventRefusedError, publish } from "./publish.ts";
 export { NothingChangedError, type SqlClient } from "./publish-with.ts";
 export { beginAt, exportState, ReaderHasBegunError, type StartingPoint } from "./starting-point.ts";
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
+export { UpcastError, type Upcaster, upcast, upcastData, upcastTo, withEarlierVersions } from "./upcast.ts";
 export { type OutboxChore, outboxUpkeep, type UpkeepOptions } from "./upkeep.ts";
