@@ -137,7 +137,7 @@ function naiveLog(database: Database, readBehind: ReadBehind): Log {
   return {
     slots: () => 1,
     cursors: naiveCursors,
-    open: (feed, types): LogReader => ({
+    open: (feed, types = []): LogReader => ({
       async read(cursor, limit) {
         const takenAt = await clockOf(database);
         const rows = await readBehind(database, feed, { cursor: cursor as NaiveCursor, types, limit });

@@ -15,8 +15,8 @@ export interface Log {
   slots(source: string): number;
   /** How the progress of this log's readers is saved. */
   readonly cursors: CursorStore;
-  /** Begins to read a stream; only events of these types are given. One owner of the stream's lease reads at a time. */
-  open(feed: FeedName, types: readonly string[]): LogReader;
+  /** Begins to read a stream; only events of these types are given, or all. One owner of the stream's lease reads at a time. */
+  open(feed: FeedName, types?: readonly string[]): LogReader;
 }
 
 /** How far a reader has come, in the words of its log. Feeds carry it about and never look inside. */

@@ -1,4 +1,7 @@
 import { readdir } from "node:fs/promises";
+// What this shop does not open by itself declares its statements, too.
+import "@onsale/messaging/kafka";
+import "@onsale/messaging/operations";
 import {
   bigint,
   composedSql,

@@ -1,0 +1,185 @@
+import type { Consumer } from "@platformatic/kafka";
+import { pause } from "../feed.ts";
+import { Signal } from "../signal.ts";
+import { hasCode, type KafkaCluster, KafkaTopicError, type Topic } from "./cluster.ts";
+import { FetchedPartition } from "./fetched-partition.ts";
+import type { Position } from "./positions.ts";
+import type { KafkaTelemetry } from "./telemetry.ts";
+
+type Fetched = Awaited<ReturnType<Consumer["fetch"]>>;
+
+/** How long a broker waits for something new. A partition that is added meanwhile waits as long. */
+const waitMs = 250;
+/** The same while a partition is not asked for because it is full: it must soon be asked for again. */
+const shortWaitMs = 10;
+
+const mostBytes = 4 * 1024 * 1024;
+const mostBytesPerPartition = 512 * 1024;
+
+const firstPauseMs = 50;
+const longestPauseMs = 1_000;
+
+/**
+ * Fetches the partitions that one reader of this process owns: one connection and one request under way per broker,
+ * however many partitions. It joins no group and commits nothing; who may read what is decided by leases.
+ */
+export class Fetcher {
+  readonly #cluster: KafkaCluster;
+  readonly #reader: string;
+  readonly #telemetry: KafkaTelemetry;
+  readonly #consumer: Consumer<Buffer, Buffer, Buffer, Buffer>;
+  readonly #partitions = new Set<FetchedPartition>();
+  readonly #topics = new Map<string, Topic>();
+  readonly #loops = new Map<number, Promise<void>>();
+  readonly #changed = new Signal();
+  readonly #closing = new AbortController();
+  #lostSince: number | undefined;
+
+  constructor(options: { cluster: KafkaCluster; reader: string; telemetry: KafkaTelemetry }) {
+    this.#cluster = options.cluster;
+    this.#reader = options.reader;
+    this.#telemetry = options.telemetry;
+    this.#consumer = options.cluster.openConsumer(options.reader);
+  }
+
+  /** Begins to fetch a partition from a place. */
+  add(topic: Topic, place: { partition: number; position: Position; arrived: Signal }): FetchedPartition {
+    const fetched = new FetchedPartition(
+      { topic: topic.name, topicId: topic.topicId, ...place },
+      { arrived: place.arrived, drained: () => this.#changed.notify() },
+    );
+    this.#topics.set(topic.name, topic);
+    this.#consumer.topics.track(topic.name);
+    this.#partitions.add(fetched);
+    this.#fetchFrom(topic);
+    this.#changed.notify();
+    return fetched;
+  }
+
+  remove(fetched: FetchedPartition): void {
+    if (this.#partitions.delete(fetched)) this.#consumer.topics.untrack(fetched.topic);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#loops.values());
+    await this.#consumer.close();
+  }
+
+  /** One loop for each broker that leads anything of the topic. */
+  #fetchFrom({ leaders }: Topic): void {
+    for (const { node } of leaders) if (!this.#loops.has(node)) this.#loops.set(node, this.#loop(node));
+  }
+
+  async #loop(node: number): Promise<void> {
+    const { signal } = this.#closing;
+    let faults = 0;
+    while (!signal.aborted) {
+      const led = [...this.#partitions].filter(({ topic, partition }) => this.#leaderOf(topic, partition) === node);
+      const wanted = led.filter((partition) => !partition.isFull);
+      if (wanted.length === 0) {
+        await this.#changed.wait(signal);
+        continue;
+      }
+      try {
+        const response = await this.#fetch(node, wanted, wanted.length < led.length ? shortWaitMs : waitMs);
+        this.#accept(wanted, response);
+        faults = 0;
+        this.#tellBack();
+      } catch (error) {
+        if (signal.aborted) return;
+        const healed = await this.#heal(wanted, error).catch(() => false);
+        if (!healed) await pause(this.#tellLost(error, faults++), signal);
+      }
+    }
+  }
+
+  #leaderOf(topic: string, partition: number): number | undefined {
+    return this.#topics.get(topic)?.leaders[partition]?.node;
+  }
+
+  #fetch(node: number, wanted: readonly FetchedPartition[], maxWaitTime: number): Promise<Fetched> {
+    const topics = Map.groupBy(wanted, ({ topicId }) => topicId);
+    return this.#consumer.fetch({
+      node,
+      minBytes: 1,
+      maxBytes: mostBytes,
+      maxWaitTime,
+      topics: [...topics].map(([topicId, partitions]) => ({
+        topicId,
+        partitions: partitions.map(({ partition, position }) => ({
+          partition,
+          fetchOffset: BigInt(position.offset),
+          // With it the broker itself compares what was read with what it has, at every fetch.
+          lastFetchedEpoch: position.epoch,
+          currentLeaderEpoch: -1,
+          partitionMaxBytes: mostBytesPerPartition,
+        })),
+      })),
+    });
+  }
+
+  #accept(asked: readonly FetchedPartition[], { responses }: Fetched): void {
+    for (const { topicId, partitions } of responses) {
+      for (const { partitionIndex, divergingEpoch, records } of partitions) {
+        const fetched = asked.find((it) => it.topicId === topicId && it.partition === partitionIndex);
+        if (!fetched || !this.#partitions.has(fetched)) continue;
+        if (divergingEpoch && divergingEpoch.epoch >= 0)
+          this.#setBack(fetched, { offset: Number(divergingEpoch.endOffset), epoch: divergingEpoch.epoch });
+        else fetched.add(records ?? []);
+      }
+    }
+  }
+
+  /** What a refused fetch may come from: leaders that moved, topics that were replaced, places that are gone. */
+  async #heal(asked: readonly FetchedPartition[], error: unknown): Promise<boolean> {
+    const outOfRange = hasCode(error, "OFFSET_OUT_OF_RANGE");
+    for (const name of new Set(asked.map(({ topic }) => topic))) {
+      const topic = await this.#cluster.describe(name);
+      // Deleted: whoever owns the topic will make it again.
+      if (!topic) continue;
+      this.#topics.set(name, topic);
+      this.#fetchFrom(topic);
+      for (const fetched of asked.filter((it) => it.topic === name)) {
+        if (fetched.topicId !== topic.topicId)
+          fetched.fail(new KafkaTopicError(`${name} was replaced by another topic.`));
+        else if (outOfRange) await this.#bringIntoRange(fetched);
+      }
+    }
+    this.#changed.notify();
+    return outOfRange;
+  }
+
+  async #bringIntoRange(fetched: FetchedPartition): Promise<void> {
+    const { first, next } = await this.#cluster.bounds(fetched.topic, fetched.partition);
+    const { offset } = fetched.position;
+    if (offset > next) this.#setBack(fetched, { offset: next, epoch: -1 });
+    else if (offset < first)
+      fetched.fail(
+        new KafkaTopicError(
+          `${this.#reader} was away for longer than ${fetched.topic} keeps its records: it stands at ${offset} of partition ${fetched.partition}, which begins at ${first}.`,
+        ),
+      );
+  }
+
+  #setBack(fetched: FetchedPartition, end: Position): void {
+    const { topic, partition, position } = fetched;
+    const { offset } = fetched.setBack(end);
+    this.#telemetry.readerSetBack({ reader: this.#reader, topic, partition, from: position.offset, to: offset });
+  }
+
+  /** Told once per loss. Gives the milliseconds to wait. */
+  #tellLost(error: unknown, faults: number): number {
+    if (this.#lostSince === undefined) {
+      this.#lostSince = performance.now();
+      this.#telemetry.brokerLost({ reader: this.#reader, error });
+    }
+    return Math.min(longestPauseMs, firstPauseMs * 2 ** faults);
+  }
+
+  #tellBack(): void {
+    if (this.#lostSince === undefined) return;
+    this.#telemetry.brokerBack({ reader: this.#reader, afterMs: performance.now() - this.#lostSince });
+    this.#lostSince = undefined;
+  }
+}

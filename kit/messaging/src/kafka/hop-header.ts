@@ -1,0 +1,23 @@
+/** When an event passed the hops before the broker, told to its consumers. The hops behind it they see themselves. */
+
+import type { HopMoments } from "../hops.ts";
+import type { FetchedRecord } from "./fetched-partition.ts";
+
+export const hopHeader = "onsale-hops";
+const headerBytes = Buffer.from(hopHeader);
+
+/** Milliseconds since 1970 with a comma between; what is not known is empty. */
+export const hopText = (visible: number | undefined, relayed: number): string => `${visible ?? ""},${relayed}`;
+
+export function momentsOf({ record, appendedAt, fetchedAt }: FetchedRecord): HopMoments {
+  const [, value] = record.headers.find(([name]) => name?.equals(headerBytes)) ?? [];
+  const [visible, relayed] = (value?.toString() ?? "")
+    .split(",")
+    .map((text) => (text === "" ? undefined : Number(text)));
+  return {
+    ...(visible !== undefined && { visible }),
+    ...(relayed !== undefined && { relayed }),
+    appended: appendedAt,
+    fetched: fetchedAt,
+  };
+}

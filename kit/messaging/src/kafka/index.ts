@@ -1,0 +1,4 @@
+export { KafkaCluster, type KafkaClusterOptions, KafkaTopicError } from "./cluster.ts";
+export { KafkaLog, type KafkaLogOptions } from "./kafka-log.ts";
+export { type Backlog, defaultPartitions, type RelayOptions, type RunningRelay, startRelay } from "./relay.ts";
+export { type KafkaTelemetry, silentKafkaTelemetry } from "./telemetry.ts";

@@ -1,0 +1,90 @@
+/** How a consumer's progress in topics is saved: in its own database, in the transaction of the effects. */
+
+import {
+  bigint,
+  type Database,
+  double,
+  instant,
+  integer,
+  json,
+  nullable,
+  sql,
+  type Transaction,
+  text,
+} from "@onsale/postgres";
+import type { CursorMove, CursorStore } from "../log.ts";
+import type { FeedName } from "../telemetry.ts";
+import type { KafkaCluster } from "./cluster.ts";
+import type { KafkaCursor } from "./positions.ts";
+import type { KafkaTelemetry } from "./telemetry.ts";
+
+const stream = [text, text, text, integer] as const;
+
+const loadSql = sql("messaging.load-kafka-cursor", {
+  takes: stream,
+  gives: { kafka: nullable(json<KafkaCursor>()), high: bigint },
+})`
+  select kafka, high from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`;
+
+const moveSql = sql("messaging.move-kafka-cursor", {
+  takes: [...stream, bigint, json<KafkaCursor>(), json<KafkaCursor>(), nullable(instant), double],
+  gives: { now: instant },
+})`
+  update reader_cursor
+  set kafka = $7, watermark = greatest(watermark, $8), lease_until = clock_timestamp() + $9 * interval '1 millisecond',
+      unclean_takes = 0
+  where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and coalesce(kafka, '{}') = $6
+  returning clock_timestamp() as now`;
+
+/** Progress that began on outboxes can't be told in a topic's offsets. */
+export class OtherLogError extends Error {
+  override readonly name = "OtherLogError";
+}
+
+export class KafkaCursors implements CursorStore {
+  readonly #cluster: KafkaCluster;
+  readonly #telemetry: KafkaTelemetry;
+
+  constructor(cluster: KafkaCluster, telemetry: KafkaTelemetry) {
+    this.#cluster = cluster;
+    this.#telemetry = telemetry;
+  }
+
+  async load(database: Database, { reader, source, lane, slot }: FeedName): Promise<KafkaCursor> {
+    const [row] = await database.query(loadSql, [reader, source, lane, slot]);
+    if (!row) throw new Error(`The cursor of ${reader} on ${source}/${lane}/${slot} is gone.`);
+    if (row.kafka === null && row.high > 0)
+      throw new OtherLogError(
+        `${reader} began to read ${source}/${lane} from its outbox and can't go on from Kafka: it would read everything again.`,
+      );
+    return row.kafka ?? {};
+  }
+
+  async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<string | undefined> {
+    const [row] = await tx.query(moveSql, [
+      reader,
+      source,
+      lane,
+      slot,
+      move.epoch,
+      move.from,
+      move.to,
+      move.watermark ?? null,
+      move.leaseMs,
+    ]);
+    return row?.now;
+  }
+
+  /** Commits the saved offsets to Kafka as well, for the tools that read lag there. Nothing of ours reads them. */
+  async report(database: Database, feed: FeedName): Promise<void> {
+    const { at } = await this.load(database, feed);
+    if (!at) return;
+    const topic = this.#cluster.topicOf(feed.source, feed.lane);
+    const offsets = new Map(Object.entries(at).map(([partition, { offset }]) => [Number(partition), offset]));
+    try {
+      await this.#cluster.commit(feed.reader, topic, offsets);
+    } catch (error) {
+      this.#telemetry.offsetsNotCommitted({ reader: feed.reader, topic, error });
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import type { Database } from "@onsale/postgres";
+import { Doorbell } from "../doorbell.ts";
+import type { Chunk, LogReader } from "../log.ts";
+import type { Progress } from "../progress.ts";
+import type { FeedName } from "../telemetry.ts";
+import type { Appender } from "./appender.ts";
+import type { KafkaCluster, Topic } from "./cluster.ts";
+import { checkpointEveryMs, keepCheckpoint, type RelayCursor } from "./relay-cursor.ts";
+import type { KafkaTelemetry } from "./telemetry.ts";
+
+/** Events of one read at most: what a request to the broker takes. */
+const readLimit = 2_000;
+
+/**
+ * How long the saved cursor may lag behind what was appended. After a crash so much is appended again, and dropped by the
+ * consumers; to save after every request would cost a commit each.
+ */
+const saveEveryMs = 200;
+
+/** Without events a watermark follows so often, and seldomer the longer it is quiet: a week of it must not fill a disk. */
+const firstWatermarkMs = 1_000;
+const longestWatermarkMs = 5_000;
+
+/** How often to look whether a partition has changed its leader, and perhaps lost something by it. */
+const lookAtLeadersMs = 5_000;
+
+export interface RelayTenureOptions {
+  readonly name: FeedName;
+  readonly database: Database;
+  readonly cluster: KafkaCluster;
+  readonly telemetry: KafkaTelemetry;
+  readonly progress: Progress;
+  readonly reader: LogReader;
+  readonly appender: Appender;
+  readonly topic: Topic;
+  readonly from: RelayCursor;
+  /** Told of every watermark that was appended. */
+  readonly reached: (watermark: string) => void;
+}
+
+/**
+ * Appends an outbox to its topic, from where one owner took over until it stops. What is appended is a repetition of
+ * what was, or follows it: whatever an owner that was taken over still appends, each key's events lie in their order when
+ * their first occurrences are looked at, and consumers drop the others.
+ */
+export class RelayTenure {
+  readonly #options: RelayTenureOptions;
+  readonly #bell: Doorbell;
+  #cursor: RelayCursor;
+  /** Read while the chunk before it is being appended. */
+  #ahead: Promise<Chunk> | undefined;
+  #isDirty = false;
+  #savedAt = performance.now();
+  #watermarkAt = 0;
+  #eventsAt = 0;
+  #checkpointAt = 0;
+  #lookedAt = performance.now();
+
+  constructor(options: RelayTenureOptions) {
+    this.#options = options;
+    this.#cursor = options.from;
+    this.#bell = new Doorbell(options.database.home);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { progress, reader } = this.#options;
+    let rang = false;
+    while (!signal.aborted) {
+      await progress.reportNowAndThen();
+      const chunk = await this.#next();
+      await this.#append(chunk, rang);
+      await this.#saveWhenDue(chunk.watermark);
+      await this.#lookAtLeaders();
+      rang = false;
+      if (chunk.events.length > 0 || !chunk.drained) continue;
+      await reader.wait(signal);
+      rang = await this.#bell.wait(0, signal);
+    }
+    if (this.#isDirty) await this.#save(undefined);
+  }
+
+  async #next(): Promise<Chunk> {
+    const { reader } = this.#options;
+    const chunk = await (this.#ahead ?? reader.read(this.#cursor.outbox, readLimit));
+    this.#ahead = chunk.drained ? undefined : reader.read(chunk.after, readLimit);
+    // Its fault is met when it is waited for.
+    this.#ahead?.catch(() => undefined);
+    return chunk;
+  }
+
+  async #append({ events, after, watermark }: Chunk, rang: boolean): Promise<void> {
+    const { appender, reached } = this.#options;
+    const moment = events.length > 0 || rang || this.#isWatermarkDue() ? watermark : undefined;
+    const startedAt = performance.now();
+    await appender.append(events, moment);
+    this.#cursor = { outbox: after, kafka: appender.written };
+    if (moment !== undefined) {
+      this.#watermarkAt = performance.now();
+      reached(moment);
+    }
+    if (events.length > 0) this.#tellAppended(events, startedAt);
+    if (events.length > 0 || moment !== undefined) this.#isDirty = true;
+  }
+
+  #tellAppended(events: Chunk["events"], startedAt: number): void {
+    const now = performance.now();
+    this.#eventsAt = now;
+    const [first] = events;
+    const oldestAgeMs = first ? Date.now() - Date.parse(first.event.time) : 0;
+    const { name, telemetry } = this.#options;
+    telemetry.appended({ ...name, events: events.length, milliseconds: now - startedAt, oldestAgeMs });
+  }
+
+  #isWatermarkDue(): boolean {
+    const now = performance.now();
+    const everyMs = Math.min(longestWatermarkMs, Math.max(firstWatermarkMs, (now - this.#eventsAt) / 10));
+    return now - this.#watermarkAt >= everyMs;
+  }
+
+  async #saveWhenDue(watermark: string | undefined): Promise<void> {
+    const laggedMs = performance.now() - this.#savedAt;
+    if (this.#options.progress.isDue || (this.#isDirty && laggedMs >= saveEveryMs)) await this.#save(watermark);
+  }
+
+  async #save(watermark: string | undefined): Promise<void> {
+    const { database, progress, name } = this.#options;
+    const now = performance.now();
+    const checkpoint = this.#isDirty && now - this.#checkpointAt >= checkpointEveryMs;
+    await database.transaction(async (tx) => {
+      await progress.move(tx, this.#cursor, watermark);
+      if (checkpoint) await keepCheckpoint(tx, name, this.#cursor);
+    });
+    this.#savedAt = now;
+    this.#isDirty = false;
+    if (checkpoint) this.#checkpointAt = now;
+  }
+
+  /** A partition that another leader took over has perhaps lost its end: a new tenure begins with finding that out. */
+  async #lookAtLeaders(): Promise<void> {
+    if (performance.now() - this.#lookedAt < lookAtLeadersMs) return;
+    this.#lookedAt = performance.now();
+    const { cluster, topic } = this.#options;
+    const now = await cluster.describe(topic.name);
+    if (
+      now?.topicId === topic.topicId &&
+      now.leaders.every(({ epoch }, index) => epoch === topic.leaders[index]?.epoch)
+    )
+      return;
+    await this.#save(undefined);
+    throw new LeadersChangedError(topic.name);
+  }
+}
+
+/** Not a fault: the next tenure compares the topic with what was acknowledged. */
+export class LeadersChangedError extends Error {
+  override readonly name = "LeadersChangedError";
+  constructor(topic: string) {
+    super(`${topic} has other leaders than before, or was replaced.`);
+  }
+}

@@ -1,0 +1,178 @@
+import type { Database } from "@onsale/postgres";
+import { type Foreign, fromKafkaRecord, isForeign } from "../cloud-event.ts";
+import type { Delivered } from "../event.ts";
+import type { Chunk, LogReader, ReadEvent } from "../log.ts";
+import { Signal } from "../signal.ts";
+import type { FeedName } from "../telemetry.ts";
+import { type KafkaCluster, KafkaTopicError, type Topic } from "./cluster.ts";
+import type { FetchedPartition, FetchedRecord } from "./fetched-partition.ts";
+import type { Fetcher } from "./fetcher.ts";
+import { type ForeignLetter, keepForeignRecords, placeOf } from "./foreign-letters.ts";
+import { momentsOf } from "./hop-header.ts";
+import { type KafkaCursor, positionIn, type TopicPositions } from "./positions.ts";
+import type { KafkaTelemetry } from "./telemetry.ts";
+import { watermarkIn } from "./watermark-record.ts";
+
+export interface TopicReaderOptions {
+  readonly feed: FeedName;
+  readonly database: Database;
+  readonly cluster: KafkaCluster;
+  readonly fetcher: Fetcher;
+  readonly slots: number;
+  /** Absent: every type. */
+  readonly types: ReadonlySet<string> | undefined;
+  readonly knows: (type: string) => boolean;
+  readonly telemetry: KafkaTelemetry;
+}
+
+/** Whoever waits looks up as often: it has a lease to keep and parked keys to try again. */
+const longestWaitMs = 100;
+
+/** Reads the partitions of one topic that belong to one slot: partition p to slot p modulo the slots. */
+export class TopicReader implements LogReader {
+  readonly #options: TopicReaderOptions;
+  readonly #name: string;
+  readonly #arrived = new Signal();
+  #topic: Topic | undefined;
+  #partitions: readonly FetchedPartition[] = [];
+  /** The moment of the last watermark read, by partition. */
+  readonly #watermarks = new Map<number, string>();
+  /** Which partition is taken from first; another one each time, so that none starves. */
+  #first = 0;
+
+  constructor(options: TopicReaderOptions) {
+    const { feed, cluster } = options;
+    this.#options = options;
+    this.#name = cluster.topicOf(feed.source, feed.lane);
+  }
+
+  async read(cursor: KafkaCursor, limit: number): Promise<Chunk<KafkaCursor>> {
+    const topic = this.#topic ?? (await this.#begin(cursor));
+    // Its owner has not started yet.
+    if (!topic) return { events: [], after: cursor, drained: true };
+    const { events, foreign } = this.#take(topic, limit);
+    await this.#setAside(foreign);
+    const watermark = this.#watermark();
+    return {
+      events,
+      after: this.#place(topic),
+      ...(watermark !== undefined && { watermark }),
+      drained: this.#partitions.every(({ isEmpty }) => isEmpty),
+    };
+  }
+
+  async wait(signal: AbortSignal): Promise<void> {
+    if (this.#partitions.some(({ isEmpty }) => !isEmpty)) return;
+    const enough = AbortSignal.timeout(longestWaitMs);
+    await this.#arrived.wait(AbortSignal.any([signal, enough]));
+  }
+
+  async close(): Promise<void> {
+    for (const partition of this.#partitions) this.#options.fetcher.remove(partition);
+  }
+
+  async #begin(cursor: KafkaCursor): Promise<Topic | undefined> {
+    const { cluster, fetcher, feed, slots } = this.#options;
+    const topic = await cluster.describe(this.#name);
+    if (!topic) return undefined;
+    this.#refuse(topic, cursor);
+    const own = topic.leaders.map((_, partition) => partition).filter((partition) => partition % slots === feed.slot);
+    const at = this.#stillIn(topic, cursor);
+    this.#partitions = own.map((partition) =>
+      fetcher.add(topic, { partition, position: positionIn(at, partition), arrived: this.#arrived }),
+    );
+    this.#topic = topic;
+    return topic;
+  }
+
+  #refuse({ name, clusterId, leaders }: Topic, { cluster }: KafkaCursor): void {
+    const { feed, slots } = this.#options;
+    if (cluster !== undefined && cluster !== clusterId)
+      throw new KafkaTopicError(
+        `${feed.reader} began to read ${name} on the Kafka cluster ${cluster} and finds the cluster ${clusterId} at that address.`,
+      );
+    if (leaders.length % slots !== 0)
+      throw new KafkaTopicError(`${name} has ${leaders.length} partitions, which ${slots} slots can't share evenly.`);
+  }
+
+  /** The places of the cursor; none when the topic was replaced: whoever owns it then writes everything again. */
+  #stillIn({ name, topicId }: Topic, { topic, at }: KafkaCursor): TopicPositions["at"] {
+    if (topic === undefined || topic === topicId) return at ?? {};
+    const { telemetry, feed } = this.#options;
+    for (const [partition, { offset }] of Object.entries(at ?? {}))
+      telemetry.readerSetBack({ reader: feed.reader, topic: name, partition: Number(partition), from: offset, to: 0 });
+    return {};
+  }
+
+  #take(topic: Topic, limit: number) {
+    const events: ReadEvent<KafkaCursor>[] = [];
+    const foreign: ForeignLetter[] = [];
+    let place = this.#place(topic);
+    for (const fetched of this.#inTurn()) {
+      const { partition } = fetched;
+      const taken = fetched.take(limit - events.length);
+      for (const found of taken) {
+        place = { ...place, at: { ...place.at, [partition]: found.after } };
+        const event = this.#understand(partition, found);
+        if (event === undefined) continue;
+        if (isForeign(event)) foreign.push({ ...event, topic: topic.name, partition, found });
+        else events.push({ event, after: place, moments: momentsOf(found) });
+      }
+      if (events.length === limit) break;
+    }
+    return { events, foreign };
+  }
+
+  #inTurn(): readonly FetchedPartition[] {
+    this.#first = (this.#first + 1) % Math.max(1, this.#partitions.length);
+    return [...this.#partitions.slice(this.#first), ...this.#partitions.slice(0, this.#first)];
+  }
+
+  /** Undefined for what is not for this reader. */
+  #understand(partition: number, { record }: FetchedRecord): Delivered | Foreign | undefined {
+    const { types, knows, feed } = this.#options;
+    const moment = watermarkIn(record.headers);
+    if (moment !== undefined) {
+      this.#watermarks.set(partition, moment);
+      return undefined;
+    }
+    const type = typeIn(record.headers);
+    if (type !== undefined && types && !types.has(type) && knows(type)) return undefined;
+    const event = fromKafkaRecord({ ...record, headers: named(record.headers) }, { knows });
+    if (isForeign(event) || (event.source === feed.source && event.lane === feed.lane)) return event;
+    return { foreign: "BAD_ATTRIBUTE", why: `it says that it belongs to ${event.source}/${event.lane}` };
+  }
+
+  async #setAside(letters: readonly ForeignLetter[]): Promise<void> {
+    const { database, feed, telemetry } = this.#options;
+    await keepForeignRecords(database, feed, letters);
+    for (const letter of letters)
+      telemetry.foreignRecord({ ...feed, topic: letter.topic, cause: letter.foreign, where: placeOf(letter) });
+  }
+
+  #place({ clusterId, topicId }: Topic): KafkaCursor & TopicPositions {
+    return {
+      cluster: clusterId,
+      topic: topicId,
+      at: Object.fromEntries(this.#partitions.map(({ partition, takenTo }) => [partition, takenTo])),
+    };
+  }
+
+  /** What holds for every partition. Unknown until each has told its first since this reader began. */
+  #watermark(): string | undefined {
+    const moments = this.#partitions.flatMap(({ partition }) => this.#watermarks.get(partition) ?? []);
+    return moments.length === this.#partitions.length ? moments.sort()[0] : undefined;
+  }
+}
+
+type RecordHeaders = FetchedRecord["record"]["headers"];
+
+const typeHeader = Buffer.from("ce_type");
+
+function typeIn(headers: RecordHeaders): string | undefined {
+  for (const [name, value] of headers) if (name?.equals(typeHeader)) return value?.toString();
+  return undefined;
+}
+
+const named = (headers: RecordHeaders): [Buffer, Buffer | null][] =>
+  headers.flatMap(([name, value]) => (name ? [[name, value] as [Buffer, Buffer | null]] : []));

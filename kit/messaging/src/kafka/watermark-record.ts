@@ -1,0 +1,20 @@
+/**
+ * A record between the events of a partition: everything that the source committed before a moment, and that belongs to
+ * this partition, lies before it. Deadlines and `passed` depend on it. It has no key and no value, so that consumers
+ * which are not ours find nothing in it.
+ */
+
+const header = "onsale-watermark";
+const headerBytes = Buffer.from(header);
+
+export const watermarkRecord = (topic: string, partition: number, moment: string) => ({
+  topic,
+  partition,
+  headers: new Map([[header, moment]]),
+});
+
+/** The moment of a watermark (RFC 3339); undefined when the record is something else. */
+export function watermarkIn(headers: Iterable<readonly [Buffer | null, Buffer | null]>): string | undefined {
+  for (const [name, value] of headers) if (name?.equals(headerBytes)) return value?.toString();
+  return undefined;
+}

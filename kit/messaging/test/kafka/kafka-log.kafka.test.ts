@@ -1,0 +1,196 @@
+import type { Database } from "@onsale/postgres";
+import { requiresKafka, type TestDatabase, testDatabase, testKafka } from "@onsale/testing";
+import { Admin, Producer, stringSerializers } from "@platformatic/kafka";
+import pg from "pg";
+import { Type } from "typebox";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { consumer } from "../../src/consumer.ts";
+import { type Delivered, defineEvent, fact } from "../../src/event.ts";
+import { type RunningFeeds, startFeeds } from "../../src/feeds.ts";
+import { KafkaCluster, KafkaLog, type RunningRelay, startRelay } from "../../src/kafka/index.ts";
+import { publish } from "../../src/publish.ts";
+import { silentTelemetry } from "../../src/telemetry.ts";
+
+const opened = defineEvent("door.opened.v1", {
+  key: "id",
+  lanes: { online: true },
+  schema: Type.Object({ id: Type.String(), step: Type.Integer() }),
+  sample: { id: "d", step: 1 },
+});
+const ports = { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } };
+const keys = Array.from({ length: 20 }, (_, index) => `door-${index}`);
+
+describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
+  let home: TestDatabase;
+  let alpha: Database;
+  let beta: Database;
+  let admin: pg.Pool;
+  let bootstrap: string;
+  let cluster: KafkaCluster;
+  let closing: (() => Promise<unknown>)[];
+
+  beforeEach(async () => {
+    const migrations = new URL("../accounts-migrations/", import.meta.url);
+    home = await testDatabase({
+      services: [
+        { name: "alpha", migrations },
+        { name: "beta", migrations },
+      ],
+    });
+    alpha = home.open("alpha");
+    beta = home.open("beta");
+    admin = new pg.Pool({ connectionString: home.adminUrl, max: 2 });
+    admin.on("error", () => undefined);
+    const kafka = await testKafka();
+    bootstrap = kafka.bootstrap;
+    cluster = new KafkaCluster(kafka);
+    closing = [];
+  });
+  afterEach(async () => {
+    for (const close of closing.reverse()) await close();
+    await cluster.close();
+    await admin.end();
+    await home.close();
+  });
+
+  function relay(options: { partitions?: number; interrupted?: (error: unknown) => void; leaseMs?: number } = {}) {
+    const { partitions = 4, leaseMs = 3_000, interrupted = () => undefined } = options;
+    const telemetry = { ...silentTelemetry, interrupted: ({ error }: { error: unknown }) => interrupted(error) };
+    const running: RunningRelay = startRelay({ database: alpha, cluster, partitions, leaseMs, telemetry });
+    closing.push(() => running.drain());
+    return running;
+  }
+
+  function hear({ slots = 1 }: { slots?: number } = {}) {
+    const heard: Delivered[] = [];
+    const log = new KafkaLog({ cluster, database: beta, slots });
+    const feeds: RunningFeeds = startFeeds({
+      service: "beta",
+      database: beta,
+      consumers: [
+        consumer("beta.hear", { on: opened, in: "batch", do: async (_tx, events) => void heard.push(...events) }),
+      ],
+      ports,
+      sourceOf: () => "alpha",
+      log,
+    });
+    closing.push(
+      () => log.close(),
+      () => feeds.drain(),
+    );
+    return {
+      feeds,
+      heard,
+      stepsOf: (key: string) => heard.filter((event) => event.key === key).map(({ sequence }) => sequence),
+      atLeast: (count: number) =>
+        expect.poll(() => heard.length, { timeout: 15_000, interval: 5 }).toBeGreaterThanOrEqual(count),
+    };
+  }
+
+  async function publishSteps(steps: readonly number[], own: readonly string[] = keys): Promise<void> {
+    for (const step of steps) {
+      const facts = own.map((id) =>
+        fact(opened, { data: { id, step }, sequence: step, cause: { correlationId: "t" } }),
+      );
+      await alpha.transaction((tx) => publish(tx, facts));
+    }
+  }
+
+  test("every event arrives once and in its key's order, and the relay has no backlog left", async () => {
+    const running = relay();
+    const { atLeast, stepsOf, heard } = hear();
+    await publishSteps([1, 2, 3, 4]);
+    await atLeast(80);
+    for (const key of keys) expect(stepsOf(key)).toEqual([1, 2, 3, 4]);
+    expect(heard.length).toBe(80);
+    await expect
+      .poll(async () => (await running.backlog())[0])
+      .toMatchObject({ lane: "online", events: 0, oldestAgeMs: 0 });
+  });
+
+  test("several slots share the partitions of a topic; `passed` waits for all of them", async () => {
+    relay();
+    const { feeds, atLeast, stepsOf } = hear({ slots: 2 });
+    await publishSteps([1, 2]);
+    const { rows } = await admin.query("select clock_timestamp() as now");
+    expect(await feeds.passed("alpha", rows[0].now.toISOString(), 10_000)).toBe(true);
+    await atLeast(40);
+    for (const key of keys) expect(stepsOf(key)).toEqual([1, 2]);
+    const cursors = await admin.query("select slot, kafka -> 'at' as at from beta.reader_cursor order by slot");
+    expect(cursors.rows.map(({ at }) => Object.keys(at))).toEqual([
+      ["0", "2"],
+      ["1", "3"],
+    ]);
+  });
+
+  test("a relay that appends everything a second time causes no second effect and no other order", async () => {
+    const first = relay();
+    const { atLeast, stepsOf, heard, feeds } = hear();
+    await publishSteps([1, 2, 3]);
+    await atLeast(60);
+    await first.drain();
+    // As a relay does that was frozen before it appended, and goes on while its successor is far ahead.
+    await admin.query(
+      `update alpha.reader_cursor set snap = '3:3:', high = 0, at = 0, next_snap = null, next_high = null where reader = 'relay'`,
+    );
+    relay();
+    await publishSteps([4]);
+    await atLeast(80);
+    const { rows } = await admin.query("select clock_timestamp() as now");
+    expect(await feeds.passed("alpha", rows[0].now.toISOString(), 10_000)).toBe(true);
+    for (const key of keys) expect(stepsOf(key)).toEqual([1, 2, 3, 4]);
+    expect(heard.length).toBe(80);
+  });
+
+  test("a foreign message becomes a dead letter with its cause, and what follows it flows on", async () => {
+    relay();
+    const { atLeast } = hear();
+    await publishSteps([1]);
+    await atLeast(20);
+    const stranger = new Producer({
+      clientId: "stranger",
+      bootstrapBrokers: [bootstrap],
+      serializers: stringSerializers,
+    });
+    await stranger.send({
+      messages: [{ topic: cluster.topicOf("alpha", "online"), partition: 1, key: "x", value: "{not json" }],
+      acks: -1,
+    });
+    await stranger.close();
+    await publishSteps([2]);
+    await atLeast(40);
+    const letters = () => admin.query("select readable, cause, event ->> 'value' as value from beta.dead_letter");
+    await expect
+      .poll(async () => (await letters()).rows)
+      .toEqual([{ readable: false, cause: "NO_CLOUD_EVENT", value: "{not json" }]);
+  });
+
+  test("another number of partitions than was written down is refused by name", async () => {
+    const first = relay();
+    const { atLeast } = hear();
+    await publishSteps([1]);
+    await atLeast(20);
+    await first.drain();
+    const faults: string[] = [];
+    relay({ partitions: 8, interrupted: (error) => faults.push(String(error)) });
+    await expect
+      .poll(() => faults[0])
+      .toMatch(/KafkaTopicError: .*alpha\.\w+ was made with 4 partitions and can't go on with 8/);
+  });
+
+  test("a topic that was deleted and made anew is filled from the outbox again, and readers begin in it", async () => {
+    const first = relay();
+    const { atLeast, stepsOf, heard } = hear();
+    await publishSteps([1, 2]);
+    await atLeast(40);
+    await first.drain();
+    const kafka = new Admin({ clientId: "test", bootstrapBrokers: [bootstrap] });
+    await kafka.deleteTopics({ topics: [cluster.topicOf("alpha", "online")] });
+    await kafka.close();
+    await publishSteps([3]);
+    relay();
+    await atLeast(60);
+    for (const key of keys) expect(stepsOf(key)).toEqual([1, 2, 3]);
+    expect(heard.length).toBe(60);
+  });
+});
