@@ -217,11 +217,10 @@ export class EventFlight<Ports extends BasePorts> {
     const ports = { ...this.#ports, clock: { now: () => now } };
     const unseenIds = new Set(unseenEvents.map(({ id }) => id));
     const fresh = events.filter(({ id }) => unseenIds.has(id));
-    await waitBehind(
-      tx,
-      reader,
-      fresh.filter((event) => isParked(parked, event)),
-    );
+    const behind = fresh.filter((event) => isParked(parked, event));
+    await waitBehind(tx, reader, behind);
+    // Claimed at once: were it left to settling, a crash in between would bring them again after their key was freed.
+    await claimFresh(tx, reader, this.#known(behind));
     const own = fresh.filter((event) => !isParked(parked, event));
     const prepared = own.length > 0 ? await this.#consumer.prepare(tx, own, ports) : [];
     return { fresh: new Set(own.map(({ id }) => id)), prepared, ports };

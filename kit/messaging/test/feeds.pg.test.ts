@@ -317,6 +317,40 @@ test("an event that comes while its parked key is being redriven waits behind it
     .toBe(0);
 });
 
+test("what waits behind its key is not given again, though its reader crashed before it settled that", async () => {
+  const called: number[] = [];
+  const heard = collector();
+  run([
+    consumer("beta.call", {
+      on: [opened, closed],
+      in: "each",
+      concurrency: 8,
+      prepare: async (_tx, events) => events.map((event) => ({ eventId: event.id, work: event })),
+      call: async (event: Delivered) => {
+        called.push(event.sequence);
+        if (event.sequence === 1) throw new Error("jammed for good");
+      },
+      settle: async (_tx, outcomes) => heard.add(outcomes.map(({ event }) => event)),
+    }),
+  ]);
+  const waiting = async () => (await admin.query("select key, sequence::int as sequence from parked_event")).rows;
+  await publishSteps(["door"], [1]);
+  await expect.poll(async () => (await admin.query("select from parked_key where state = 'dead'")).rowCount).toBe(1);
+
+  // From here on nothing can be settled, as if every reader died right before.
+  await admin.query(`create function refuse() returns trigger language plpgsql as
+    $$ begin raise exception 'not now' using errcode = 'cannot_connect_now'; end $$;
+    create trigger refuse before update of high on reader_cursor for each row execute function refuse()`);
+  await publishSteps(["door"], [2]);
+  await expect.poll(waiting).toEqual([{ key: "door", sequence: 2 }]);
+
+  // Another process applied what waited, and freed the key.
+  await admin.query("delete from parked_event; delete from parked_key; drop trigger refuse on reader_cursor");
+  await publishSteps(["other"], [2]);
+  await heard.atLeast(1);
+  expect(heard.steps.map(({ key, sequence }) => `${key} ${sequence}`)).toEqual(["other 2"]);
+});
+
 test("after a crash an each consumer repeats only what was not settled", async () => {
   const stuck = Promise.withResolvers<void>();
   const called: string[] = [];
