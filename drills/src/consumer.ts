@@ -70,7 +70,11 @@ export function startConsumer(
     log: mortalLog(fault === undefined ? log : faultyLog(fault, log, database), database, mortality),
     retry: { attempts: 100, firstDelayMs: 30 },
     leaseMs,
-    telemetry: { ...silentTelemetry, fenced: () => say({ said: "fenced" }) },
+    telemetry: {
+      ...silentTelemetry,
+      fenced: () => say({ said: "fenced" }),
+      interrupted: ({ reader, lane, error }) => console.error(`${reader} on ${lane} was interrupted: ${error}`),
+    },
   });
   const deadlines = fireDeadlines(database, fault === "deadline-without-watermark", stop.signal);
   return {
@@ -159,7 +163,7 @@ async function recordEffects(tx: Transaction, by: string, changes: readonly Chan
 }
 
 const firedSql = sql("drills.deadline-fired", { takes: [array(text)], gives: {} })`
-  insert into fired (round, key) select substring(key from '^r(\d+)-')::int, key from unnest($1::text[]) as due(key)`;
+  insert into fired (round, key) select substring(key from '^r([0-9]+)-')::int, key from unnest($1::text[]) as due(key)`;
 
 async function fireDeadlines(database: Database, byClock: boolean, signal: AbortSignal): Promise<void> {
   const fire = async (tx: Transaction): Promise<void> => {

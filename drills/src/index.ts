@@ -1,2 +1,4 @@
+export { type FaultName, faultNames } from "./fault-names.ts";
 export { drillKill, type KillOptions } from "./kill.ts";
+export { drillPlanted, type PlantedOptions } from "./planted.ts";
 export { type DrillReport, type Invariant, inWords } from "./report.ts";

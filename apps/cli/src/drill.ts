@@ -14,20 +14,28 @@ interface DrillOptions extends DataAndOutput {
 export function register(program: Command): void {
   withDataAndOutput(program.command("drill"))
     .description("put the product under load, break parts of it, and see what must hold")
-    .addArgument(new Argument("<name>", "what to go through").choices(["kill"]))
+    .addArgument(new Argument("<name>", "what to go through").choices(Object.keys(drills)))
     .option("--rounds <number>", "rounds to play", wholeNumber(1, 1_000_000), 14)
     .option("--from <number>", "first round, so that a long count can be done in pieces", wholeNumber(1, 1_000_000), 1)
     .option("--seed <number>", "decides who dies when", wholeNumber(0, 1_000_000_000), 1)
-    .action(async (_name: string, options: DrillOptions) => {
-      const [report, { inWords }] = await Promise.all([kill(options), import("@onsale/drills")]);
+    .action(async (name: keyof typeof drills, options: DrillOptions) => {
+      const report = await drills[name](options);
+      const { inWords } = await import("@onsale/drills");
       printResult(options.output, report, inWords);
       if (report.verdict === "fail") process.exitCode = 1;
     });
 }
 
+const drills = { kill, planted } satisfies Record<string, (options: DrillOptions) => Promise<DrillReport>>;
+
 async function kill({ data, rounds, from, seed }: DrillOptions): Promise<DrillReport> {
   const { drillKill } = await import("@onsale/drills");
   return await drillKill({ server: { directory: serverFolder(data) }, rounds, from, seed, say });
+}
+
+async function planted({ data, seed }: DrillOptions): Promise<DrillReport> {
+  const { drillPlanted } = await import("@onsale/drills");
+  return await drillPlanted({ server: { directory: serverFolder(data) }, seed, say });
 }
 
 /** Drills break things, so they do it on a server of their own, beside the shop's data and never in it. */
