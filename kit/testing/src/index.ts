@@ -1,3 +1,4 @@
+export { outboxConnector } from "@onsale/kafka-server/connect";
 export { type TestClock, testClock } from "./clock.ts";
 export { type CrashPoint, type CrashScenario, everyCrashPoint, type OutsideStep } from "./crash-points.ts";
 export {
@@ -9,7 +10,15 @@ export {
 } from "./database.ts";
 export { deliver, type EventOptions, eventOf } from "./delivery.ts";
 export { testIds } from "./ids.ts";
-export { type OwnKafka, ownKafka, requiresKafka, type TestKafka, testKafka } from "./kafka.ts";
+export {
+  type OwnKafka,
+  ownConnect,
+  ownKafka,
+  requiresConnect,
+  requiresKafka,
+  type TestKafka,
+  testKafka,
+} from "./kafka.ts";
 export { type Published, readOutbox } from "./outbox.ts";
 export { type SpawnedNode, type SpawnOptions, spawnNode } from "./processes.ts";
 export { present, requires } from "./requires.ts";

@@ -1,18 +1,28 @@
 import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { KafkaServer } from "@onsale/kafka-server";
+import { type ConnectOptions, type ConnectServer, startConnect } from "@onsale/kafka-server/connect";
 import { inject } from "vitest";
 import { present } from "./requires.ts";
-import { startThrowAwayKafka } from "./vitest/kafka-of-this-run.ts";
+import { jarsOfTests, startThrowAwayKafka } from "./vitest/kafka-of-this-run.ts";
+import { reapWhenWeDie } from "./vitest/reaper.ts";
 import "./vitest/provided.ts";
 
 /**
  * Whether this run has Kafka: `describe.skipIf(!(await requiresKafka()))`. Where Java or Maven is absent, or Maven Central
  * is out of reach, that is said aloud and the tests are skipped, or fail where the run requires everything.
  */
-export async function requiresKafka(): Promise<boolean> {
-  const answer = await fetch(`${inject("partsOfThisRun")}/why-no-kafka`);
+export const requiresKafka = (): Promise<boolean> => requiresPart("kafka", "Kafka");
+
+/** The same for Kafka Connect with Debezium. */
+export const requiresConnect = (): Promise<boolean> => requiresPart("connect", "Kafka Connect with Debezium");
+
+async function requiresPart(part: string, name: string): Promise<boolean> {
+  const answer = await fetch(`${inject("partsOfThisRun")}/why-without-${part}`);
   const why = await answer.text();
-  return present(`Kafka (${why})`, answer.ok && why === "");
+  return present(`${name} (${why})`, answer.ok && why === "");
 }
 
 /** The broker that all tests of the run share, and a place of its own on it. */
@@ -50,5 +60,22 @@ export async function ownKafka(settings: Readonly<Record<string, string>> = {}):
     },
     start: () => throwAway.startAgain(),
     [Symbol.asyncDispose]: () => throwAway.remove(),
+  };
+}
+
+/** Kafka Connect with these connectors on a broker, for one test: `await using connect = await ownConnect(...)`. */
+export async function ownConnect(
+  options: Pick<ConnectOptions, "bootstrap" | "connectors">,
+): Promise<ConnectServer & AsyncDisposable> {
+  const directory = await mkdtemp(join(tmpdir(), "onsale-test-connect-"));
+  const reaper = reapWhenWeDie(directory);
+  const server = await startConnect({ ...options, directory, jars: jarsOfTests, machine: "quick" });
+  return {
+    ...server,
+    async [Symbol.asyncDispose]() {
+      await server.kill();
+      reaper.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
   };
 }

@@ -7,17 +7,20 @@ import { join } from "node:path";
 import { startEmbeddedPostgres } from "@onsale/postgres";
 import type { TestProject } from "vitest/node";
 import "./provided.ts";
-import { startThrowAwayKafka, whyNoKafka } from "./kafka-of-this-run.ts";
+import { startThrowAwayKafka, whyWithout } from "./kafka-of-this-run.ts";
 import { reapWhenWeDie } from "./reaper.ts";
 
 /** Offers one PostgreSQL and one Kafka to all tests of the run; returns what stops them. Each starts when the first test asks. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const [postgres, kafka, noKafka] = [lazy(startThrowAwayServer), lazy(startThrowAwayKafka), lazy(whyNoKafka)];
+  const [postgres, kafka] = [lazy(startThrowAwayServer), lazy(startThrowAwayKafka)];
+  const withoutKafka = lazy(() => whyWithout(["kafka"]));
+  const withoutConnect = lazy(() => whyWithout(["kafka", "connect", "debezium"]));
   const secretPath = `/${randomBytes(16).toString("hex")}`;
   const answers: Readonly<Record<string, () => Promise<string>>> = {
     [`${secretPath}/postgres`]: async () => (await postgres.get()).url,
     [`${secretPath}/kafka`]: async () => (await kafka.get()).bootstrap,
-    [`${secretPath}/why-no-kafka`]: async () => (await noKafka.get()) ?? "",
+    [`${secretPath}/why-without-kafka`]: async () => (await withoutKafka.get()) ?? "",
+    [`${secretPath}/why-without-connect`]: async () => (await withoutConnect.get()) ?? "",
   };
   const broker = createServer((request, response) => {
     const answer = answers[request.url ?? ""];

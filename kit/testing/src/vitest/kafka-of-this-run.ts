@@ -2,21 +2,22 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { fetchJars, type KafkaServer, startKafka, whatKafkaLacks } from "@onsale/kafka-server";
+import { fetchJars, type KafkaServer, type RealPart, startKafka, whatIsMissing } from "@onsale/kafka-server";
 import { reapWhenWeDie } from "./reaper.ts";
 
 /** Where test runs keep the jars of Maven Central: in the checkout, ignored by git. */
 export const jarsOfTests = fileURLToPath(new URL("../../../../.onsale/java", import.meta.url));
 
-/** What keeps the run from having Kafka, in words; undefined when nothing does. Fetches the jars. */
-export async function whyNoKafka(): Promise<string | undefined> {
-  return (
-    (await whatKafkaLacks(jarsOfTests)) ??
-    (await fetchJars(jarsOfTests, "kafka").then(
-      () => undefined,
-      (error: Error) => error.message,
-    ))
-  );
+/** What keeps the run from having these parts, in words; undefined when nothing does. Fetches their jars. */
+export async function whyWithout(parts: readonly RealPart[]): Promise<string | undefined> {
+  const missing = await whatIsMissing(jarsOfTests, parts);
+  if (missing !== undefined) return missing;
+  try {
+    for (const part of parts) await fetchJars(jarsOfTests, part);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** A broker whose data go when it is removed, or when this process dies. */
