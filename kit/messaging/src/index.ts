@@ -39,6 +39,7 @@ export {
   type OutgoingEvent,
 } from "./event.ts";
 export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
+export { type Break, type FrozenEvent, type FrozenShape, freeze, type Hearer, judge } from "./frozen.ts";
 export { type Hop, type HopDurations, HopReport, type HopRow, hops } from "./hops.ts";
 export { claimFresh } from "./inbox.ts";
 export { LaneGate } from "./lane-gate.ts";
@@ -60,3 +61,4 @@ export { beginAt, exportState, ReaderHasBegunError, type StartingPoint } from ".
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
 export { UpcastError, type Upcaster, upcast, upcastData, upcastTo, withEarlierVersions } from "./upcast.ts";
 export { type OutboxChore, outboxUpkeep, type UpkeepOptions } from "./upkeep.ts";
+export { type OutboxLogTelemetry, type SlotTrouble, silentLogTelemetry } from "./wal/wal-telemetry.ts";

@@ -8,6 +8,7 @@ import {
   identifier,
   instant,
   integer,
+  lsn,
   nullable,
   snapshot,
   sql,
@@ -18,6 +19,7 @@ import {
 import type { CursorMove, CursorStore } from "./log.ts";
 import type { OutboxCursor } from "./snapshot-reader.ts";
 import type { FeedName } from "./telemetry.ts";
+import { formatLsn, parseLsn } from "./wal/lsn.ts";
 
 const loadSql = sql("messaging.load-cursor", {
   takes: [text, text, text, integer],
@@ -28,10 +30,13 @@ const loadSql = sql("messaging.load-cursor", {
     nextHigh: nullable(bigint),
     at: bigint,
     nextTakenAt: nullable(instant),
+    walLsn: nullable(lsn),
+    walOrigin: nullable(text),
     foreign: nullable(bigint),
   },
 })`
   select snap, high, next_snap as "nextSnap", next_high as "nextHigh", at, next_taken_at as "nextTakenAt",
+    wal_lsn as "walLsn", wal_origin as "walOrigin",
     nullif(coalesce(system_identifier, reader_system_identifier()), reader_system_identifier()) as foreign
   from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
@@ -52,15 +57,28 @@ const moveSql = sql("messaging.move-cursor", {
     nullable(instant),
     nullable(instant),
     double,
+    nullable(lsn),
+    nullable(lsn),
+    nullable(text),
   ],
   gives: { now: instant },
 })`
   update reader_cursor
   set snap = $8, high = $9, next_snap = $10, next_high = $11, at = $12, next_taken_at = $13,
       watermark = greatest(watermark, $14), lease_until = clock_timestamp() + $15 * interval '1 millisecond',
-      unclean_takes = 0, system_identifier = coalesce(system_identifier, reader_system_identifier())
+      unclean_takes = 0, system_identifier = coalesce(system_identifier, reader_system_identifier()), wal_lsn = $17,
+      wal_origin = $18
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and high = $6 and at = $7
+    and wal_lsn is not distinct from $16
   returning clock_timestamp() as now`;
+
+const noticeTimelineSql = sql("messaging.notice-timeline", {
+  takes: [text, text, text, integer],
+  gives: { from: nullable(integer), to: integer },
+})`
+  update reader_cursor as cursor set timeline = reader_timeline()
+  where reader = $1 and source = $2 and lane = $3 and slot = $4 and timeline is distinct from reader_timeline()
+  returning old.timeline as "from", new.timeline as "to"`;
 
 /** Slots of one lane report as readers of their own: a partition leaves when all of them have passed it. */
 const reportSql = (source: string) =>
@@ -71,6 +89,18 @@ const reportSql = (source: string) =>
       select ${identifier(source)}.outbox_report(case slots when 1 then reader else reader || '#' || slot end, lane, snap, high)
       from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`,
   });
+
+/**
+ * Remembers the timeline of the log that the cursor is read on; gives the change when it is another one than the last
+ * time. Snapshots and positions stay true on it: what the promoted server does not have, its cursor has not passed.
+ */
+export async function noticeTimeline(
+  database: Database,
+  { reader, source, lane, slot }: FeedName,
+): Promise<{ from: number; to: number } | undefined> {
+  const [row] = await database.query(noticeTimelineSql, [reader, source, lane, slot]);
+  return row && row.from !== null ? { from: row.from, to: row.to } : undefined;
+}
 
 /** The same for every feed. */
 export const outboxCursors: CursorStore = {
@@ -83,7 +113,8 @@ export const outboxCursors: CursorStore = {
         `The cursor of ${reader} on ${source}/${lane}/${slot} belongs to another server (${row.foreign}): rebase it before reading on.`,
       );
     }
-    const { snap, high, nextSnap, nextHigh, at, nextTakenAt } = row;
+    const { snap, high, nextSnap, nextHigh, at, nextTakenAt, walLsn, walOrigin } = row;
+    if (walLsn !== null && walOrigin !== null) return { snap, high, wal: { lsn: parseLsn(walLsn), origin: walOrigin } };
     if (nextSnap === null || nextHigh === null) return { snap, high };
     return { snap, high, window: { nextSnap, nextHigh, at, ...(nextTakenAt !== null && { takenAt: nextTakenAt }) } };
   },
@@ -109,6 +140,9 @@ export const outboxCursors: CursorStore = {
       to.window?.takenAt ?? null,
       move.watermark ?? null,
       move.leaseMs,
+      from.wal ? formatLsn(from.wal.lsn) : null,
+      to.wal ? formatLsn(to.wal.lsn) : null,
+      to.wal?.origin ?? null,
     ]);
     return row?.now;
   },

@@ -1,9 +1,11 @@
-import type { Database } from "@onsale/postgres";
+import type { Database, Transaction } from "@onsale/postgres";
 import { Doorbell } from "./doorbell.ts";
-import type { Chunk, CursorStore, Log, LogReader } from "./log.ts";
-import { outboxCursors } from "./outbox-cursor.ts";
+import type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader } from "./log.ts";
+import { noticeTimeline, outboxCursors } from "./outbox-cursor.ts";
 import { type OutboxCursor, SnapshotReader } from "./snapshot-reader.ts";
 import type { FeedName } from "./telemetry.ts";
+import { WalReader } from "./wal/wal-reader.ts";
+import { type OutboxLogTelemetry, silentLogTelemetry } from "./wal/wal-telemetry.ts";
 import { WindowSource } from "./window.ts";
 
 export interface OutboxLogOptions {
@@ -13,19 +15,36 @@ export interface OutboxLogOptions {
   readonly pollMs?: number;
   /** Streams that each lane is divided into, by key. Default 1. */
   readonly slots?: number;
+  /**
+   * `snapshot` (default): by SQL, in windows between two snapshots. `wal`: from the write-ahead log through a replication
+   * slot per stream, as the user of the database's URL, who needs the right to replicate; and by SQL whenever the slot
+   * can't be read from. It may be changed at every start, in both directions.
+   */
+  readonly reader?: "snapshot" | "wal";
+  readonly telemetry?: Partial<OutboxLogTelemetry>;
 }
 
 /** The PostgreSQL log: consumers read the outboxes directly, so there is no copy and no relay. */
 export class OutboxLog implements Log {
-  readonly cursors: CursorStore = outboxCursors;
+  readonly cursors: CursorStore = {
+    load: (database, feed) => this.#load(database, feed),
+    move: (tx, feed, move) => this.#move(tx, feed, move),
+    report: outboxCursors.report,
+  };
   readonly #database: Database;
+  readonly #kind: "snapshot" | "wal";
+  readonly #telemetry: OutboxLogTelemetry;
+  /** The open readers of slots, to be told what is settled. */
+  readonly #walReaders = new Map<string, WalReader>();
   readonly #pollMs: number;
   readonly #slots: number;
   /** One per source, shared by all of its streams. */
   readonly #windows = new Map<string, WindowSource>();
 
-  constructor({ database, pollMs = 100, slots = 1 }: OutboxLogOptions) {
+  constructor({ database, pollMs = 100, slots = 1, reader = "snapshot", telemetry = {} }: OutboxLogOptions) {
     this.#database = database;
+    this.#kind = reader;
+    this.#telemetry = { ...silentLogTelemetry, ...telemetry };
     this.#pollMs = pollMs;
     this.#slots = slots;
   }
@@ -34,19 +53,24 @@ export class OutboxLog implements Log {
     return this.#slots;
   }
 
-  open({ source, lane, slot }: FeedName, types: readonly string[]): LogReader {
-    const reader = new SnapshotReader({
+  open(feed: FeedName, types?: readonly string[]): LogReader {
+    const { source, lane, slot } = feed;
+    const windows = this.#windowsOf(source);
+    const part = { slots: this.#slots, slot };
+    const snapshots = new SnapshotReader({
       database: this.#database,
-      windows: this.#windowsOf(source),
+      windows,
       source,
       lane,
-      types,
-      part: { slots: this.#slots, slot },
+      part,
+      ...(types && { types }),
     });
-    const ear = new Ear(new Doorbell({ database: this.#database.home.database, schema: source }), this.#pollMs);
+    const bell = new Doorbell({ database: this.#database.home.database, schema: source });
+    const ear = new Ear(bell, this.#pollMs);
+    if (this.#kind === "wal") return this.#openWal(feed, types, { windows, snapshots, bell, ear });
     return {
       async read(cursor: OutboxCursor, limit: number): Promise<Chunk> {
-        const chunk = await reader.read(cursor, limit);
+        const chunk = await snapshots.read(cursor, limit);
         ear.found(chunk.events.length > 0);
         return chunk;
       },
@@ -55,12 +79,40 @@ export class OutboxLog implements Log {
     };
   }
 
+  #openWal(
+    feed: FeedName,
+    types: readonly string[] | undefined,
+    parts: { windows: WindowSource; snapshots: SnapshotReader; bell: Doorbell; ear: Ear },
+  ): LogReader {
+    const [database, telemetry, slots] = [this.#database, this.#telemetry, this.#slots];
+    const reader = new WalReader({ feed, types, slots, database, telemetry, ...parts });
+    this.#walReaders.set(keyOf(feed), reader);
+    return reader;
+  }
+
+  async #load(database: Database, feed: FeedName): Promise<Cursor> {
+    const cursor = await outboxCursors.load(database, feed);
+    const change = await noticeTimeline(database, feed);
+    if (change) this.#telemetry.timelineChanged({ ...feed, ...change });
+    return cursor;
+  }
+
+  async #move(tx: Transaction, feed: FeedName, move: CursorMove): Promise<string | undefined> {
+    const now = await outboxCursors.move(tx, feed, move);
+    const reader = this.#walReaders.get(keyOf(feed));
+    // Only what is committed is acknowledged: the server forgets what is.
+    if (reader) tx.afterCommit(() => reader.settled(move.to as OutboxCursor));
+    return now;
+  }
+
   #windowsOf(source: string): WindowSource {
     const known = this.#windows.get(source) ?? new WindowSource(this.#database, source);
     this.#windows.set(source, known);
     return known;
   }
 }
+
+const keyOf = ({ reader, source, lane, slot }: FeedName): string => `${reader}/${source}/${lane}/${slot}`;
 
 /** Between looks while events come from another process: half of it is what such an event waits on average. */
 const shortestPollMs = 2;

@@ -25,6 +25,15 @@ export interface OutboxCursor {
   readonly snap: string;
   readonly high: number;
   readonly window?: OpenWindow;
+  /** While the write-ahead log is read: how far. `snap` and `high` then lag behind, so that the table can be read on from them. */
+  readonly wal?: WalPosition;
+}
+
+export interface WalPosition {
+  /** Every transaction whose commit lies before this place in the log was given. */
+  readonly lsn: bigint;
+  /** Of which server, timeline and publication the place speaks. */
+  readonly origin: string;
 }
 
 export interface OpenWindow {

@@ -4,6 +4,7 @@ import { isRetryable, isStalePlan } from "./errors.ts";
 import { parsers } from "./parsers.ts";
 import { PipelinedLine } from "./pipelined-line.ts";
 import { checkRows } from "./query.ts";
+import { openReplication, type Replication } from "./replication.ts";
 import { identifier, type Statement } from "./sql.ts";
 import { type CheckResult, runOnce } from "./transaction.ts";
 
@@ -69,6 +70,11 @@ export interface Database extends Queryable {
    * again, so it must do nothing outside the transaction.
    */
   transaction<Result>(work: (tx: Transaction) => Promise<Result>, options?: TransactionOptions): Promise<Result>;
+  /**
+   * Opens a connection for logical replication, as the user of the URL, not as the role; whoever opened it closes it.
+   * Its session's time zone and date style are pinned like those of every other connection.
+   */
+  replication(applicationName: string, settings?: readonly string[]): Promise<Replication>;
   /** Lets what is under way end, for 5 s at most, and closes every connection. */
   close(): Promise<void>;
 }
@@ -141,6 +147,8 @@ export function openDatabase(options: DatabaseOptions): Database {
         }
       }
     },
+    replication: (applicationName, settings = []) =>
+      openReplication({ url: options.url, applicationName, settings: [...pinnedFormats, ...settings] }),
     close() {
       closed ??= closeAll(pool, line, clients);
       return closed;

@@ -222,6 +222,7 @@ function crashing(database: Database, crash: Crash): Database {
     ...crashingQueries(database, crash, () => sessionOf(database)),
     home: database.home,
     close: () => database.close(),
+    replication: (applicationName, settings) => database.replication(applicationName, settings),
     async transaction(work, options) {
       let committed = (): void => undefined;
       const result = await database.transaction(async (tx) => {
