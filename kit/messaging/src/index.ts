@@ -39,7 +39,6 @@ export {
   type OutgoingEvent,
 } from "./event.ts";
 export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
-export { type Break, type FrozenEvent, type FrozenShape, freeze, type Hearer, judge } from "./frozen.ts";
 export { type Hop, type HopDurations, HopReport, type HopRow, hops } from "./hops.ts";
 export { claimFresh } from "./inbox.ts";
 export { LaneGate } from "./lane-gate.ts";
