@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import pg from "pg";
 import { Type } from "typebox";
@@ -131,6 +132,26 @@ test("consumers act under a role that may not rewrite what was published", async
     await client.query("set role shop_app");
     await expect(client.query(rewriteSql)).rejects.toThrow(/permission denied/);
   });
+});
+
+test("to migrate, a user who may make roles is enough: no superuser", async () => {
+  const name = `steward_${randomUUID().slice(0, 8)}`;
+  const { database } = new pg.Client(home.adminUrl);
+  await pool.query(`create role ${name} login createrole password 'steward'`);
+  // Of another user's making: roles belong to the whole server.
+  await pool.query(`grant onsale_reader to ${name} with admin option`);
+  await pool.query(`grant create on database ${database} to ${name}`);
+  try {
+    const url = new URL(home.adminUrl);
+    [url.username, url.password] = [name, "steward"];
+    const opened = await openMessaging({ url: url.href, schema: name });
+    await opened.database.transaction((tx) => publish(tx, [closing("a")]));
+    await opened.close();
+  } finally {
+    await pool.query(`drop owned by ${name} cascade`);
+    await pool.query(`drop role if exists ${name}_app`);
+    await pool.query(`drop role ${name}`);
+  }
 });
 
 test("opening again finds everything there and goes on", async () => {
