@@ -7,6 +7,7 @@ import {
   type RunningFeeds,
   startFeeds,
 } from "@onsale/messaging";
+import { type Reader, readersOf } from "@onsale/messaging/operations";
 import type { Database, MigrationSet } from "@onsale/postgres";
 import type { RecurringWork, ServiceContext, ServiceDefinition } from "@onsale/runtime";
 import { migrations as sagaMigrations } from "@onsale/saga";
@@ -26,6 +27,8 @@ export interface HostedService {
   /** In the order of application: the kit's tables first, then the service's own. */
   readonly migrations: readonly MigrationSet[];
   readonly feedCount: number;
+  /** Who hears what, under the names by which operators know them. */
+  readonly readers: readonly Reader[];
   startFeeds(database: Database): RunningFeeds;
   addRoutes(http: HttpServer, context: HostedContext): void;
   jobs(context: HostedContext): readonly RecurringWork[];
@@ -44,6 +47,7 @@ export function host<Ports extends BasePorts>(
     role: `onsale_${name}`,
     migrations: [messagingMigrations, httpMigrations, sagaMigrations, { owner: name, directory: service.migrations }],
     feedCount: consumers.length,
+    readers: readersOf(name, consumers, sourceOf),
     startFeeds: (database) =>
       startFeeds({ service: name, database, consumers, ports, sourceOf, telemetry: messagingTelemetry, gate }),
     addRoutes: (http, context) => service.routes(http, { ...context, ports }),

@@ -11,6 +11,8 @@ import {
 } from "@onsale/runtime";
 import type { Composition } from "./compose.ts";
 import type { HostedService } from "./hosted-service.ts";
+import type { OperatedService } from "./operations/operated-services.ts";
+import { addOperations, defineOperationGauges, redriveWork } from "./operations/operations.ts";
 import { outboxUpkeep } from "./outbox-upkeep.ts";
 import { watchDatabases } from "./readiness.ts";
 import { telemetry, tellAnswered } from "./telemetry.ts";
@@ -145,6 +147,8 @@ const httpServer = (options: ServerOptions, fed: readonly Fed[], { readiness }: 
       metrics: metricsPage,
     });
     for (const { service, database, feeds } of fed) service.addRoutes(http, { database, feeds });
+    addOperations(http, operated(fed));
+    defineOperationGauges(operated(fed));
     await http.listen({ host: options.host ?? "127.0.0.1", port: options.port });
     return http;
   },
@@ -152,12 +156,16 @@ const httpServer = (options: ServerOptions, fed: readonly Fed[], { readiness }: 
   stopWithinMs: httpDrainMs,
 });
 
+const operated = (fed: readonly Fed[]): OperatedService[] =>
+  fed.map(({ service: { name, readers }, database }) => ({ name, readers, database }));
+
 // So that a lost database shows in the log and in the metrics even where nobody asks for readiness.
 const watchEveryMs = 1_000;
 
 function jobs(fed: readonly Fed[], { readiness }: Watch) {
   const ownWork: RecurringWork[] = [
     ...fed.flatMap(({ service, database }) => outboxUpkeep(service.name, database)),
+    ...redriveWork(operated(fed)),
     { name: "server.watch-databases", everyMs: watchEveryMs, run: async () => void (await readiness()) },
   ];
   const work = fed.flatMap(({ service, database, feeds }) => service.jobs({ database, feeds }));

@@ -1,11 +1,19 @@
 /** Every door of the whole shop, as it is composed: none can be forgotten, since the list comes from the router. */
 
-import { createHttpServer, createTokenSigner, createTokenVerifier, type HttpServer, newTokenKey } from "@onsale/http";
+import {
+  createHttpServer,
+  createTokenSigner,
+  createTokenVerifier,
+  type HttpServer,
+  newTokenKey,
+  routesOf,
+} from "@onsale/http";
 import { checkAccess } from "@onsale/http/testing";
 import { silentLogger } from "@onsale/runtime";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Composition, compose } from "../src/compose.ts";
+import { addOperations } from "../src/operations/operations.ts";
 
 const realm = { issuer: "test", audience: "test" };
 const privateKey = newTokenKey();
@@ -27,8 +35,12 @@ beforeAll(async () => {
     tokens: createTokenVerifier({ ...realm, publicKeys: tokens.publicKeys }),
     logger: silentLogger(),
   });
-  for (const service of composition.services)
-    service.addRoutes(http, { database: database.open(service.schema), feeds });
+  const hosted = composition.services.map((service) => ({ service, database: database.open(service.schema) }));
+  for (const { service, database } of hosted) service.addRoutes(http, { database, feeds });
+  addOperations(
+    http,
+    hosted.map(({ service: { name, readers }, database }) => ({ name, readers, database })),
+  );
   await http.ready();
 });
 afterAll(async () => {
@@ -41,6 +53,14 @@ test("no route lets anybody in without a token, with a false one, with another's
   const { checked, faults } = await checkAccess(http, { ...realm, privateKey });
   expect(faults).toEqual([]);
   expect(checked).toBeGreaterThan(100);
+});
+
+test("what operators do with events by hand is behind doors of this list", () => {
+  const doors = routesOf(http).filter(({ url }) =>
+    /^\/v1\/admin\/(dead-letter|redrives|consumers|outboxes|events|operations)/.test(url),
+  );
+  expect(doors.length).toBeGreaterThanOrEqual(19);
+  expect(doors.filter(({ access }) => access !== "operator")).toEqual([]);
 });
 
 /** What a test database is made for: the last set of a service is its own, the others are the kit's. */

@@ -66,7 +66,7 @@ export interface WholeLetter extends Letter {
   readonly event: Delivered;
   /** Events of its key that wait. */
   readonly waiting: number;
-  readonly operations: readonly LoggedOperation[];
+  readonly operations: LoggedOperation[];
 }
 
 /** Who does it, and why. */
@@ -229,7 +229,7 @@ export type Edited =
   | {
       readonly kind: "edited" | "would-be-edited" | "unchanged";
       readonly revision: number;
-      readonly difference: readonly JsonChange[];
+      readonly difference: JsonChange[];
     }
   | Refusal<
       "LETTER_NOT_FOUND" | "NOT_AN_EVENT" | "LETTER_CHANGED" | "TYPE_NOT_HEARD" | "PAYLOAD_DOES_NOT_FIT" | "KEY_CHANGED"

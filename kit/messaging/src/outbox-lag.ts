@@ -17,9 +17,9 @@ export interface OutboxLag {
     readonly retired: number;
   };
   /** Registered readers, the slowest first. */
-  readonly readers: readonly OutboxReaderLag[];
+  readonly readers: OutboxReaderLag[];
   /** What a person should look at, one sentence each. */
-  readonly alarms: readonly string[];
+  readonly alarms: string[];
 }
 
 export interface OutboxReaderLag {

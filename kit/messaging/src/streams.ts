@@ -53,13 +53,13 @@ export interface ReaderLag {
   readonly reader: string;
   /** `other`: none of the consumers, such as a relay that fills another log. */
   readonly kind: Reader["kind"] | "other";
-  readonly consumers: readonly string[];
+  readonly consumers: string[];
   readonly parkedKeys: number;
   /** Of these, those that wait behind a dead letter. */
   readonly deadKeys: number;
   readonly waitingEvents: number;
   readonly deadLetters: number;
-  readonly streams: readonly StreamLag[];
+  readonly streams: StreamLag[];
 }
 
 const statesSql = sql("messaging.stream-states", {
@@ -130,7 +130,16 @@ export async function readerLags(queryable: Queryable, readers: readonly Reader[
       const { parkedKeys = 0, deadKeys = 0, waitingEvents = 0, deadLetters = 0 } = parkedOf.get(name) ?? {};
       const own = states.filter(({ reader }) => reader === name);
       const streams = await Promise.all(own.map((state) => lagOf(queryable, state, hears && [...hears.keys()])));
-      return { reader: name, kind, consumers, parkedKeys, deadKeys, waitingEvents, deadLetters, streams };
+      return {
+        reader: name,
+        kind,
+        consumers: [...consumers],
+        parkedKeys,
+        deadKeys,
+        waitingEvents,
+        deadLetters,
+        streams,
+      };
     }),
   );
 }

@@ -29,6 +29,7 @@ export {
   defineDuration,
   defineFact,
   defineGauge,
+  defineGauges,
   type Fact,
   type FactFields,
   type FactSpecification,

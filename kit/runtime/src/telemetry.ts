@@ -90,6 +90,31 @@ export function defineGauge(name: string, help: string, read: () => number | Pro
   });
 }
 
+/** The same for many values of one name, told apart by labels: what `read` leaves out this time is not shown. */
+export function defineGauges<const Label extends string>(
+  name: string,
+  help: string,
+  labels: readonly Label[],
+  read: () => Promise<readonly { readonly labels: Readonly<Record<Label, string>>; readonly value: number }[]>,
+): void {
+  metrics.removeSingleMetric(name);
+  new Gauge({
+    name,
+    help,
+    labelNames: labels,
+    registers: [metrics],
+    async collect() {
+      try {
+        const values = await read();
+        this.reset();
+        for (const { labels: of, value } of values) this.set(of, value);
+      } catch {
+        // As above.
+      }
+    },
+  });
+}
+
 // From a cached read (1 ms) to the longest deadline of an order (minutes).
 const durationBucketsS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 

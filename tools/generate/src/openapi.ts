@@ -1,7 +1,7 @@
 import { createHttpServer, createTokenSigner, createTokenVerifier, newTokenKey } from "@onsale/http";
 import { openDatabase } from "@onsale/postgres";
 import { silentLogger } from "@onsale/runtime";
-import { compose } from "@onsale/server";
+import { addOperations, compose } from "@onsale/server";
 
 // Nothing is asked of these addresses: routes are added and described, not called.
 const nowhere = "http://127.0.0.1:9";
@@ -26,6 +26,10 @@ export async function openApi(version: string): Promise<string> {
   for (const service of composition.services) {
     service.addRoutes(http, { database, feeds: { passed: async () => false } });
   }
+  addOperations(
+    http,
+    composition.services.map(({ name, readers }) => ({ name, readers, database })),
+  );
   await http.ready();
   const description = http.swagger();
   await Promise.all([http.close(), database.close(), composition.close()]);

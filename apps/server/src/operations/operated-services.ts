@@ -1,0 +1,43 @@
+import type { Reader } from "@onsale/messaging/operations";
+import type { Database } from "@onsale/postgres";
+import { refusal } from "./errors.ts";
+
+/** A service as operators reach it: its readers, and the tables in which they keep what they do. */
+export interface OperatedService {
+  readonly name: string;
+  /** Its role may read every outbox, and write its own tables only. */
+  readonly database: Database;
+  readonly readers: readonly Reader[];
+}
+
+/** Where something of one reader is looked for. */
+export interface OperatedReader {
+  readonly service: OperatedService;
+  readonly reader: Reader;
+}
+
+/** The services of one server, found by the names of their readers. */
+export class OperatedServices {
+  readonly all: readonly OperatedService[];
+  readonly #byReader: ReadonlyMap<string, OperatedReader>;
+
+  constructor(services: readonly OperatedService[]) {
+    this.all = services;
+    this.#byReader = new Map(
+      services.flatMap((service) => service.readers.map((reader) => [reader.name, { service, reader }] as const)),
+    );
+  }
+
+  /** @throws {ProblemError} 404 when no service of this server reads under that name. */
+  ofReader(name: string): OperatedReader {
+    const found = this.#byReader.get(name);
+    if (!found)
+      throw refusal("READER_NOT_FOUND", `Nobody reads as ${name}. Readers: ${[...this.#byReader.keys()].join(", ")}.`);
+    return found;
+  }
+
+  /** The services that a filter asks: the one of its reader, or all. */
+  asked(reader: string | undefined): readonly OperatedService[] {
+    return reader === undefined ? this.all : [this.ofReader(reader).service];
+  }
+}

@@ -1,0 +1,215 @@
+import { answered, type HttpServer, idempotencyOf, idempotently } from "@onsale/http";
+import {
+  latestOperations,
+  outboxLags,
+  pauseStreams,
+  readerLags,
+  resetReader,
+  resumeStreams,
+} from "@onsale/messaging/operations";
+import { Type } from "typebox";
+import { orRefuse } from "./errors.ts";
+import type { OperatedServices } from "./operated-services.ts";
+import {
+  Count,
+  Lane,
+  Limit,
+  LoggedOperation,
+  Moment,
+  NullableNumber,
+  NullableText,
+  ReaderName,
+  Reason,
+} from "./schemas.ts";
+
+const SourceName = Type.String({ minLength: 1, maxLength: 63, pattern: "^[a-z][a-z0-9_-]*$" });
+const StreamName = Type.Object({ reader: ReaderName, source: SourceName, lane: Lane, slot: Count });
+
+const Stream = Type.Object({
+  reader: ReaderName,
+  source: SourceName,
+  lane: Lane,
+  slot: Count,
+  slots: Count,
+  owner: NullableText,
+  isOwned: Type.Boolean({ description: "Whether its owner's lease is good." }),
+  watermark: NullableText,
+  watermarkAgeS: NullableNumber,
+  pausedAt: NullableText,
+  pausedBy: NullableText,
+  pauseReason: NullableText,
+  behind: Type.Union([Type.Integer(), Type.Null()], {
+    description: "Unread events of its types, counted up to 10,000; null where it reads another log than the outbox.",
+  }),
+  isBehindMore: Type.Boolean(),
+  oldestUnreadAt: NullableText,
+  oldestUnreadAgeS: NullableNumber,
+});
+
+const ReaderState = Type.Object({
+  service: Type.String(),
+  reader: ReaderName,
+  kind: Type.Union([Type.Literal("batch"), Type.Literal("each"), Type.Literal("other")]),
+  consumers: Type.Array(Type.String()),
+  parkedKeys: Count,
+  deadKeys: Count,
+  waitingEvents: Count,
+  deadLetters: Count,
+  streams: Type.Array(Stream),
+});
+
+const Outbox = Type.Object({
+  service: Type.String(),
+  lane: Lane,
+  head: Count,
+  headAt: NullableText,
+  partitions: Type.Object({ ready: Count, sealed: Count, retired: Count }),
+  readers: Type.Array(
+    Type.Object({
+      reader: Type.String(),
+      high: Count,
+      positionsBehind: Count,
+      reportedAt: Moment,
+      reportAgeS: Type.Number(),
+    }),
+  ),
+  alarms: Type.Array(Type.String()),
+});
+
+const inPath = Type.Object({ reader: ReaderName });
+const Which = {
+  source: Type.Optional(SourceName),
+  lane: Type.Optional(Lane),
+  slot: Type.Optional(Count),
+  reason: Reason,
+};
+const Switched = Type.Object({ streams: Type.Array(StreamName) });
+
+/** Readers and outboxes: how far behind, held, let go, taken back; and what was done by hand. */
+export function streamRoutes(http: HttpServer, services: OperatedServices): void {
+  http.get(
+    "/v1/admin/consumers",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "Every reader with its streams: behind, oldest unread, owner, parked, dead, paused.",
+        querystring: Type.Object({ reader: Type.Optional(ReaderName) }),
+        response: { 200: Type.Object({ readers: Type.Array(ReaderState) }) },
+      },
+    },
+    async ({ query }) => {
+      const lags = await Promise.all(
+        services
+          .asked(query.reader)
+          .map(async ({ name, database, readers }) =>
+            (await readerLags(database, readers)).map((lag) => ({ service: name, ...lag })),
+          ),
+      );
+      return { readers: lags.flat().filter(({ reader }) => query.reader === undefined || reader === query.reader) };
+    },
+  );
+
+  http.get(
+    "/v1/admin/outboxes",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "Every lane of every outbox: head, partitions, readers, alarms.",
+        response: { 200: Type.Object({ outboxes: Type.Array(Outbox) }) },
+      },
+    },
+    async () => {
+      const lags = await Promise.all(
+        services.all.map(async ({ name, database }) =>
+          (await outboxLags(database)).map((lag) => ({ service: name, ...lag })),
+        ),
+      );
+      return { outboxes: lags.flat() };
+    },
+  );
+
+  for (const [verb, work, summary] of [
+    ["pause", pauseStreams, "Within a second nobody reads these streams; nothing is lost."],
+    ["resume", resumeStreams, "Paused streams are read again, from where they stopped."],
+  ] as const) {
+    http.post(
+      `/v1/admin/consumers/:reader/${verb}`,
+      {
+        config: { access: "operator", idempotent: true },
+        schema: { summary, params: inPath, body: Type.Object(Which), response: { 200: Switched } },
+      },
+      async (request, reply) => {
+        const { params, body, person } = request;
+        const { service } = services.ofReader(params.reader);
+        const answer = await idempotently(service.database, idempotencyOf(request), async (tx) => {
+          const { streams } = orRefuse(await work(tx, { ...params, ...body, operator: person.id }));
+          return { status: 200, body: { streams: [...streams] } };
+        });
+        return answered(reply, answer);
+      },
+    );
+  }
+
+  http.post(
+    "/v1/admin/consumers/:reader/reset",
+    {
+      config: { access: "operator", idempotent: true },
+      schema: {
+        summary:
+          "Takes a reader back over one source, so that it is given again what it had; counts first with dryRun.",
+        params: inPath,
+        body: Type.Object({
+          source: SourceName,
+          toTime: Type.Optional(
+            Type.String({
+              pattern: "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,6})?Z$",
+              description: "RFC 3339 in UTC; absent: the beginning of what the outbox still has.",
+            }),
+          ),
+          again: Type.Optional(
+            Type.Boolean({
+              description: "What it had takes effect once more. Default false: it is given and ignored.",
+            }),
+          ),
+          dryRun: Type.Optional(Type.Boolean()),
+          reason: Reason,
+        }),
+        response: {
+          200: Type.Object({
+            reset: Type.Boolean(),
+            streams: Type.Array(
+              Type.Object({ lane: Lane, slot: Count, from: Count, to: Count, events: Count, keys: Count }),
+            ),
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { params, body, person } = request;
+      const { service, reader } = services.ofReader(params.reader);
+      const answer = await idempotently(service.database, idempotencyOf(request), async (tx) => {
+        const { again = false, dryRun = false, ...rest } = body;
+        const outcome = orRefuse(await resetReader(tx, { ...rest, reader, again, dryRun, operator: person.id }));
+        return { status: 200, body: { reset: outcome.kind === "reset", streams: [...outcome.streams] } };
+      });
+      return answered(reply, answer);
+    },
+  );
+
+  http.get(
+    "/v1/admin/operations",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "What was done by hand, the latest first.",
+        querystring: Type.Object({ limit: Limit(500, 50) }),
+        response: { 200: Type.Object({ operations: Type.Array(LoggedOperation) }) },
+      },
+    },
+    async ({ query: { limit = 50 } }) => {
+      const logs = await Promise.all(services.all.map(({ database }) => latestOperations(database, { limit })));
+      const operations = logs.flat().sort((a, b) => (a.at < b.at ? 1 : -1));
+      return { operations: operations.slice(0, limit) };
+    },
+  );
+}
