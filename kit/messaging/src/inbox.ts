@@ -2,13 +2,13 @@ import { array, bigint, nullable, sql, type Transaction, text } from "@onsale/po
 import { aggregateOf, type Delivered } from "./event.ts";
 
 const claimSql = sql("messaging.claim-inbox", {
-  takes: [text, array(text), array(text), array(bigint)],
-  gives: { aggregate: text, key: text, before: nullable(bigint) },
+  takes: [text, text, array(text), array(bigint)],
+  gives: { key: text, before: nullable(bigint) },
 })`
   insert into inbox as seen (reader, aggregate, key, sequence)
-  select $1, aggregate, key, sequence from unnest($2::text[], $3::text[], $4::bigint[]) as event(aggregate, key, sequence)
+  select $1, $2, key, sequence from unnest($3::text[], $4::bigint[]) as event(key, sequence)
   on conflict (reader, aggregate, key) do update set sequence = excluded.sequence where seen.sequence < excluded.sequence
-  returning seen.aggregate, seen.key, old.sequence as before`;
+  returning seen.key, old.sequence as before`;
 
 /**
  * Claims events for a reader in the transaction of their effects, and gives those that it had not had yet. What counts is
@@ -19,23 +19,7 @@ export async function claimFresh<Event extends Pick<Delivered, "type" | "key" | 
   reader: string,
   events: readonly Event[],
 ): Promise<Event[]> {
-  if (events.length === 0) return [];
-  const highest = new Map<string, { aggregate: string; key: string; sequence: number }>();
-  for (const event of events) {
-    const name = inboxKey(event);
-    const before = highest.get(name);
-    if (!before || before.sequence < event.sequence)
-      highest.set(name, { aggregate: aggregateOf(event.type), key: event.key, sequence: event.sequence });
-  }
-  // Sorted, so that two claims over the same keys wait for each other instead of deadlocking.
-  const claims = [...highest.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, claim]) => claim);
-  const rows = await tx.query(claimSql, [
-    reader,
-    claims.map((claim) => claim.aggregate),
-    claims.map((claim) => claim.key),
-    claims.map((claim) => claim.sequence),
-  ]);
-  const before = new Map(rows.map((row) => [`${row.aggregate} ${row.key}`, row.before ?? 0]));
+  const before = await claim(tx, reader, highestOfEach(events));
   const had = new Set<string>();
   return events.filter((event) => {
     const seen = before.get(inboxKey(event));
@@ -45,6 +29,48 @@ export async function claimFresh<Event extends Pick<Delivered, "type" | "key" | 
     return true;
   });
 }
+
+/** The highest sequence of each key, by aggregate. */
+function highestOfEach(
+  events: readonly Pick<Delivered, "type" | "key" | "sequence">[],
+): Map<string, Map<string, number>> {
+  const highest = new Map<string, Map<string, number>>();
+  for (const { type, key, sequence } of events) {
+    const aggregate = aggregateOf(type);
+    const keys = highest.get(aggregate) ?? new Map<string, number>();
+    highest.set(aggregate, keys);
+    keys.set(key, Math.max(keys.get(key) ?? 0, sequence));
+  }
+  return highest;
+}
+
+/**
+ * Gives the sequence that was known of each key whose sequence rises, 0 for none, by `inboxKey`. A statement for each
+ * aggregate, of which a batch has one or two, so that only keys and sequences travel.
+ */
+async function claim(
+  tx: Transaction,
+  reader: string,
+  highest: ReadonlyMap<string, ReadonlyMap<string, number>>,
+): Promise<Map<string, number>> {
+  // Sorted, so that two claims over the same keys wait for each other instead of deadlocking.
+  const claimed = await Promise.all(
+    [...highest].sort(byName).map(async ([aggregate, sequences]) => {
+      const keys = [...sequences].sort(byName);
+      const rows = await tx.query(claimSql, [
+        reader,
+        aggregate,
+        keys.map(([key]) => key),
+        keys.map(([, sequence]) => sequence),
+      ]);
+      return rows.map(({ key, before }) => [`${aggregate} ${key}`, before ?? 0] as const);
+    }),
+  );
+  return new Map(claimed.flat());
+}
+
+const byName = ([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number =>
+  one < other ? -1 : 1;
 
 const seenSql = sql("messaging.seen-in-inbox", {
   takes: [text, array(text), array(text)],

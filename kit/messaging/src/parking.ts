@@ -7,6 +7,7 @@
 import {
   array,
   bigint,
+  boolean,
   type Database,
   double,
   instant,
@@ -57,6 +58,9 @@ export interface Attempt extends KeyName {
 }
 
 const keyColumns = [text, text, text] as const;
+
+const isAnyParkedSql = sql("messaging.is-any-parked", { takes: [text], gives: { isAny: boolean } })`
+  select exists (select from parked_key where reader = $1) as "isAny"`;
 
 const lockParkedSql = sql("messaging.lock-parked", {
   takes: [text, array(text), array(text)],
@@ -155,6 +159,9 @@ export async function lockParked(
   events: readonly Delivered[],
 ): Promise<ReadonlySet<string>> {
   if (events.length === 0) return new Set();
+  // Nearly always there is none, and a thousand keys need not travel to learn it.
+  const [parked] = await tx.query(isAnyParkedSql, [reader]);
+  if (!parked?.isAny) return new Set();
   const rows = await tx.query(lockParkedSql, [
     reader,
     events.map((event) => aggregateOf(event.type)),
