@@ -15,10 +15,9 @@ export interface Deadline {
 
 const onTheClockAlone = "";
 
-const armSql = sql("saga.arm-deadlines", {
-  takes: [text, array(text), array(text), array(text), array(instant)],
-  gives: {},
-})`
+const armColumns = { takes: [text, array(text), array(text), array(text), array(instant)], gives: {} } as const;
+
+const armSql = sql("saga.arm-deadlines", armColumns)`
   insert into saga_deadline (saga, key, wait, awaits, due_at)
   select $1::text, key, wait, awaits, due_at
   from unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[]) as deadline(key, wait, awaits, due_at)
@@ -26,15 +25,30 @@ const armSql = sql("saga.arm-deadlines", {
 
 /** Sets deadlines; one that is set already moves. The caller holds the row locks of the keys. */
 export async function armDeadlines(tx: Transaction, saga: string, deadlines: readonly Deadline[]): Promise<void> {
-  if (deadlines.length === 0) return;
-  await tx.execute(armSql, [
+  if (deadlines.length > 0) await tx.execute(armSql, armParameters(saga, deadlines));
+}
+
+const armFirstSql = sql("saga.arm-first-deadlines", armColumns)`
+  insert into saga_deadline (saga, key, wait, awaits, due_at)
+  select $1::text, key, wait, awaits, due_at
+  from unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[]) as deadline(key, wait, awaits, due_at)`;
+
+/**
+ * Sets the first deadlines of keys that came to be in this transaction, at half the price: nothing is looked up. One that
+ * is set already fails the transaction.
+ */
+export async function armFirstDeadlines(tx: Transaction, saga: string, deadlines: readonly Deadline[]): Promise<void> {
+  if (deadlines.length > 0) await tx.execute(armFirstSql, armParameters(saga, deadlines));
+}
+
+const armParameters = (saga: string, deadlines: readonly Deadline[]) =>
+  [
     saga,
     deadlines.map((deadline) => deadline.key),
     deadlines.map((deadline) => deadline.wait),
     deadlines.map((deadline) => deadline.awaits ?? onTheClockAlone),
     deadlines.map((deadline) => deadline.dueAt),
-  ]);
-}
+  ] as const;
 
 const disarmSql = sql("saga.disarm-deadlines", { takes: [text, array(text)], gives: {} })`
   delete from saga_deadline where saga = $1 and key = any($2)`;

@@ -1,6 +1,6 @@
 import type { MigrationSet } from "@onsale/postgres";
 
-export { armDeadlines, type Deadline, disarmDeadlines, takeDueDeadlines } from "./deadlines.ts";
+export { armDeadlines, armFirstDeadlines, type Deadline, disarmDeadlines, takeDueDeadlines } from "./deadlines.ts";
 export {
   defineSaga,
   type Move,

@@ -2,7 +2,14 @@ import { migrations as messaging } from "@onsale/messaging";
 import { bigint, type Database, databaseNow, instant, sql, text, voids } from "@onsale/postgres";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { armDeadlines, type Deadline, disarmDeadlines, migrations, takeDueDeadlines } from "../src/index.ts";
+import {
+  armDeadlines,
+  armFirstDeadlines,
+  type Deadline,
+  disarmDeadlines,
+  migrations,
+  takeDueDeadlines,
+} from "../src/index.ts";
 
 let own: TestDatabase;
 let database: Database;
@@ -33,6 +40,14 @@ const take = async (limit = 10) => {
 };
 
 const past = "2020-01-01T00:00:00.000Z";
+
+test("first deadlines fire as others do, and a key that has one already fails the transaction", async () => {
+  const first = { key: "new", wait: "ticket", dueAt: past };
+  const armFirst = () => database.transaction((tx) => armFirstDeadlines(tx, "trip", [first]));
+  await armFirst();
+  await expect(armFirst()).rejects.toMatchObject({ code: "23505" });
+  expect(await take()).toEqual(["new ticket"]);
+});
 
 describe("a deadline fires", () => {
   test("once, when database time and the deciding source's watermark have passed it", async () => {

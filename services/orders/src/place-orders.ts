@@ -4,7 +4,7 @@ import { orderPlaced } from "@onsale/contracts/orders";
 import { type ClaimOutcome, claimKeys, type IdempotencyClaim, releaseKeys } from "@onsale/http";
 import { type Cause, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import { armDeadlines } from "@onsale/saga";
+import { armFirstDeadlines } from "@onsale/saga";
 import type { HistoryEntry, Order } from "./order.ts";
 import { nextLook, orderSaga } from "./order-saga.ts";
 import { type PlacementRefusal, type PricedLine, priceBasket, type WantedLine } from "./placement.ts";
@@ -155,7 +155,7 @@ async function storePlaced(
       tx,
       accepted.map((order) => firstEntry(order, placedAt)),
     ),
-    armDeadlines(
+    armFirstDeadlines(
       tx,
       orderSaga.name,
       accepted.map(({ orderId }) => nextLook(orderId, placedAt, stepTimeoutsMs)),
