@@ -33,8 +33,9 @@ export interface WebhookOptions {
   readonly onDone: (eventIds: readonly string[]) => void;
 }
 
-// Real providers send within a second or so; waiting this long lets events share a request and the caller hear first.
-const gatherMs = 50;
+// Real providers send within a second or so; waiting this long lets events share a request and a busy caller hear first:
+// after 50 ms every second webhook overtook the answer that the merchant was still writing down.
+const gatherMs = 250;
 // One request stays below the 1 MiB at which servers cut bodies: an event is about 500 bytes.
 const eventsPerMessage = 100;
 const messagesInFlight = 2;
