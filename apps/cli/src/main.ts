@@ -7,6 +7,7 @@ import { version } from "./checkout.ts";
 import * as drill from "./drill.ts";
 import * as replay from "./replay/command.ts";
 import * as reset from "./reset.ts";
+import * as schema from "./schema.ts";
 import * as seed from "./seed.ts";
 import * as status from "./status.ts";
 import * as test from "./test.ts";
@@ -22,7 +23,7 @@ function program(): Command {
     .helpCommand("help [command]", "tell about a command")
     .showSuggestionAfterError()
     .exitOverride();
-  for (const { register } of [up, status, seed, replay, audit, bench, drill, test, reset]) register(onsale);
+  for (const { register } of [up, status, seed, replay, audit, bench, drill, schema, test, reset]) register(onsale);
   for (const command of onsale.commands) command.exitOverride();
   return onsale;
 }

@@ -4,14 +4,18 @@ export type OutputForm = "pretty" | "json";
 
 /** Adds the options that every command on data has. */
 export const withDataAndOutput = (command: Command): Command =>
-  command
-    .addOption(
+  withOutput(
+    command.addOption(
       new Option(
         "--data <dir>",
         "folder of the embedded data (default: ONSALE_DATA, else .onsale/data under the checkout)",
       ),
-    )
-    .addOption(new Option("-o, --output <form>", "what is printed").choices(["pretty", "json"]).default("pretty"));
+    ),
+  );
+
+/** Adds the option of every command that prints a result. */
+export const withOutput = (command: Command): Command =>
+  command.addOption(new Option("-o, --output <form>", "what is printed").choices(["pretty", "json"]).default("pretty"));
 
 /** What `withDataAndOutput` adds. */
 export interface DataAndOutput {
