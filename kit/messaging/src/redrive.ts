@@ -143,7 +143,7 @@ const takeStepSql = sql("messaging.take-redrive-step", {
   },
 })`
   select redrive_id as "redriveId", reader, mode, started_by as "startedBy",
-    least($1, floor(extract(epoch from clock_timestamp() - paced_at) * per_second))::bigint as allowance
+    least($1::bigint, floor(extract(epoch from clock_timestamp() - paced_at) * per_second))::bigint as allowance
   from redrive
   where state = 'running' and clock_timestamp() - paced_at >= interval '1 second' / per_second
   order by started_at limit 1 for update skip locked`;
@@ -168,7 +168,7 @@ const nextLettersSql = sql("messaging.next-letters-to-redrive", {
 const moveStepSql = sql("messaging.move-redrive", { takes: [uuid, bigint, bigint, instant, text], gives: {} })`
   update redrive
   set redriven = redriven + $2, at_died_at = $4, at_event_id = $5,
-    paced_at = greatest(paced_at + $3 * interval '1 second' / per_second, clock_timestamp() - interval '1 second')
+    paced_at = greatest(paced_at + $3::bigint * interval '1 second' / per_second, clock_timestamp() - interval '1 second')
   where redrive_id = $1`;
 
 const endSql = sql("messaging.end-redrive", { takes: [uuid], gives: {} })`
