@@ -237,7 +237,7 @@ export abstract class Feed {
   }
 
   #isWellFormed(event: Delivered): boolean {
-    return this.#definitions.get(event.type)?.validator.Check(event.data) ?? false;
+    return this.#definitions.get(event.type)?.isReadable(event.data) ?? false;
   }
 }
 
