@@ -6,7 +6,7 @@ import { consumer, type DataOf, defineEvent, fact, openMessaging } from "@onsale
 import pg from "pg";
 import { Type } from "typebox";
 
-const [databaseUrl = "", chatUrl = "", port = "0"] = process.argv.slice(2);
+const [databaseUrl = "", chatUrl = "", port = "0", reader = "snapshot"] = process.argv.slice(2);
 
 const paymentCompleted = defineEvent("payment.completed.v1", {
   key: "paymentId",
@@ -25,6 +25,9 @@ const messaging = await openMessaging({
   url: databaseUrl,
   schema: "box_office",
   migrations: new URL("./migrations/", import.meta.url),
+  // The outbox is read by SQL, or from the write-ahead log; nothing else changes.
+  reader: reader === "wal" ? "wal" : "snapshot",
+  telemetry: { servedBy: ({ by }) => console.log("reading by", by) },
 });
 const pool = new pg.Pool({ connectionString: databaseUrl, options: "-c search_path=box_office" });
 

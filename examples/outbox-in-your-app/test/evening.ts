@@ -11,6 +11,8 @@ export interface Evening {
   readonly shown: readonly string[];
   /** Messages that the chat got again and did not show. */
   readonly dropped: number;
+  /** How often the box office began to read from the write-ahead log. */
+  readonly readByWal: number;
   /** How often each was killed, and when. */
   readonly kills: Readonly<Record<string, number>>;
 }
@@ -19,8 +21,7 @@ export interface EveningOptions {
   /** Where the example lies. */
   readonly folder: URL;
   readonly databaseUrl: string;
-  /** Settings of the box office behind its port. */
-  readonly settings: readonly string[];
+  readonly reader: "snapshot" | "wal";
   /** The file of what the chat shows. */
   readonly chatFile: URL;
   /** Kills at least; more until a message was sent twice. */
@@ -43,7 +44,7 @@ const mostRounds = 100;
 const people = 4;
 
 export async function evening(options: EveningOptions): Promise<Evening> {
-  const { folder, databaseUrl, settings, rounds } = options;
+  const { folder, databaseUrl, reader, rounds } = options;
   const path = fileURLToPath(options.chatFile);
   await using chat = await Program.start(new URL("chat.ts", folder), (port) => [path, port]);
   const chatUrl = `http://127.0.0.1:${chat.port}`;
@@ -51,7 +52,7 @@ export async function evening(options: EveningOptions): Promise<Evening> {
     databaseUrl,
     chatUrl,
     port,
-    ...settings,
+    reader,
   ]);
   const programs = { chat, "box office": boxOffice };
 
@@ -69,7 +70,13 @@ export async function evening(options: EveningOptions): Promise<Evening> {
   }
   await crowd.goHome();
   await waitFor(async () => (await shownIn(path)).length >= crowd.paid.size, { what: "the last message" });
-  return { paid: [...crowd.paid], shown: await shownIn(path), dropped: chat.count(/^dropped /), kills };
+  return {
+    paid: [...crowd.paid],
+    shown: await shownIn(path),
+    dropped: chat.count(/^dropped /),
+    readByWal: boxOffice.count(/^reading by wal$/),
+    kills,
+  };
 }
 
 /** The payment ids in the chat's file, line by line. */

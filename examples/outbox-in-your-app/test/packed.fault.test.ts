@@ -2,10 +2,11 @@ import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { requires, spawnNode, testDatabase } from "@onsale/testing";
+import { requires, spawnNode } from "@onsale/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compile, filesIn, installExample, layPrograms, packMessaging } from "./empty-folder.ts";
 import { evening } from "./evening.ts";
+import { withDatabase } from "./place.ts";
 
 describe.skipIf(!requires("npm", "npm", "--version"))("taken as packages into an empty folder", () => {
   let place: string;
@@ -42,29 +43,36 @@ describe.skipIf(!requires("npm", "npm", "--version"))("taken as packages into an
 
   test("the READMEs' programs run as they stand there", async () => {
     expect(programs).toEqual(["postgres.ts", "quick-start.ts"]);
-    await using database = await testDatabase({ schema: "empty", sets: [] });
-    const start = (file: string) => spawnNode(pathToFileURL(join(folder, file)), { args: [database.adminUrl] });
+    await withDatabase(async (databaseUrl) => {
+      const start = (file: string) => spawnNode(pathToFileURL(join(folder, file)), { args: [databaseUrl] });
 
-    await using digits = await start("postgres.ts");
-    await digits.line(/^digits \[ 4, 2 \]$/);
-    expect(await digits.ended).toBe(0);
+      await using digits = await start("postgres.ts");
+      await digits.line(/^digits \[ 4, 2 \]$/);
+      expect(await digits.ended).toBe(0);
 
-    await using quickStart = await start("quick-start.ts");
-    await quickStart.line(/^thank you for .* told as /);
-    quickStart.signal("SIGTERM");
-    expect(await quickStart.ended).toBe(0);
+      await using quickStart = await start("quick-start.ts");
+      await quickStart.line(/^thank you for .* told as /);
+      quickStart.signal("SIGTERM");
+      expect(await quickStart.ended).toBe(0);
+    });
   }, 120_000);
 
-  test("every payment is shown once in the chat, whichever program is killed whenever", async () => {
-    await using database = await testDatabase({ schema: "empty", sets: [] });
-    const { paid, shown, dropped } = await evening({
-      folder: pathToFileURL(`${folder}/`),
-      databaseUrl: database.adminUrl,
-      settings: [],
-      chatFile: pathToFileURL(join(place, "chat.txt")),
-      rounds: 5,
-    });
-    expect([...shown].sort()).toEqual([...paid].sort());
-    expect(dropped).toBeGreaterThan(0);
-  }, 180_000);
+  test.each(["snapshot", "wal"] as const)(
+    "%s reader: every payment is shown once in the chat",
+    async (reader) => {
+      const { paid, shown, dropped, readByWal } = await withDatabase((databaseUrl) =>
+        evening({
+          folder: pathToFileURL(`${folder}/`),
+          databaseUrl,
+          reader,
+          chatFile: pathToFileURL(join(place, `${reader}.txt`)),
+          rounds: 5,
+        }),
+      );
+      expect([...shown].sort()).toEqual([...paid].sort());
+      expect(dropped).toBeGreaterThan(0);
+      expect(readByWal > 0).toBe(reader === "wal");
+    },
+    300_000,
+  );
 });

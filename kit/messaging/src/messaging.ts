@@ -7,9 +7,11 @@ import type { BasePorts, Consumer } from "./consumer.ts";
 import { ring } from "./doorbell.ts";
 import type { OutgoingEvent } from "./event.ts";
 import { type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
+import { OutboxLog, type OutboxLogOptions } from "./outbox-log.ts";
 import { publishWith, type SqlClient } from "./publish-with.ts";
 import { type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
 import { type OutboxChore, outboxUpkeep } from "./upkeep.ts";
+import { type OutboxLogTelemetry, silentLogTelemetry } from "./wal/wal-telemetry.ts";
 
 export interface MessagingOptions {
   /** `postgres://user:password@host:port/database`, of a user who may act as `role`. */
@@ -22,6 +24,12 @@ export interface MessagingOptions {
   readonly adminUrl?: string;
   /** The application's own migrations of `schema`: a folder of `0001-name.sql` and so on, applied after ours. */
   readonly migrations?: URL;
+  /**
+   * How the outbox is read. `snapshot` (default): by SQL. `wal`: from the write-ahead log, sooner and without polling, where
+   * the server has `wal_level=logical` and the user of `url` the right to replicate; otherwise by SQL all the same. It may be
+   * another one at every start.
+   */
+  readonly reader?: OutboxLogOptions["reader"];
   /** Connections for consumers' transactions. Default 4. */
   readonly connections?: number;
   /** Seconds that events are kept after every reader has passed them. Default: seven days. */
@@ -30,7 +38,7 @@ export interface MessagingOptions {
   readonly telemetry?: Partial<ApplicationTelemetry>;
 }
 
-export interface ApplicationTelemetry extends MessagingTelemetry {
+export interface ApplicationTelemetry extends MessagingTelemetry, OutboxLogTelemetry {
   /** A chore of the outbox failed and will be tried again. Partitions for some minutes of events lie ready. */
   upkeepFailed(fact: { source: string; chore: OutboxChore["name"]; error: unknown }): void;
 }
@@ -53,12 +61,21 @@ export interface Messaging {
 
 /** Brings `schema` up to date, then opens it. Needs PostgreSQL 18, and says so where it finds another. */
 export async function openMessaging(options: MessagingOptions): Promise<Messaging> {
-  const { url, schema, role = `${schema}_app`, adminUrl = url, connections = 4, keepSeconds } = options;
+  const {
+    url,
+    schema,
+    role = `${schema}_app`,
+    adminUrl = url,
+    reader = "snapshot",
+    connections = 4,
+    keepSeconds,
+  } = options;
   const telemetry = { ...warnings, ...options.telemetry };
   await requireServer(adminUrl);
   await migrate({ adminUrl, schema, role, sets: migrationSetsOf(options) });
   const database = openDatabase({ url, schema, role, connections, applicationName: `${schema} messaging` });
   const upkeep = startUpkeep(database, telemetry, keepSeconds);
+  const log = new OutboxLog({ database, reader, telemetry });
   const feeds: RunningFeeds[] = [];
   return {
     database,
@@ -67,6 +84,7 @@ export async function openMessaging(options: MessagingOptions): Promise<Messagin
       const running = startFeeds({
         service: schema,
         sourceOf: () => schema,
+        log,
         ...further,
         database,
         consumers,
@@ -145,8 +163,11 @@ const warn = (what: string, error: unknown): void => {
 
 const warnings: ApplicationTelemetry = {
   ...silentTelemetry,
+  ...silentLogTelemetry,
   keyParked: ({ reader, type, error }) => warn(`${reader} could not take ${type} and will try again`, error),
   keyDead: ({ reader, type, error }) => warn(`${reader} gave up on ${type}: a person has to look`, error),
   interrupted: ({ reader, source, error }) => warn(`${reader} stopped reading ${source} and will try again`, error),
+  slotTrouble: ({ reader, slotName, trouble, error }) =>
+    warn(`${reader} reads the table, because its replication slot ${slotName} is ${trouble}`, error),
   upkeepFailed: ({ source, chore, error }) => warn(`${chore} of ${source} failed and will be tried again`, error),
 };
