@@ -9,7 +9,12 @@ import * as payments from "./payments.ts";
 
 const isEvent = (value: unknown): value is EventDefinition =>
   typeof value === "object" && value !== null && "aggregate" in value && "sample" in value;
-const eventsIn = (file: object): readonly EventDefinition[] => Object.values(file).filter(isEvent);
+
+/** By type, whatever order a module's names come in. */
+const eventsIn = (file: object): readonly EventDefinition[] =>
+  Object.values(file)
+    .filter(isEvent)
+    .sort((one, other) => (one.type < other.type ? -1 : 1));
 
 export const eventsByOwner = {
   accounts: eventsIn(accounts),

@@ -1,3 +1,4 @@
+export { type AsyncApiOptions, asyncApi } from "./async-api.ts";
 export { publishInBulk } from "./bulk.ts";
 export {
   attributesOf,
@@ -39,8 +40,8 @@ export {
   type OutgoingEvent,
 } from "./event.ts";
 export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
-export { type Hop, type HopDurations, HopReport, type HopRow, hops } from "./hops.ts";
 export { type Break, type FrozenEvent, type FrozenShape, freeze, type Hearer, judge } from "./frozen.ts";
+export { type Hop, type HopDurations, HopReport, type HopRow, hops } from "./hops.ts";
 export { claimFresh } from "./inbox.ts";
 export { LaneGate } from "./lane-gate.ts";
 export type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader, ReadEvent } from "./log.ts";

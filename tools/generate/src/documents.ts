@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { readHouse } from "@onsale/tidy";
+import { asyncApiPage } from "./asyncapi.ts";
 import { errorsPage } from "./errors.ts";
 import { eventsPage } from "./events.ts";
 import { modulesPage } from "./modules.ts";
@@ -21,6 +22,7 @@ export async function documents(root: URL): Promise<ReadonlyMap<string, string>>
   };
   return new Map([
     ["README.md", contents],
+    ["asyncapi.json", asyncApiPage(house, version)],
     ["errors.md", errorsPage()],
     ["events.md", eventsPage(house)],
     ["modules.md", modulesPage(house)],
@@ -33,6 +35,7 @@ const contents = `# Made from the code
 Don't edit these files: \`${command}\` writes them, and a test compares them with what it would write.
 
 - [events.md](events.md): who tells what, and who hears it
+- [asyncapi.json](asyncapi.json): the same events for programs, AsyncAPI 3.0 with CloudEvents headers and Kafka bindings
 - [errors.md](errors.md): every code that a refusal can carry
 - [modules.md](modules.md): which package imports which
 - [openapi.json](openapi.json): the HTTP API, OpenAPI 3.1; the running shop shows it at \`/reference\`

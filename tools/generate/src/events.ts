@@ -53,8 +53,7 @@ interface Known {
 function ownersPart(owner: string, events: readonly EventDefinition[], { hearers, meanings }: Known): string[] {
   const heardBy = ({ type }: EventDefinition) =>
     hearers.filter(({ on }) => on.some((it) => it.type === type)).map(({ name }) => code(name));
-  const byType = [...events].sort((one, other) => (one.type < other.type ? -1 : 1));
-  const rows = byType.map((event) => [
+  const rows = events.map((event) => [
     code(event.type),
     meanings.get(event.type) ?? "",
     code(event.key),
@@ -66,7 +65,7 @@ function ownersPart(owner: string, events: readonly EventDefinition[], { hearers
 }
 
 /** What the comment above each definition says, by the event's type. */
-function meaningsOf({ sources }: House): Map<string, string> {
+export function meaningsOf({ sources }: House): Map<string, string> {
   return new Map(sources.filter(({ path }) => path.startsWith("contracts/src/")).flatMap(commentedDefinitions));
 }
 
