@@ -54,6 +54,18 @@ export async function installExample(folder: string, tarballs: ReadonlyMap<strin
   await run("npm", ["install", ...quiet], { cwd: folder });
 }
 
+/** Imports every entry of the packages from the folder, in a process of its own; gives their names. */
+export async function importEntries(folder: string, packages: Iterable<string>): Promise<string[]> {
+  const entries: string[] = [];
+  for (const name of packages) {
+    const { exports = {} } = await manifestAt(join(folder, "node_modules", name));
+    entries.push(...Object.keys(exports).map((entry) => `${name}${entry.slice(1)}`));
+  }
+  const program = entries.map((entry) => `await import(${JSON.stringify(entry)});`).join("\n");
+  await run(process.execPath, ["--input-type=module", "--eval", program], { cwd: folder });
+  return entries;
+}
+
 /** Lays the programs of the packages' READMEs beside the example, under the names that stand there; gives the names. */
 export async function layPrograms(folder: string, packages: Iterable<string>): Promise<string[]> {
   const programs: string[] = [];
@@ -68,6 +80,7 @@ export async function layPrograms(folder: string, packages: Iterable<string>): P
 }
 
 interface Manifest {
+  readonly exports?: Readonly<Record<string, unknown>>;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { requires, spawnNode } from "@onsale/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { compile, filesIn, installExample, layPrograms, packMessaging } from "./empty-folder.ts";
+import { compile, filesIn, importEntries, installExample, layPrograms, packMessaging } from "./empty-folder.ts";
 import { evening } from "./evening.ts";
 import { withDatabase } from "./place.ts";
 
@@ -35,6 +35,15 @@ describe.skipIf(!requires("npm", "npm", "--version"))("taken as packages into an
       expect(others.sort()).toEqual(["LICENSE", "README.md", "package.json"]);
       expect(files).toEqual(expect.arrayContaining(companions));
     }
+  });
+
+  test("every entry of the packages can be imported", async () => {
+    expect(await importEntries(folder, tarballs.keys())).toEqual([
+      "@onsale/postgres",
+      "@onsale/messaging",
+      "@onsale/messaging/kafka",
+      "@onsale/messaging/operations",
+    ]);
   });
 
   test("the example and the READMEs' programs compile against the packed declarations, every one of them checked", async () => {
