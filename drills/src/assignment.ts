@@ -27,7 +27,8 @@ export type Assignment = WriterAssignment | ConsumerAssignment;
 export type Order =
   | { readonly do: "work"; readonly assignment: Assignment }
   | { readonly do: "die"; readonly death: Death | null }
-  | { readonly do: "finish" };
+  /** `changes`: how many a writer makes before it ends, at least. */
+  | { readonly do: "finish"; readonly changes?: number };
 
 export type Answer =
   | { readonly said: "ready" }

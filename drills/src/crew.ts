@@ -31,17 +31,23 @@ export class Crew implements AsyncDisposable {
     process.once("exit", this.#killAll);
   }
 
-  /** Gives an assignment to a process; another is started to be ready when this one has died. */
+  /** Starts a process, to be ready when another has died. */
+  prepareSpare(): void {
+    this.#spare ??= this.#start();
+  }
+
+  /** Gives an assignment to the spare process, or to a new one. */
   async hire(assignment: Assignment): Promise<Worker> {
-    const worker = await (this.#spare ?? this.#start());
+    const spare = this.#spare;
+    this.#spare = undefined;
+    const worker = await (spare ?? this.#start());
     await worker.order({ do: "work", assignment }, "working");
-    this.#spare = this.#start();
     return worker;
   }
 
-  /** Ends the work of a process in good order, and keeps it for the next. */
-  async dismiss(worker: Worker): Promise<void> {
-    await worker.order({ do: "finish" }, "finished");
+  /** Ends the work of a process in good order; a writer makes so many more changes first. */
+  async dismiss(worker: Worker, changes = 0): Promise<void> {
+    await worker.order({ do: "finish", changes }, "finished");
     await worker.kill();
   }
 

@@ -44,8 +44,11 @@ export interface RoundResult {
   readonly changes: number;
 }
 
-/** Changes of a round at least; what the last transactions add comes on top. */
+/** Changes of a round at least. */
 const leastChanges = 1_000;
+
+/** Changes after the last death at least: so that it lies before the last effect. */
+const fewestLast = 100;
 
 /** A round whose events are not all applied after so long never will be; on a machine with nothing else to do it takes a second. */
 const settleMs = 60_000;
@@ -109,8 +112,12 @@ export class Play implements AsyncDisposable {
     return await this.#crew.hire({ role: "writer", url: this.#stage.url, seed, round, ...planted });
   }
 
-  async dismiss(worker: Worker): Promise<void> {
-    await this.#crew.dismiss(worker);
+  prepareSpare(): void {
+    this.#crew.prepareSpare();
+  }
+
+  async dismiss(worker: Worker, changes = 0): Promise<void> {
+    await this.#crew.dismiss(worker, changes);
   }
 }
 
@@ -142,8 +149,8 @@ class Round {
     try {
       await until(() => hasStarted(admin, round));
       for (const point of deaths) await this.#die(point);
-      await until(async () => (await countChanges(admin, round)).changes >= leastChanges);
-      if (this.#writer) await this.#play.dismiss(this.#writer);
+      const { changes } = await countChanges(admin, round);
+      if (this.#writer) await this.#play.dismiss(this.#writer, Math.max(fewestLast, leastChanges - changes));
       await this.#settle();
     } finally {
       over.abort();
@@ -167,6 +174,7 @@ class Round {
   }
 
   async #die(point: KillPoint): Promise<void> {
+    this.#play.prepareSpare();
     // The kit takes an event for poison that three owners in a row ended at; these here end for no fault of an event's.
     await until(() => hasRecovered(this.#play.stage.admin));
     if (point === "consumer.frozen") await this.#freeze();

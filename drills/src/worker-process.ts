@@ -1,10 +1,16 @@
 /** A process of a drill: waits for its assignment, works, and dies when and where it is told to. */
 
+import { enableCompileCache } from "node:module";
 import type { Answer, Assignment, Order } from "./assignment.ts";
-import { startConsumer } from "./consumer.ts";
-import { Mortality } from "./kill-points.ts";
 import type { Work } from "./work.ts";
-import { startWriter } from "./writer.ts";
+
+// A drill starts hundreds of processes; what the first has compiled the others need not, which halves the time to start.
+enableCompileCache();
+const [{ startConsumer }, { startWriter }, { Mortality }] = await Promise.all([
+  import("./consumer.ts"),
+  import("./writer.ts"),
+  import("./kill-points.ts"),
+]);
 
 const mortality = new Mortality();
 let work: Work | undefined;
@@ -22,7 +28,7 @@ async function follow(order: Order): Promise<void> {
     case "die":
       return mortality.ordain(order.death ?? undefined);
     case "finish":
-      await work?.finish();
+      await work?.finish(order.changes ?? 0);
       work = undefined;
       return say({ said: "finished" });
     default:

@@ -36,11 +36,13 @@ const extendSql = sql("drills.extend-outbox", { takes: [text, bigint], gives: { 
 /** Transactions at once, besides the slow one. */
 const writers = 4;
 
-/** Between two transactions of a writer, on average: enough load to be killed in, not so much that recovering takes the round. */
-const pauseMs = 8;
-
-/** Changes after the order to finish: what is committed last is committed after every kill. */
-const lastTransactions = 40;
+/**
+ * Transactions that each writer makes at speed, to begin with; then it goes on more slowly, some three hundred changes a
+ * second of all. A consumer that was killed finds little more than what it had under way, and recovering, which takes
+ * events one by one, does not take the round.
+ */
+const firstTransactions = 15;
+const trickleMs = 25;
 
 const upkeepEveryMs = 50;
 
@@ -56,11 +58,10 @@ export function startWriter(assignment: WriterAssignment, mortality: Mortality):
   const slow = writer.writeSlowly(new Random(seed + 7), stop.signal);
   const fast = Array.from({ length: writers }, (_, index) => writer.write(new Random(seed * 31 + index), stop.signal));
   return {
-    async finish() {
+    async finish(changes) {
       stop.abort();
       await Promise.all([...fast, slow, upkeep]);
-      const random = new Random(seed + round);
-      for (let done = 0; done < lastTransactions; done++) await writer.writeOnce(random);
+      await writer.writeMore(changes, new Random(seed + round));
       await database.close();
     },
   };
@@ -71,6 +72,8 @@ class Writer {
   readonly #assignment: WriterAssignment;
   readonly #mortality: Mortality;
   readonly #keys: readonly string[];
+  /** Changes committed. */
+  #made = 0;
 
   constructor(database: Database, assignment: WriterAssignment, mortality: Mortality) {
     this.#database = database;
@@ -80,10 +83,20 @@ class Writer {
   }
 
   async write(random: Random, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (let done = 0; !signal.aborted; done++) {
       await this.writeOnce(random);
-      await sleep(random.between(0, 2 * pauseMs), undefined, { signal }).catch(() => undefined);
+      const pauseMs = done < firstTransactions ? random.between(0, 6) : trickleMs;
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** So many changes at speed, or a few more. */
+  async writeMore(changes: number, random: Random): Promise<void> {
+    const enough = this.#made + changes;
+    const writeOn = async (): Promise<void> => {
+      while (this.#made < enough) await this.writeOnce(random);
+    };
+    await Promise.all(Array.from({ length: writers }, writeOn));
   }
 
   /** One to three keys in one order, so that no two transactions deadlock; one in twenty is given up at the end. */
@@ -97,6 +110,7 @@ class Writer {
       this.#mortality.pass("writer.before-commit");
     };
     await this.#database.transaction(change).catch(unlessGivenUp);
+    if (!givenUp) this.#made += keys.length;
     this.#mortality.pass("writer.after-commit");
   }
 
