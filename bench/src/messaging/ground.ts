@@ -1,0 +1,60 @@
+/** What every messaging bench stands on: a PostgreSQL of its own as the product starts it, with a schema that tells and one that hears. */
+
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Messaging, openMessaging } from "@onsale/messaging";
+import { startEmbeddedPostgres } from "@onsale/postgres";
+import { withClient } from "../plain-order.ts";
+
+/** The schema whose outbox is read. */
+export const source = "shop";
+/** The schema of consumers in another process. */
+export const sink = "mirror";
+
+export interface Ground extends AsyncDisposable {
+  /** Where parts of a bench may put what they need. Removed at the end. */
+  readonly directory: string;
+  /** The administrator's. */
+  readonly url: string;
+  readonly pid: number;
+  readonly shop: Messaging;
+}
+
+export async function openGround(directory: string): Promise<Ground> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const server = await startEmbeddedPostgres({ directory: join(directory, "postgres") });
+  try {
+    const shop = await openSchema(server.url, source);
+    const mirror = await openSchema(server.url, sink);
+    await mirror.close();
+    return {
+      ...{ directory, url: server.url, pid: server.pid, shop },
+      async [Symbol.asyncDispose]() {
+        await shop.close();
+        await server.stop();
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** As many transactions at once as a busy service of the product has. */
+const connections = 16;
+
+/** Opens one of the two schemas, from any process. */
+export const openSchema = (url: string, schema: typeof source | typeof sink): Promise<Messaging> =>
+  openMessaging({
+    ...{ url, schema, connections },
+    migrations: new URL(`../../migrations/${schema}/`, import.meta.url),
+  });
+
+/** The place in the write-ahead log that was written up to, in bytes. */
+export const writtenLogBytes = (url: string): Promise<number> =>
+  withClient(url, async (client) => {
+    const { rows } = await client.query("select pg_current_wal_lsn() - '0/0'::pg_lsn as bytes");
+    return Number(rows[0].bytes);
+  });
