@@ -5,6 +5,10 @@ import * as audit from "./audit/command.ts";
 import * as bench from "./bench.ts";
 import { version } from "./checkout.ts";
 import * as drill from "./drill.ts";
+import * as consumers from "./operate/consumers.ts";
+import * as dlq from "./operate/dlq.ts";
+import * as events from "./operate/events.ts";
+import * as outbox from "./operate/outbox.ts";
 import * as replay from "./replay/command.ts";
 import * as reset from "./reset.ts";
 import * as schema from "./schema.ts";
@@ -23,7 +27,8 @@ function program(): Command {
     .helpCommand("help [command]", "tell about a command")
     .showSuggestionAfterError()
     .exitOverride();
-  for (const { register } of [up, status, seed, replay, audit, bench, drill, schema, test, reset]) register(onsale);
+  const commands = [up, status, seed, replay, audit, dlq, events, consumers, outbox, schema, bench, drill, test, reset];
+  for (const { register } of commands) register(onsale);
   for (const command of onsale.commands) command.exitOverride();
   return onsale;
 }

@@ -36,7 +36,21 @@ test("help is asked for, so it goes to standard output, and names every command"
   const [bare, asked] = await Promise.all([onsale([]), onsale(["help"])]);
   expect([bare.code, asked.code]).toEqual([0, 0]);
   expect(bare.stdout).toBe(asked.stdout);
-  for (const verb of ["up", "status", "test", "reset", "seed", "replay", "audit", "bench", "help"])
+  for (const verb of [
+    "up",
+    "status",
+    "test",
+    "reset",
+    "seed",
+    "replay",
+    "audit",
+    "dlq",
+    "events",
+    "consumers",
+    "outbox",
+    "bench",
+    "help",
+  ])
     expect(bare.stdout).toMatch(new RegExp(`^  ${verb}\\b`, "m"));
 });
 

@@ -1,0 +1,136 @@
+/** Readers of events, from the command line: how far behind, held, let go, taken back. */
+
+import type { Lane } from "@onsale/messaging";
+import type { ReaderLag, StreamLag, StreamReset } from "@onsale/messaging/operations";
+import { type Command, Option } from "commander";
+import { CommandFailure, type DataAndOutput, printResult, withDataAndOutput } from "../output.ts";
+import { wholeNumber } from "../seed.ts";
+import type { OperationsApi } from "./operations-api.ts";
+
+interface SwitchOptions extends DataAndOutput {
+  readonly source?: string;
+  readonly lane?: Lane;
+  readonly slot?: number;
+  readonly reason: string;
+}
+
+interface ResetOptions extends DataAndOutput {
+  readonly source: string;
+  readonly toTime?: string;
+  readonly again?: true;
+  readonly dryRun?: true;
+  readonly yes?: true;
+  readonly reason: string;
+}
+
+export function register(program: Command): void {
+  const consumers = program
+    .command("consumers")
+    .description("see how far readers are behind; hold them, take them back");
+  withDataAndOutput(consumers.command("lag"))
+    .description("every reader with its streams: behind, owner, parked, dead, paused")
+    .option("--reader <name>", "only this reader")
+    .action(lag);
+  for (const [verb, description] of [
+    ["pause", "let a reader's streams go within a second; nothing is lost"],
+    ["resume", "let paused streams be read again, from where they stopped"],
+  ] as const) {
+    const command = withDataAndOutput(consumers.command(verb).argument("<reader>", "as `consumers lag` prints it"))
+      .description(description)
+      .option("--source <service>", "only what this service tells")
+      .addOption(new Option("--lane <lane>", "only this lane").choices(["online", "bulk"]))
+      .option("--slot <number>", "only this slot", wholeNumber(0, 10_000));
+    if (verb === "pause") command.requiredOption("--reason <words>", "why, for the log of operations");
+    else command.option("--reason <words>", "why, for the log of operations", "resumed from the command line");
+    command.action((reader: string, options: SwitchOptions) => switchStreams(verb, reader, options));
+  }
+  withDataAndOutput(consumers.command("reset").argument("<reader>", "as `consumers lag` prints it"))
+    .description("take a reader back, so that it is given again what it had")
+    .requiredOption("--source <service>", "over whose outbox")
+    .requiredOption("--reason <words>", "why, for the log of operations")
+    .option("--to-time <moment>", "RFC 3339 in UTC (default: the beginning of what the outbox still has)")
+    .option("--again", "what it had takes effect once more (default: it is given and ignored)")
+    .option("--dry-run", "count what would be given again, change nothing")
+    .option("--yes", "go on without asking")
+    .action(reset);
+}
+
+/** Loaded when a command runs: the client brings a server's start with it. */
+async function operating<Result>(data: string | undefined, work: (api: OperationsApi) => Promise<Result>) {
+  const { operating } = await import("./operations-api.ts");
+  return await operating(data, "consumers", work);
+}
+
+async function lag({ data, output, reader }: DataAndOutput & { reader?: string }): Promise<void> {
+  const lags = await operating(data, (api) => api.get<{ readers: ReaderLag[] }>("consumers", { reader }));
+  printResult(output, lags, ({ readers }) => readers.map(readerInWords).join("\n"));
+}
+
+const readerInWords = ({ reader, parkedKeys, deadLetters, waitingEvents, streams }: ReaderLag): string =>
+  [
+    `${reader}: ${parkedKeys} keys parked, ${waitingEvents} events wait, ${deadLetters} are dead`,
+    ...streams.map(streamInWords),
+  ].join("\n");
+
+function streamInWords({ source, lane, slot, ...stream }: StreamLag): string {
+  const behind =
+    stream.behind === null ? "behind unknown" : `${stream.behind}${stream.isBehindMore ? " or more" : ""} behind`;
+  const oldest = stream.oldestUnreadAgeS === null ? "" : `, the oldest for ${stream.oldestUnreadAgeS.toFixed(1)} s`;
+  const held =
+    stream.pausedAt === null
+      ? `read by ${stream.isOwned ? stream.owner : "nobody"}`
+      : `paused since ${stream.pausedAt}: ${stream.pauseReason}`;
+  return `  ${source}/${lane}/${slot}: ${behind}${oldest}, ${held}`;
+}
+
+async function switchStreams(verb: "pause" | "resume", reader: string, options: SwitchOptions): Promise<void> {
+  const { data, output, source, lane, slot, reason } = options;
+  const body = {
+    reason,
+    ...(source !== undefined && { source }),
+    ...(lane && { lane }),
+    ...(slot !== undefined && { slot }),
+  };
+  const switched = await operating(data, (api) =>
+    api.send<{ streams: { source: string; lane: Lane; slot: number }[] }>(
+      "POST",
+      `consumers/${nameIn(reader)}/${verb}`,
+      body,
+    ),
+  );
+  printResult(output, switched, ({ streams }) =>
+    streams.map((stream) => `${verb}d ${reader}/${stream.source}/${stream.lane}/${stream.slot}`).join("\n"),
+  );
+}
+
+interface ResetAnswer {
+  readonly reset: boolean;
+  readonly streams: readonly StreamReset[];
+}
+
+/** Counts, says so, and changes only what was agreed to. */
+async function reset(reader: string, options: ResetOptions): Promise<void> {
+  const { data, output, source, toTime, again, dryRun, yes, reason } = options;
+  const wish = { source, reason, again: again === true, ...(toTime !== undefined && { toTime }) };
+  const path = `consumers/${nameIn(reader)}/reset`;
+  const answer = await operating(data, async (api) => {
+    const preview = await api.send<ResetAnswer>("POST", path, { ...wish, dryRun: true });
+    if (dryRun === true) return preview;
+    if (yes !== true) throw new CommandFailure(`${previewInWords(preview)}\nWith --yes it is done.`);
+    return await api.send<ResetAnswer>("POST", path, wish);
+  });
+  printResult(output, answer, previewInWords);
+}
+
+const previewInWords = ({ reset: done, streams }: ResetAnswer): string =>
+  streams
+    .map(
+      ({ lane, slot, from, to, events, keys }) =>
+        `${lane}/${slot}: from position ${from} back to ${to}; ${events} events of ${keys} keys ${done ? "are" : "would be"} given again`,
+    )
+    .join("\n");
+
+function nameIn(text: string): string {
+  if (!/^[a-z][a-z0-9.-]*$/.test(text)) throw new CommandFailure(`${text} is no reader's name.`);
+  return text;
+}
