@@ -1,3 +1,4 @@
 export { benchInstall } from "./install.ts";
+export { benchMessaging, type MessagingBenchOptions, type MessagingPart, messagingParts } from "./messaging.ts";
 export { benchOrders, type OrdersBenchOptions } from "./orders.ts";
 export { type BenchReport, type BenchRow, type BenchShop, tableOf } from "./report.ts";

@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { LoadOrder, LoadReport } from "./order-load.ts";
-import { hasPgbench, type PlainOrder, preparePlainOrder, withClient } from "./plain-order.ts";
+import { hasPgbench, type PlainOrder, preparePlainOrder, readSettings, withClient } from "./plain-order.ts";
 import { cpuSecondsBelow, cpuShares } from "./processes.ts";
 import { type BenchReport, type BenchShop, higherIsBetter, machine, median, round } from "./report.ts";
 import { logIn, seedProducts } from "./shop-operator.ts";
@@ -177,21 +177,4 @@ async function untilQuiet(client: pg.Client): Promise<void> {
     await sleep(200);
   }
   throw new Error("Orders were still pending a minute after the load had stopped.");
-}
-
-async function readSettings(client: pg.Client): Promise<Record<string, string>> {
-  const names = [
-    "server_version",
-    "fsync",
-    "synchronous_commit",
-    "full_page_writes",
-    "wal_sync_method",
-    "wal_level",
-    "shared_buffers",
-    "max_wal_size",
-  ];
-  const { rows } = await client.query("select name, current_setting(name) as value from unnest($1::text[]) as name", [
-    names,
-  ]);
-  return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
 }

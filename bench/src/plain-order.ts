@@ -77,3 +77,21 @@ export async function withClient<Result>(url: string, work: (client: pg.Client) 
     await client.end();
   }
 }
+
+/** What of a server's settings a reader has to know to believe a figure. */
+export async function readSettings(client: pg.Client): Promise<Record<string, string>> {
+  const names = [
+    "server_version",
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "wal_sync_method",
+    "wal_level",
+    "shared_buffers",
+    "max_wal_size",
+  ];
+  const { rows } = await client.query("select name, current_setting(name) as value from unnest($1::text[]) as name", [
+    names,
+  ]);
+  return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+}

@@ -57,6 +57,34 @@ export function higherIsBetter(
   };
 }
 
+/** One measurement of ours and one of what it is compared with, right after one another. */
+export interface Pair {
+  readonly value: number;
+  readonly limit: number;
+}
+
+/**
+ * A row of measurements in turn, better when larger: medians of both, and the median of the pairs' ratios, since what
+ * disturbs a machine disturbs both of a pair.
+ */
+export function pairedRow(
+  row: string,
+  pairs: readonly Pair[],
+  { unit, limit, goal }: { unit: string; limit: string; goal: number },
+): BenchRow {
+  const ratio = median(pairs.map((pair) => pair.value / pair.limit));
+  const limitValue = median(pairs.map((pair) => pair.limit));
+  return {
+    row,
+    value: round(median(pairs.map(({ value }) => value))),
+    unit,
+    limit: { name: limit, value: round(limitValue) },
+    ratio: round(ratio, 3),
+    goal,
+    met: ratio >= goal,
+  };
+}
+
 /** A row that is better when it is smaller: its ratio is the limit over the value. */
 export function lowerIsBetter(row: string, value: number, unit: string, limit: BenchRow["limit"]): BenchRow {
   const ratio = limit.value / value;

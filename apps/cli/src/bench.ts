@@ -1,25 +1,47 @@
-import type { BenchReport } from "@onsale/bench";
-import { Argument, type Command } from "commander";
+import { mkdir, mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+import type { BenchReport, MessagingPart } from "@onsale/bench";
+import { Argument, type Command, Option } from "commander";
 import { checkout } from "./checkout.ts";
 import { configuration } from "./configuration.ts";
 import { dataFolder } from "./data-folder.ts";
+import { InterruptedError, onInterrupt } from "./interrupt.ts";
 import { type DataAndOutput, printResult, say, withDataAndOutput } from "./output.ts";
 import { wholeNumber } from "./seed.ts";
 
 interface BenchOptions extends DataAndOutput {
-  readonly seconds: number;
-  readonly pairs: number;
+  readonly seconds?: number;
+  readonly pairs?: number;
+  readonly only?: readonly MessagingPart[];
 }
+
+/** The parts of `bench messaging`; compared with the bench's own by a type below, which costs no start of it. */
+const messagingParts = ["outbox", "log"] as const satisfies readonly MessagingPart[];
+
+const benches: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
+  orders,
+  messaging,
+  install,
+};
 
 export function register(program: Command): void {
   withDataAndOutput(program.command("bench"))
     .description("measure the product beside its limits, on this machine")
-    .addArgument(new Argument("<name>", "what to measure").choices(["orders", "install"]))
-    .option("--seconds <number>", "seconds that orders are counted in each pair", wholeNumber(1, 3_600), 60)
-    .option("--pairs <number>", "measurements of ours and of the limit, in turn", wholeNumber(1, 100), 5)
+    .addArgument(new Argument("<name>", "what to measure").choices(Object.keys(benches)))
+    .option(
+      "--seconds <number>",
+      "seconds of each measurement (default: orders 60, messaging 10)",
+      wholeNumber(1, 3_600),
+    )
+    .option(
+      "--pairs <number>",
+      "measurements of ours and of the limit, in turn (default: orders 5, messaging 3)",
+      wholeNumber(1, 100),
+    )
+    .addOption(new Option("--only <part...>", "these parts of messaging and no others").choices(messagingParts))
     .action(async (name: string, options: BenchOptions) => {
       const { tableOf } = await import("@onsale/bench");
-      const report = name === "install" ? await install() : await orders(options);
+      const report = await (benches[name] ?? orders)(options);
       printResult(options.output, report, tableOf);
       if (report.rows.length === 0 || report.rows.some(({ met }) => !met)) process.exitCode = 1;
     });
@@ -30,8 +52,32 @@ async function install(): Promise<BenchReport> {
   return await benchInstall(checkout, say);
 }
 
+/** On a server of its own, since what it writes is no shop's. */
+async function messaging({ seconds = 10, pairs = 3, only = messagingParts }: BenchOptions): Promise<BenchReport> {
+  const { benchMessaging } = await import("@onsale/bench");
+  const own = join(checkout, ".onsale/bench");
+  await mkdir(own, { recursive: true });
+  const interruption = new AbortController();
+  const interrupt = onInterrupt({
+    first(signal) {
+      say("Ending after the present measurement; once more to end at once.");
+      interruption.abort(new InterruptedError(signal));
+    },
+    atOnce: () => undefined,
+  });
+  try {
+    return await benchMessaging({
+      directory: await mkdtemp(join(own, "messaging-")),
+      ...{ parts: only, pairs, seconds, say },
+      goOn: () => interruption.signal.throwIfAborted(),
+    });
+  } finally {
+    interrupt.off();
+  }
+}
+
 /** Measures, then audits: a rate at which the books are wrong is no rate. */
-async function orders({ data, seconds, pairs }: BenchOptions): Promise<BenchReport> {
+async function orders({ data, seconds = 60, pairs = 5 }: BenchOptions): Promise<BenchReport> {
   const [{ withServer }, { benchOrders }, { audit }, { readLivingServer }] = await Promise.all([
     import("./session.ts"),
     import("@onsale/bench"),

@@ -10,6 +10,9 @@ const takeStockSql = sql("bench.take-stock", { takes: [integer], gives: {} })`
 const insertOrderSql = sql("bench.insert-order", { takes: [uuid, integer, integer, bigint, text], gives: {} })`
   insert into orders (order_id, sku, units, total_minor, status, placed_at) values ($1, $2, $3, $4, $5, now())`;
 
+/** Products that are sold. */
+export const skus = 1_000;
+
 export interface BusinessOptions {
   /** Absent: the transaction tells nobody. */
   readonly note?: string;

@@ -46,9 +46,13 @@ export async function openGround(directory: string): Promise<Ground> {
 const connections = 16;
 
 /** Opens one of the two schemas, from any process. */
-export const openSchema = (url: string, schema: typeof source | typeof sink): Promise<Messaging> =>
+export const openSchema = (
+  url: string,
+  schema: typeof source | typeof sink,
+  reader: "snapshot" | "wal" = "snapshot",
+): Promise<Messaging> =>
   openMessaging({
-    ...{ url, schema, connections },
+    ...{ url, schema, connections, reader },
     migrations: new URL(`../../migrations/${schema}/`, import.meta.url),
   });
 

@@ -2,43 +2,38 @@
 
 import { randomInt, randomUUID } from "node:crypto";
 import type { Database } from "@onsale/postgres";
-import { type BenchRow, higherIsBetter, median, round } from "../report.ts";
-import { placeOrder } from "./business.ts";
+import { median, pairedRow, round } from "../report.ts";
+import { placeOrder, skus } from "./business.ts";
 import { type Ground, writtenLogBytes } from "./ground.ts";
 import { noteFor } from "./order-event.ts";
-
-export interface OutboxCostOptions {
-  readonly pairs: number;
-  readonly seconds: number;
-}
+import type { PartOptions, PartReport } from "./part.ts";
 
 /** Business keeps so much of its rate. */
 const goal = 0.75;
 /** Transactions at once: as many as the product's pool has connections. */
 const clients = 16;
-const skus = 1_000;
 const payloadBytes = 200;
 
 export async function benchOutboxCost(
   { shop, url }: Ground,
-  { pairs, seconds }: OutboxCostOptions,
-): Promise<{ rows: BenchRow[]; details: object }> {
+  { pairs, seconds, say, goOn }: PartOptions,
+): Promise<PartReport> {
   const note = noteFor(payloadBytes);
   // Compiled code, prepared statements, tables that have some pages.
   await run(shop.database, seconds, note);
   const measured = [];
-  for (let pair = 0; pair < pairs; pair++) {
+  for (let pair = 1; pair <= pairs; pair++) {
+    goOn();
     const silent = await withLog(url, () => run(shop.database, seconds, undefined));
     const telling = await withLog(url, () => run(shop.database, seconds, note));
     measured.push({ silent, telling });
+    say(
+      `outbox cost, pair ${pair} of ${pairs}: ${telling.perSecond} transactions/s, ${silent.perSecond} without an event`,
+    );
   }
-  const [value, without] = [
-    median(measured.map(({ telling }) => telling.perSecond)),
-    median(measured.map(({ silent }) => silent.perSecond)),
-  ];
-  const limit = { name: "the same without an event", value: without };
+  const rates = measured.map(({ silent, telling }) => ({ value: telling.perSecond, limit: silent.perSecond }));
   return {
-    rows: [higherIsBetter("outbox cost", value, "transactions/s", limit, goal)],
+    rows: [pairedRow("outbox cost", rates, { unit: "transactions/s", limit: "the same without an event", goal })],
     details: {
       ...{ clients, payloadBytes, pairs: measured },
       logBytesPerEvent: round(

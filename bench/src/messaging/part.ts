@@ -1,0 +1,17 @@
+import type { BenchRow } from "../report.ts";
+
+/** How much a part of the bench measures. */
+export interface PartOptions {
+  /** Measurements of ours and of the limit, in turn. */
+  readonly pairs: number;
+  /** Of one measurement. */
+  readonly seconds: number;
+  readonly say: (words: string) => void;
+  /** Throws when the person has ended the command: asked between two measurements. */
+  readonly goOn: () => void;
+}
+
+export interface PartReport {
+  readonly rows: readonly BenchRow[];
+  readonly details: object;
+}
