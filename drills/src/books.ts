@@ -1,6 +1,19 @@
 /** Looks into both schemas of a stage: what was committed, what was done about it, and how far everybody is. */
 
-import { array, bigint, boolean, type Database, double, instant, integer, sql, text, uuid } from "@onsale/postgres";
+import type { Lane } from "@onsale/messaging";
+import {
+  array,
+  bigint,
+  boolean,
+  composedSql,
+  type Database,
+  double,
+  instant,
+  integer,
+  sql,
+  text,
+  uuid,
+} from "@onsale/postgres";
 import type { Effect, Fact } from "./judge.ts";
 
 /** The consumers of a drill. */
@@ -126,4 +139,96 @@ const retiredSql = sql("drills.retired", { takes: [], gives: { retired: bigint }
 export async function partitionsRetired(admin: Database): Promise<number> {
   const [row] = await admin.query(retiredSql, []);
   return row?.retired ?? 0;
+}
+
+const countAppliedSql = sql("drills.count-applied", { takes: [array(uuid)], gives: { effects: bigint } })`
+  select count(distinct (consumer, token)) as effects from sink.effect where token = any($1)`;
+
+/** Of these changes, by how many consumers each was acted on, all together. */
+export async function countApplied(admin: Database, tokens: readonly string[]): Promise<number> {
+  const [row] = await admin.query(countAppliedSql, [tokens]);
+  return row?.effects ?? 0;
+}
+
+const pauseSql = sql("drills.pause-streams", { takes: [text], gives: {} })`
+  update sink.reader_cursor set paused_at = clock_timestamp(), paused_by = 'drill'
+  where lane = $1 and paused_at is null`;
+
+const isIdleSql = sql("drills.is-lane-idle", { takes: [text], gives: { idle: boolean } })`
+  select coalesce(bool_and(owner is null), false) as idle from sink.reader_cursor where lane = $1`;
+
+/** Pauses every stream of a lane, as an operator does; whether nobody reads it any more. */
+export async function pauseStreams(admin: Database, lane: Lane): Promise<boolean> {
+  await admin.execute(pauseSql, [lane]);
+  const [row] = await admin.query(isIdleSql, [lane]);
+  return row?.idle ?? false;
+}
+
+const resumeSql = sql("drills.resume-streams", { takes: [text], gives: {} })`
+  update sink.reader_cursor set paused_at = null, paused_by = null where lane = $1`;
+
+export async function resumeStreams(admin: Database, lane: Lane): Promise<void> {
+  await admin.execute(resumeSql, [lane]);
+}
+
+const isDueSql = sql("drills.is-due", { takes: [text], gives: { due: boolean } })`
+  select not exists (select from sink.saga_deadline where key = $1 and due_at > clock_timestamp()) as due`;
+
+/** Whether the deadline of a key has come, or is gone. */
+export async function isDue(admin: Database, key: string): Promise<boolean> {
+  const [row] = await admin.query(isDueSql, [key]);
+  return row?.due ?? false;
+}
+
+const hasFiredSql = sql("drills.has-fired", { takes: [text], gives: { fired: boolean } })`
+  select exists (select from sink.fired where key = $1) as fired`;
+
+export async function hasFired(admin: Database, key: string): Promise<boolean> {
+  const [row] = await admin.query(hasFiredSql, [key]);
+  return row?.fired ?? false;
+}
+
+const burnSql = sql("drills.burn-positions", { takes: [text, integer], gives: { burnt: bigint } })`
+  select count(nextval(('source.outbox_' || $1 || '_position_seq')::regclass)) as burnt from generate_series(1, $2)`;
+
+const extendSql = sql("drills.extend-source", { takes: [text, bigint], gives: { made: integer } })`
+  select source.outbox_extend($1, $2, 4) as made`;
+
+/** Uses up positions, as transactions do that are rolled back, and makes the partitions that follow. */
+export async function burnPositions(admin: Database, lane: Lane, positions: number): Promise<void> {
+  await admin.query(extendSql, [lane, positions]);
+  await admin.query(burnSql, [lane, positions]);
+  await admin.query(extendSql, [lane, positions]);
+}
+
+const readAllSql = {
+  online: readAllOf("online"),
+  bulk: readAllOf("bulk"),
+};
+
+function readAllOf(lane: Lane) {
+  return composedSql(`drills.read-all-${lane}`, {
+    takes: [],
+    gives: { read: boolean },
+    text: `
+      select coalesce(min(high), 0) >= (select coalesce(max(position), 0) from source.outbox_${lane}) as read
+      from sink.reader_cursor where lane = '${lane}'`,
+  });
+}
+
+/** Whether the saved cursors of a lane stand behind the last event that is committed. */
+export async function hasReadAll(admin: Database, lane: Lane): Promise<boolean> {
+  const [row] = await admin.query(readAllSql[lane], []);
+  return row?.read ?? false;
+}
+
+const blockedSql = sql("drills.is-blocked", { takes: [text], gives: { blocked: boolean } })`
+  select exists (
+    select from pg_stat_activity
+    where application_name = $1 and datname = current_database() and wait_event_type = 'Lock') as blocked`;
+
+/** Whether a connection of this name waits for a lock. */
+export async function isAnybodyBlocked(admin: Database, applicationName: string): Promise<boolean> {
+  const [row] = await admin.query(blockedSql, [applicationName]);
+  return row?.blocked ?? false;
 }

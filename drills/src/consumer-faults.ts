@@ -101,7 +101,7 @@ const moveUnaskedSql = sql("drills.move-unasked", {
   update reader_cursor
   set snap = $5, high = $6, next_snap = $7, next_high = $8, at = $9, next_taken_at = $10,
       watermark = greatest(watermark, $11), lease_until = clock_timestamp() + $12 * interval '1 millisecond',
-      system_identifier = coalesce(system_identifier, reader_system_identifier())
+      system_identifier = coalesce(system_identifier, reader_system_identifier()), unclean_takes = 0
   where reader = $1 and source = $2 and lane = $3 and slot = $4
   returning clock_timestamp() as now`;
 
@@ -234,7 +234,7 @@ const moveNaiveSql = sql("drills.move-naive-cursor", {
 })`
   update reader_cursor
   set high = $6, next_high = $7, watermark = greatest(watermark, $8),
-      lease_until = clock_timestamp() + $9 * interval '1 millisecond'
+      lease_until = clock_timestamp() + $9 * interval '1 millisecond', unclean_takes = 0
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5
   returning clock_timestamp() as now`;
 

@@ -1,6 +1,6 @@
 /** Acts on changes in both manners: in batches, and by a call to the outside for each. */
 
-import { appendFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type BasePorts,
@@ -32,6 +32,7 @@ import { faultyLog, RetryTopic, takeDueByClock } from "./consumer-faults.ts";
 import type { Mortality } from "./kill-points.ts";
 import { Random } from "./random.ts";
 import { roleOf } from "./stage.ts";
+import { until } from "./until.ts";
 import type { Work } from "./work.ts";
 
 /** A killed owner's streams are taken over after this; short, so that a round is. A process that pauses longer is fenced. */
@@ -39,6 +40,9 @@ const leaseMs = 400;
 
 /** Looks at deadlines that are due; every few milliseconds, so that one that fires too early is caught. */
 const deadlinesEveryMs = 20;
+
+/** A lingering call whose process was not ended meanwhile gives up, and fails the drill by it. */
+const lingerAtMostMs = 120_000;
 
 /** Deadlines of a drill belong to this saga. */
 export const saga = "drill";
@@ -113,12 +117,14 @@ function callForChanges({ journal, seed }: ConsumerAssignment, mortality: Mortal
     async call(change: Change) {
       mortality.pass("each.before-call");
       stumble([change]);
-      appendFileSync(journal, `${change.data.token} ${process.pid}\n`);
+      const { token, lingers } = change.data;
+      appendFileSync(journal, `${token} ${process.pid}\n`);
+      if (lingers) await untilAnotherCalls(journal, token);
       // Now and then one takes so long that dozens behind it are settled before it.
       await sleep(random.chance(0.02) ? 25 : random.between(0, 2));
       mortality.pass("each.after-call");
       mortality.pass("consumer.frozen");
-      return change.data.token;
+      return token;
     },
     async settle(tx, settled) {
       await recordEffects(
@@ -130,6 +136,12 @@ function callForChanges({ journal, seed }: ConsumerAssignment, mortality: Mortal
       mortality.pass("each.before-commit");
     },
   });
+}
+
+/** A call that outlives its process: it ends when another process makes the same call. */
+async function untilAnotherCalls(journal: string, token: string): Promise<void> {
+  const byAnother = (line: string): boolean => line.startsWith(token) && line !== `${token} ${process.pid}`;
+  await until(async () => readFileSync(journal, "utf8").split("\n").some(byAnother), lingerAtMostMs);
 }
 
 /** Fails at a change that is to fail until it has failed alone, once in this process: so it is found, and its key parked. */

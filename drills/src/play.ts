@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Database, openDatabase } from "@onsale/postgres";
 import { keysOf, slowKeyOf } from "./assignment.ts";
 import {
   consumers,
@@ -26,15 +27,21 @@ import type { FaultName } from "./fault-names.ts";
 import { judge } from "./judge.ts";
 import type { Death, KillPoint } from "./kill-points.ts";
 import { roleAt } from "./kill-points.ts";
+import { bringAbout, type Ground, type MomentName, momentKeys, momentWriterName } from "./moments.ts";
 import { Random } from "./random.ts";
 import { Findings, type Invariant } from "./report.ts";
-import type { Stage } from "./stage.ts";
+import { roleOf, type Stage } from "./stage.ts";
+import { until } from "./until.ts";
 
 export interface RoundPlan {
   readonly round: number;
   readonly seed: number;
-  /** Where somebody dies in this round, one after the other. */
+  /** Where somebody dies in this round under load, one after the other. */
   readonly deaths: readonly KillPoint[];
+  /** What is brought about when the load is over. */
+  readonly moments?: readonly MomentName[];
+  /** Changes under load at least. Default 1,000. */
+  readonly changes?: number;
 }
 
 export interface RoundResult {
@@ -44,7 +51,7 @@ export interface RoundResult {
   readonly changes: number;
 }
 
-/** Changes of a round at least. */
+/** Changes of a round under load at least. */
 const leastChanges = 1_000;
 
 /** Changes after the last death at least: so that it lies before the last effect. */
@@ -60,6 +67,7 @@ const lookEveryMs = 10;
 
 export class Play implements AsyncDisposable {
   readonly #stage: Stage;
+  readonly #source: Database;
   readonly #crew = new Crew();
   readonly #fault: FaultName | undefined;
   readonly #journals: string;
@@ -68,6 +76,10 @@ export class Play implements AsyncDisposable {
 
   private constructor(stage: Stage, journals: string, fault: FaultName | undefined) {
     this.#stage = stage;
+    this.#source = openDatabase({
+      ...{ url: stage.url, schema: "source", role: roleOf("source") },
+      ...{ connections: 3, applicationName: momentWriterName },
+    });
     this.#journals = journals;
     this.#fault = fault;
   }
@@ -78,6 +90,7 @@ export class Play implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#crew[Symbol.asyncDispose]();
+    await this.#source.close();
     await rm(this.#journals, { recursive: true, force: true });
   }
 
@@ -87,6 +100,19 @@ export class Play implements AsyncDisposable {
 
   get stage(): Stage {
     return this.#stage;
+  }
+
+  groundOf(round: number): Ground {
+    return {
+      ...{ stage: this.#stage, round, fault: this.#fault, source: this.#source, journal: this.#journal },
+      consumer: () => this.consumer(),
+      replaceConsumer: () => this.replaceConsumer(),
+      dismiss: (worker) => this.dismiss(worker),
+    };
+  }
+
+  get #journal(): string {
+    return join(this.#journals, "calls");
   }
 
   /** The consumer that is alive, a new one where none is. */
@@ -99,7 +125,7 @@ export class Play implements AsyncDisposable {
       role: "consumer",
       url: this.#stage.url,
       seed: this.#hired++,
-      journal: join(this.#journals, "calls"),
+      journal: this.#journal,
       ...(this.#fault && { fault: this.#fault }),
       ...(death && { death }),
     });
@@ -139,19 +165,20 @@ class Round {
 
   async play(): Promise<RoundResult> {
     const { admin } = this.#play.stage;
-    const { round, deaths } = this.#plan;
-    const keys = [...keysOf(round), slowKeyOf(round)];
+    const { round, deaths, moments = [], changes: least = leastChanges } = this.#plan;
+    const keys = [...[...keysOf(round), slowKeyOf(round)], ...moments.flatMap((moment) => momentKeys(round, moment))];
     await openAccounts(admin, keys, saga);
     await this.#play.consumer();
     await this.#replaceWriter();
     const over = new AbortController();
     const dues = this.#letDeadlinesComeDue(over.signal);
     try {
-      await until(() => hasStarted(admin, round));
+      await until(() => hasStarted(admin, round), settleMs);
       for (const point of deaths) await this.#die(point);
       const { changes } = await countChanges(admin, round);
-      if (this.#writer) await this.#play.dismiss(this.#writer, Math.max(fewestLast, leastChanges - changes));
+      if (this.#writer) await this.#play.dismiss(this.#writer, Math.max(fewestLast, least - changes));
       await this.#settle();
+      for (const moment of moments) await this.#bringAbout(moment);
     } finally {
       over.abort();
       await dues;
@@ -159,6 +186,11 @@ class Round {
     await this.#judge(keys.length);
     const { changes } = await countChanges(admin, round);
     return { invariants: this.#findings.invariants, hits: this.#deaths.map(({ point }) => point), changes };
+  }
+
+  async #bringAbout(moment: MomentName): Promise<void> {
+    await bringAbout(moment, this.#play.groundOf(this.#plan.round));
+    await this.#settle();
   }
 
   async #replaceWriter(): Promise<Worker> {
@@ -176,7 +208,7 @@ class Round {
   async #die(point: KillPoint): Promise<void> {
     this.#play.prepareSpare();
     // The kit takes an event for poison that three owners in a row ended at; these here end for no fault of an event's.
-    await until(() => hasRecovered(this.#play.stage.admin));
+    await until(() => hasRecovered(this.#play.stage.admin), settleMs);
     if (point === "consumer.frozen") await this.#freeze();
     else if (point === "consumer.take-over") await this.#dieAtTakeOver();
     else if (roleAt(point) === "writer") await this.#dieWriting(point);
@@ -211,7 +243,7 @@ class Round {
     this.#deaths.push({ point: "consumer.frozen", atMs: Date.now() });
     await endOpenTransactions(this.#play.stage.admin, frozen.pid);
     const successor = await this.#play.replaceConsumer();
-    await until(async () => (await effectsOf(this.#play.stage.admin, successor.pid, "sink.call")) >= 100);
+    await until(async () => (await effectsOf(this.#play.stage.admin, successor.pid, "sink.call")) >= 100, settleMs);
     frozen.signal("SIGCONT");
     await frozen.hears("fenced");
     await this.#play.dismiss(frozen);
@@ -273,14 +305,6 @@ class Round {
 /** Batches are few in a round, transactions and calls are many. */
 const farthestPass = (point: KillPoint): number =>
   point.startsWith("batch.") ? 4 : point.startsWith("each.") ? 40 : 30;
-
-async function until(condition: () => Promise<boolean>, withinMs = settleMs): Promise<void> {
-  const deadline = performance.now() + withinMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`It did not happen within ${withinMs} ms: ${condition}`);
-    await sleep(lookEveryMs);
-  }
-}
 
 const within = <Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | undefined> =>
   Promise.race([promise, sleep(milliseconds, undefined, { ref: false })]);

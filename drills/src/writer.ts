@@ -1,8 +1,7 @@
 /** Changes keys and publishes it, as an application does that this kit is for: several transactions at once, some slow, some in vain. */
 
-import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fact, type Lane, publish, retirePartitions, sealPartitions } from "@onsale/messaging";
+import { retirePartitions, sealPartitions } from "@onsale/messaging";
 import {
   bigint,
   type Database,
@@ -12,23 +11,13 @@ import {
   sql,
   type Transaction,
   text,
-  uuid,
 } from "@onsale/postgres";
-import { accountChanged } from "./account-event.ts";
 import { keysOf, slowKeyOf, type WriterAssignment } from "./assignment.ts";
+import { changeAccount } from "./change-account.ts";
 import type { Mortality } from "./kill-points.ts";
 import { Random } from "./random.ts";
 import { partitionRows, roleOf } from "./stage.ts";
 import type { Work } from "./work.ts";
-
-const changeSql = sql("drills.change-account", { takes: [text], gives: { version: bigint } })`
-  update account set version = version + 1 where key = $1 returning version`;
-
-const versionSql = sql("drills.account-version", { takes: [text], gives: { version: bigint } })`
-  select version from account where key = $1`;
-
-const recordSql = sql("drills.record-change", { takes: [uuid, integer, text, bigint, text], gives: {} })`
-  insert into ledger (token, round, key, version, lane) values ($1, $2, $3, $4, $5)`;
 
 const extendSql = sql("drills.extend-outbox", { takes: [text, bigint], gives: { made: integer } })`
   select outbox_extend($1, $2, 4) as made`;
@@ -126,34 +115,16 @@ class Writer {
 
   async #change(tx: Transaction, key: string, random: Random): Promise<void> {
     const { round, fault } = this.#assignment;
-    const token = randomUUID();
-    const lane = fault === "lane-change-without-rule" && random.chance(0.3) ? "bulk" : laneOf(key);
-    const data = { account: key, token, round, stumbles: random.chance(0.005) };
-    const tell = (sequence: number): Promise<void> =>
-      publish(tx, [fact(accountChanged, { data, sequence, lane, cause: { correlationId: token } })]);
-
-    if (fault === "insert-before-lock") {
-      await tell((await this.#versionOf(tx, key)) + 1);
-      await dawdle(random);
-    }
-    const [changed] = await tx.query(changeSql, [key]);
-    if (!changed) throw new Error(`There is no account ${key}.`);
-    this.#mortality.pass("writer.row-locked");
-    if (fault !== "insert-before-lock") {
-      await dawdle(random);
-      await tell(changed.version);
-    }
-    await tx.execute(recordSql, [token, round, key, changed.version, lane]);
-  }
-
-  async #versionOf(tx: Transaction, key: string): Promise<number> {
-    const [row] = await tx.query(versionSql, [key]);
-    return row?.version ?? 0;
+    const lane = random.chance(0.3) ? "bulk" : undefined;
+    await changeAccount(tx, {
+      ...{ key, round, fault, stumbles: random.chance(0.005), ...(lane && { lane }) },
+      meanwhile: async () => {
+        this.#mortality.pass("writer.row-locked");
+        await dawdle(random);
+      },
+    });
   }
 }
-
-/** A key stays in the lane that it is in. */
-const laneOf = (key: string): Lane => (/[05]$/.test(key) ? "bulk" : "online");
 
 class GivenUpError extends Error {
   override readonly name = "GivenUpError";
