@@ -8,6 +8,9 @@ import {
 } from "@onsale/runtime";
 import { Type } from "typebox";
 
+const port = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+const address = `[^\\s:,/@]+:${port}`;
+
 /** Everything that an operator can set from outside. Unknown ONSALE_ names are refused, so this list is complete. */
 export const specification = {
   data: optionalSetting("ONSALE_DATA", Type.String({ minLength: 1 }), {
@@ -23,6 +26,25 @@ export const specification = {
       about: "An administrator's URL of an existing PostgreSQL database, used instead of the embedded one.",
       secret: true,
     },
+  ),
+  kafka: optionalSetting(
+    "ONSALE_KAFKA",
+    Type.String({
+      pattern: `^${address}(,${address})*$`,
+      description: "host:port of a Kafka broker, or of several with commas between",
+    }),
+    {
+      about:
+        "A Kafka that all events go through. What was begun without it can't go on with it, nor the other way round.",
+    },
+  ),
+  kafkaPrefix: setting(
+    "ONSALE_KAFKA_PREFIX",
+    Type.String({
+      pattern: "^[a-zA-Z0-9._-]{1,100}$",
+      description: "1 to 100 letters, digits, full stops, hyphens or underscores",
+    }),
+    { about: "Stands before the name of every topic and group on Kafka: two shops need two.", fallback: "onsale." },
   ),
   operatorEmail: setting(
     "ONSALE_OPERATOR_EMAIL",

@@ -16,6 +16,10 @@ export interface DataFolder {
   readonly portsFile: string;
   /** Which database belongs to the rest of the folder. */
   readonly databaseFile: string;
+  /** The broker's, where one runs beside the shop. */
+  readonly kafka: string;
+  /** Where events go. */
+  readonly eventLogFile: string;
   readonly log: string;
 }
 
@@ -28,6 +32,8 @@ const ours = [
   "provider",
   "secrets",
   "database.json",
+  "kafka",
+  "events.json",
   "server.json",
   "ports.json",
   "onsale.log",
@@ -51,6 +57,8 @@ export const foldersIn = (root: string): DataFolder => ({
   serverFile: join(root, "server.json"),
   portsFile: join(root, "ports.json"),
   databaseFile: join(root, "database.json"),
+  kafka: join(root, "kafka"),
+  eventLogFile: join(root, "events.json"),
   log: join(root, "onsale.log"),
 });
 

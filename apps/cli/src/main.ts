@@ -58,9 +58,12 @@ const expected = new Set([
   "DatabaseChoiceError",
   "DataHeldError",
   "EmbeddedPostgresInUseError",
+  "EventLogChoiceError",
   "ForbiddenFolderError",
   "ForeignFolderError",
   "InterruptedError",
+  "KafkaUnreachableError",
+  "OtherLogError",
   "PortTakenError",
 ]);
 

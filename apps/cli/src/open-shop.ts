@@ -3,11 +3,12 @@ import { version } from "./checkout.ts";
 import { type Configuration, specification } from "./configuration.ts";
 import { type DataFolder, makeDataFolder } from "./data-folder.ts";
 import { keepDatabaseChoice } from "./database-choice.ts";
+import { settleEventLog } from "./event-log-choice.ts";
 import { DataHeldError, type Hold, takeData } from "./holders.ts";
 import { type OperatorLogIn, settleOperator } from "./operator.ts";
 import { mustBeFree, onFreePort, readPorts, writePorts } from "./ports.ts";
 import { readServerFile } from "./server-file.ts";
-import { endOrphans, type Frame, startPostgres, startProvider, teller } from "./shop-children.ts";
+import { endOrphans, type Frame, startKafka, startPostgres, startProvider, teller } from "./shop-children.ts";
 import { keepLogShort, turnLog } from "./short-log.ts";
 
 /** A shop that runs: PostgreSQL and the payment provider as children, the services in this process. */
@@ -18,6 +19,8 @@ export interface OpenShop {
   /** What the merchant proves itself with to the provider. */
   readonly providerSecret: string;
   readonly operator: OperatorLogIn;
+  /** `host:port` of the Kafka that events go through; absent where they go through PostgreSQL. */
+  readonly kafka?: string;
   /** Takes no new requests, finishes what is under way, and ends the children, each within a bound. */
   close(reason: string): Promise<void>;
   /** Ends the children at once. The data stays good: the next start recovers. */
@@ -31,6 +34,8 @@ export interface OpenShopOptions {
   readonly verb: string;
   /** Default: the port used last, else the preferred one, else a free one. */
   readonly port?: number;
+  /** Starts a Kafka broker beside the shop. Data that was begun so has one in any case. */
+  readonly withKafka?: boolean;
   /** Words for the person at the terminal. */
   readonly say: (words: string) => void;
 }
@@ -88,32 +93,45 @@ async function holdData({ data, verb }: OpenShopOptions): Promise<Hold> {
 }
 
 async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<OpenShop, "close" | "abandon">> {
-  const { data, configuration, port, verb } = options;
+  const { data, configuration, port, verb, withKafka = false } = options;
   frame.logger.info({ version: version(), ...shownConfiguration(specification, configuration) }, "starting");
   // Asked for by name and not to be had: said before anything is started.
   if (port !== undefined && port !== 0) await mustBeFree(port);
+  const eventLog = await settleEventLog(data, { bootstrap: configuration.kafka, beside: withKafka });
   await keepDatabaseChoice(data, configuration.databaseUrl);
   await endOrphans(await readServerFile(data));
   const tell = teller(data, verb);
   const last = await readPorts(data);
-  // The three slow things side by side: two processes that start, and the modules of the server, which are many.
-  const [databaseUrl, provider, { serve }] = await allOrFirstFault([
+  // The slow things side by side: the processes that start, and the modules of the server, which are many.
+  const [databaseUrl, provider, kafka, { serve }] = await allOrFirstFault([
     configuration.databaseUrl ?? startPostgres(frame, data, tell),
     startProvider(frame, data, { tell, lastPort: last.provider }),
+    eventLog === "kafka-beside" ? startKafka(frame, data, tell) : configuration.kafka,
     import("./serve.ts"),
   ]);
   const operator = await settleOperator(data, configuration);
   const wanted = port === undefined ? { oneOf: [last.http, preferredPort] } : { exactly: port };
   const { url } = await onFreePort(wanted, (httpPort) =>
     frame.life.start("server", {
-      start: () => serve({ ...servedWith(options, frame), adminUrl: databaseUrl, port: httpPort, provider, operator }),
+      start: () =>
+        serve({
+          ...servedWith(options, frame),
+          adminUrl: databaseUrl,
+          port: httpPort,
+          provider,
+          operator,
+          kafka: kafkaChoice(kafka, configuration),
+        }),
       stop: (server) => server.stop("the shop closes"),
       stopWithinMs: serverStopMs,
     }),
   );
   writePorts(data, { http: portIn(url), provider: portIn(provider.url) });
-  tell({ url, databaseUrl, providerUrl: provider.url });
-  return { url, databaseUrl, providerUrl: provider.url, providerSecret: provider.apiSecret, operator };
+  tell({ url, databaseUrl, providerUrl: provider.url, ...(kafka !== undefined && { kafka }) });
+  return {
+    ...{ url, databaseUrl, providerUrl: provider.url, providerSecret: provider.apiSecret, operator },
+    ...(kafka !== undefined && { kafka }),
+  };
 }
 
 /** What the server is given besides addresses. */
@@ -123,6 +141,9 @@ const servedWith = ({ data, configuration: { chatUrl } }: OpenShopOptions, { log
   secretsFolder: data.secrets,
   chatUrl,
 });
+
+const kafkaChoice = (bootstrap: string | undefined, { kafkaPrefix: prefix }: Configuration) =>
+  bootstrap === undefined ? undefined : { bootstrap, prefix };
 
 const portIn = (url: string): number => Number(new URL(url).port);
 

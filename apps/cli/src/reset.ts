@@ -46,7 +46,11 @@ async function endLeftChildren(data: DataFolder): Promise<void> {
   const before = await readServerFile(data);
   // To PostgreSQL SIGQUIT is the immediate shutdown: there is nothing worth writing to disk any more.
   const bound = { signal: "SIGQUIT", withinMs: 5_000 } as const;
-  await Promise.all([before?.provider, before?.postgres].map((mark) => mark && endProcess(mark, bound)));
+  await Promise.all([
+    ...[before?.provider, before?.postgres].map((mark) => mark && endProcess(mark, bound)),
+    // Java prints its threads on SIGQUIT and goes on.
+    before?.kafkaBroker && endProcess(before.kafkaBroker, { ...bound, signal: "SIGKILL" }),
+  ]);
 }
 
 function inWords({ data, removed, left }: Removal): string {

@@ -2,7 +2,7 @@
 
 import { createTokenSigner, createTokenVerifier, newTokenKey } from "@onsale/http";
 import type { Logger } from "@onsale/runtime";
-import { compose, type RunningServer, startServer } from "@onsale/server";
+import { compose, type KafkaChoice, type RunningServer, startServer } from "@onsale/server";
 import { keptSecret } from "./secrets.ts";
 
 export interface ServeOptions {
@@ -14,6 +14,8 @@ export interface ServeOptions {
   readonly provider: { readonly url: string; readonly apiSecret: string; readonly webhookSecret: string };
   readonly operator: { readonly email: string; readonly password: string };
   readonly chatUrl: string | undefined;
+  /** Absent: events go through PostgreSQL. */
+  readonly kafka?: KafkaChoice | undefined;
 }
 
 // The tokens are for this shop's own API and nobody else's.
@@ -29,6 +31,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     port,
     version,
     logger,
+    ...(options.kafka && { kafka: options.kafka }),
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
     composition: compose({ url, tokens: signer, operator, provider, ...(chatUrl !== undefined && { chatUrl }) }),
   });

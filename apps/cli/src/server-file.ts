@@ -16,9 +16,12 @@ const ServerFile = Type.Object({
   url: Optional(Type.String()),
   databaseUrl: Optional(Type.String()),
   providerUrl: Optional(Type.String()),
+  /** Brokers that its events go through. */
+  kafka: Optional(Type.String()),
   /** What it started; the next start ends what a killed server left. */
   postgres: Optional(ProcessMark),
   provider: Optional(ProcessMark),
+  kafkaBroker: Optional(ProcessMark),
 });
 
 /** What a server tells about itself, for other processes of the same user. It outlives a server that was killed. */

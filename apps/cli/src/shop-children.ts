@@ -1,9 +1,10 @@
-/** The processes that a shop starts and keeps: PostgreSQL and the payment provider. */
+/** The processes that a shop starts and keeps: PostgreSQL, the payment provider, and Kafka where it was asked for. */
 
 import { join } from "node:path";
 import type { EmbeddedPostgres } from "@onsale/postgres";
 import type { Lifecycle, Logger } from "@onsale/runtime";
 import type { DataFolder } from "./data-folder.ts";
+import { jarsFolder } from "./event-log-choice.ts";
 import { onFreePort } from "./ports.ts";
 import { endProcess, markOf, ownMark, send } from "./process-mark.ts";
 import { type ServerFile, writeServerFile } from "./server-file.ts";
@@ -21,13 +22,18 @@ export interface Frame {
 // The embedded server's own bound, and some.
 const postgresStopMs = 27_000;
 const providerStopMs = 12_000;
+// The broker is killed after 15 s.
+const kafkaStopMs = 18_000;
 
 /** What merchant and provider share; see the provider's own words on it. */
 export const providerSecretFile = ({ secrets }: DataFolder): string => join(secrets, "provider.json");
 
 /** The children of a server that was killed. PostgreSQL's are found by the embedded server itself, from its own files. */
 export async function endOrphans(before: ServerFile | undefined): Promise<void> {
-  if (before?.provider) await endProcess(before.provider, { signal: "SIGTERM", withinMs: providerStopMs });
+  await Promise.all([
+    before?.provider && endProcess(before.provider, { signal: "SIGTERM", withinMs: providerStopMs }),
+    before?.kafkaBroker && endProcess(before.kafkaBroker, { signal: "SIGTERM", withinMs: kafkaStopMs }),
+  ]);
 }
 
 export type Tell = (change: Partial<ServerFile>) => void;
@@ -103,4 +109,26 @@ export async function startProvider(
   });
   killers.push(() => supervised.signal("SIGKILL"));
   return { url: supervised.first.url, apiSecret, webhookSecret };
+}
+
+/** Starts a Kafka broker and keeps it running, at one address as long as the shop is open. Gives `host:port`. */
+export async function startKafka({ life, killers, say }: Frame, data: DataFolder, tell: Tell): Promise<string> {
+  const { startKafka: start } = await import("@onsale/kafka-server");
+  const directory = data.kafka;
+  let port: number | undefined;
+  const supervised = await life.start("Kafka broker", {
+    start: () =>
+      supervise({
+        name: "Kafka",
+        // The first start chooses the port, the one of the last time if that is free; a later one has to come up there again.
+        start: () => start({ directory, jars: jarsFolder, ...(port !== undefined && { port }) }),
+        onStarted: (mark) => tell({ kafkaBroker: mark }),
+        say,
+      }),
+    stop: (running) => running.stop(),
+    stopWithinMs: kafkaStopMs,
+  });
+  port = supervised.first.port;
+  killers.push(() => supervised.signal("SIGKILL"));
+  return supervised.first.bootstrap;
 }

@@ -12,6 +12,8 @@ export interface Status {
   readonly log: string;
   readonly databaseUrl: string | null;
   readonly providerUrl: string | null;
+  /** `host:port` of the Kafka that events go through; null where they go through PostgreSQL. */
+  readonly kafka: string | null;
 }
 
 export function register(program: Command): void {
@@ -26,7 +28,7 @@ export function register(program: Command): void {
 
 export async function statusOf(data: DataFolder): Promise<Status> {
   const server = await readLivingServer(data);
-  const { url, databaseUrl, providerUrl } = server ?? {};
+  const { url, databaseUrl, providerUrl, kafka } = server ?? {};
   return {
     ready: url !== undefined && (await isReady(url)),
     url: url ?? null,
@@ -35,6 +37,7 @@ export async function statusOf(data: DataFolder): Promise<Status> {
     log: data.log,
     databaseUrl: databaseUrl ?? null,
     providerUrl: providerUrl ?? null,
+    kafka: kafka ?? null,
   };
 }
 
@@ -51,7 +54,7 @@ async function isReady(url: string): Promise<boolean> {
   }
 }
 
-function inWords({ ready, url, pid, data, log, databaseUrl, providerUrl }: Status): string {
+function inWords({ ready, url, pid, data, log, databaseUrl, providerUrl, kafka }: Status): string {
   if (pid === null) return `No shop runs on ${data}. \`onsale up\` opens it.`;
   if (url === null) return `A shop is starting on ${data}: process ${pid}. Its log is ${log}.`;
   return [
@@ -61,5 +64,6 @@ function inWords({ ready, url, pid, data, log, databaseUrl, providerUrl }: Statu
     `  log       ${log}`,
     `  database  ${databaseUrl}`,
     `  provider  ${providerUrl}`,
+    ...(kafka === null ? [] : [`  kafka     ${kafka}`]),
   ].join("\n");
 }

@@ -15,6 +15,12 @@ export function register(program: Command): void {
         toPort,
       ),
     )
+    .addOption(
+      new Option(
+        "--with <part>",
+        "a part to start beside the shop: kafka, a real broker that all events go through",
+      ).choices(["kafka"]),
+    )
     .action(up);
 }
 
@@ -25,7 +31,12 @@ function toPort(text: string): number {
   return port;
 }
 
-async function up({ data: option, port, output }: DataAndOutput & { readonly port?: number }): Promise<void> {
+interface UpOptions extends DataAndOutput {
+  readonly port?: number;
+  readonly with?: "kafka";
+}
+
+async function up({ data: option, port, with: part, output }: UpOptions): Promise<void> {
   const settings = configuration();
   const data = dataFolder(option, settings);
   const ended = Promise.withResolvers<string>();
@@ -43,7 +54,10 @@ async function up({ data: option, port, output }: DataAndOutput & { readonly por
     ended.resolve("an unexpected fault");
   });
 
-  shop = await openShop({ data, configuration: settings, verb: "up", say, ...(port !== undefined && { port }) });
+  shop = await openShop({
+    ...{ data, configuration: settings, verb: "up", say, withKafka: part === "kafka" },
+    ...(port !== undefined && { port }),
+  });
   if (output === "json") process.stdout.write(`${JSON.stringify(await statusOf(data))}\n`);
   else process.stdout.write(welcome(shop, data, option));
   await shop.close(await ended.promise);
@@ -55,7 +69,7 @@ function endOnFault(end: (error: unknown) => void): void {
   process.on("unhandledRejection", end);
 }
 
-function welcome({ url, operator }: OpenShop, { root, log }: DataFolder, option: string | undefined): string {
+function welcome({ url, operator, kafka }: OpenShop, { root, log }: DataFolder, option: string | undefined): string {
   const command = commandName();
   const where = option === undefined ? "" : ` --data ${quoted(root)}`;
   const startedS = (performance.now() / 1_000).toFixed(1);
@@ -65,7 +79,7 @@ Onsale is open, ${startedS} s after the start.
   Shop API   ${url}/reference
   Health     ${url}/health/ready
   Metrics    ${url}/metrics
-  Log        ${log}
+  Log        ${log}${kafka === undefined ? "" : `\n  Kafka      ${kafka}`}
   Operator   ${operator.email}  ${operator.password}
 
 Three things to try in another terminal:

@@ -46,7 +46,7 @@ export async function shopFolder() {
     status: async (): Promise<Status> => JSON.parse((await onsale(["status", "--data", root, "-o", "json"])).stdout),
     async remove() {
       const left = await readServerFile(folder);
-      for (const mark of [left?.server, left?.provider, left?.postgres])
+      for (const mark of [left?.server, left?.provider, left?.postgres, left?.kafkaBroker])
         if (mark) await endProcess(mark, { signal: "SIGQUIT", withinMs: 2_000 });
       await rm(root, { recursive: true, force: true });
     },

@@ -74,6 +74,7 @@ describe("a shop", { timeout: longMs }, () => {
       log: shop.folder.log,
       databaseUrl,
       providerUrl,
+      kafka: null,
     });
   });
 

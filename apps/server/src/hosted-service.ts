@@ -3,6 +3,7 @@ import {
   type BasePorts,
   type EventDefinition,
   LaneGate,
+  type Log,
   migrations as messagingMigrations,
   type RunningFeeds,
   startFeeds,
@@ -29,7 +30,8 @@ export interface HostedService {
   readonly feedCount: number;
   /** Who hears what, under the names by which operators know them. */
   readonly readers: readonly Reader[];
-  startFeeds(database: Database): RunningFeeds;
+  /** `log`: where events are read from. Absent: the outboxes. */
+  startFeeds(database: Database, log?: Log): RunningFeeds;
   addRoutes(http: HttpServer, context: HostedContext): void;
   jobs(context: HostedContext): readonly RecurringWork[];
 }
@@ -48,8 +50,17 @@ export function host<Ports extends BasePorts>(
     migrations: [messagingMigrations, httpMigrations, sagaMigrations, { owner: name, directory: service.migrations }],
     feedCount: consumers.length,
     readers: readersOf(name, consumers, sourceOf),
-    startFeeds: (database) =>
-      startFeeds({ service: name, database, consumers, ports, sourceOf, telemetry: messagingTelemetry, gate }),
+    startFeeds: (database, log) =>
+      startFeeds({
+        service: name,
+        database,
+        consumers,
+        ports,
+        sourceOf,
+        telemetry: messagingTelemetry,
+        gate,
+        ...(log && { log }),
+      }),
     addRoutes: (http, context) => service.routes(http, { ...context, ports }),
     jobs: (context) =>
       service.jobs.map((job) => ({

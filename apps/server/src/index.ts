@@ -1,5 +1,6 @@
 export { type Composition, compose, type Wiring } from "./compose.ts";
 export { type HostedService, host } from "./hosted-service.ts";
+export type { KafkaChoice } from "./kafka.ts";
 export type { OperatedService } from "./operations/operated-services.ts";
 export { addOperations } from "./operations/operations.ts";
 export { type RunningServer, type ServerOptions, startServer } from "./start-server.ts";

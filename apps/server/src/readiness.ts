@@ -11,20 +11,35 @@ export interface NamedDatabase {
   readonly database: Database;
 }
 
-/** Tells whether every service's database answers. Whoever asks while a probe is under way gets that probe's answer. */
-export function watchDatabases(databases: readonly NamedDatabase[]): {
-  readiness(): Promise<Readiness>;
-  isReady(): boolean;
-} {
-  const probes = databases.map(({ name, database }) => ({ name, ask: probe(database) }));
+/** Something whose absence is told and does not make the server unready: what needs it waits, everything else goes on. */
+export interface Companion {
+  readonly name: string;
+  ask(): Promise<void>;
+  lost(): void;
+  back(): void;
+}
+
+/**
+ * Tells whether every service's database answers, and beside it whether the companion does. Whoever asks while a probe is
+ * under way gets that probe's answer.
+ */
+export function watchDatabases(
+  databases: readonly NamedDatabase[],
+  companion?: Companion,
+): { readiness(): Promise<Readiness>; isReady(): boolean } {
+  const probes = databases.map(({ name, database }) => ({ name, ask: probe(() => databaseNow(database)) }));
+  const askCompanion = companion && watchCompanion(companion);
   let ready = true;
   const ask = async (): Promise<Readiness> => {
-    const checks = await Promise.all(probes.map(async ({ name, ask }) => [name, await ask()] as const));
+    const [checks, beside] = await Promise.all([
+      Promise.all(probes.map(async ({ name, ask }) => [name, await ask()] as const)),
+      askCompanion?.(),
+    ]);
     const before = ready;
     ready = checks.every(([, word]) => word === "ok");
     if (before && !ready) telemetry.databaseLost({ checks: Object.fromEntries(checks) });
     if (!before && ready) telemetry.databaseBack();
-    return { ready, checks: Object.fromEntries(checks) };
+    return { ready, checks: { ...Object.fromEntries(checks), ...beside } };
   };
   let underWay: Promise<Readiness> | undefined;
   return {
@@ -38,11 +53,24 @@ export function watchDatabases(databases: readonly NamedDatabase[]): {
   };
 }
 
+function watchCompanion(companion: Companion): () => Promise<Readonly<Record<string, string>>> {
+  const ask = probe(() => companion.ask());
+  let here = true;
+  return async () => {
+    const word = await ask();
+    const before = here;
+    here = word === "ok";
+    if (before && !here) companion.lost();
+    if (!before && here) companion.back();
+    return { [companion.name]: word };
+  };
+}
+
 /** One question at a time: a frozen server must not collect a question per look. */
-function probe(database: Database): () => Promise<string> {
+function probe(question: () => Promise<unknown>): () => Promise<string> {
   let asked: Promise<string> | undefined;
   return async () => {
-    asked ??= databaseNow(database)
+    asked ??= question()
       .then(
         () => "ok",
         () => "can't be reached",

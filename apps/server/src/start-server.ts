@@ -1,5 +1,6 @@
 import { createHttpServer, type HttpServer, type TokenVerifier } from "@onsale/http";
 import type { RunningFeeds } from "@onsale/messaging";
+import type { KafkaLog } from "@onsale/messaging/kafka";
 import { type Database, migrate, openDatabase } from "@onsale/postgres";
 import {
   Lifecycle,
@@ -9,8 +10,10 @@ import {
   startRecurringWork,
   startTelemetry,
 } from "@onsale/runtime";
+import { BacklogWatch, defineBacklogGauges, type NamedRelay } from "./backlog-watch.ts";
 import type { Composition } from "./compose.ts";
 import type { HostedService } from "./hosted-service.ts";
+import { connectKafka, type KafkaChoice, refuseOtherLog, type ServerKafka } from "./kafka.ts";
 import type { OperatedService } from "./operations/operated-services.ts";
 import { addOperations, defineOperationGauges, redriveWork } from "./operations/operations.ts";
 import { outboxUpkeep } from "./outbox-upkeep.ts";
@@ -27,6 +30,8 @@ export interface ServerOptions {
   readonly composition: Composition;
   readonly tokens: TokenVerifier;
   readonly logger: Logger;
+  /** Events go through this Kafka. Absent: consumers read the outboxes. What was begun with the one can't go on with the other. */
+  readonly kafka?: KafkaChoice;
 }
 
 export interface RunningServer {
@@ -41,6 +46,8 @@ const httpDrainMs = 5_000;
 const feedsDrainMs = 12_000;
 // Jobs work in small batches and look at their signal between them.
 const jobsDrainMs = 5_000;
+// A relay gives up after 3 s when the broker is away; what it had read then is relayed after the next start.
+const relaysDrainMs = 5_000;
 
 /** Starts the services in this process: their schemas, connections, consumers, routes and jobs. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -54,12 +61,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const hosted = await Promise.all(
       composition.services.map((service) => life.start(`${service.name}: database`, databases(options, service))),
     );
+    const kafka = await life.start("Kafka", kafkaOf(options, hosted));
+    const relays = await life.start("relays", relaysOf(kafka, hosted));
     const fed = await Promise.all(
-      hosted.map(async (it) => ({ ...it, feeds: await life.start(`${it.service.name}: feeds`, feeds(it)) })),
+      hosted.map(async (it) => ({ ...it, feeds: await life.start(`${it.service.name}: feeds`, feeds(it, kafka)) })),
     );
-    const watch = watchDatabases(hosted.map(({ service, database }) => ({ name: service.name, database })));
+    const watch = watchDatabases(named(hosted), kafka && { name: "kafka", ...tellOfKafka, ask: () => kafka.ask() });
     const http = await life.start("http", httpServer(options, fed, watch));
-    await life.start("jobs", jobs(fed, watch));
+    await life.start("jobs", jobs(fed, [watchWork(watch), ...backlogWork(relays)]));
     return {
       url: `http://${options.host ?? "127.0.0.1"}:${portOf(http) ?? options.port}`,
       stop: async (reason) => void (await life.stop(reason)),
@@ -99,7 +108,7 @@ const requestConnections = 8;
 const requestLockMs = 300;
 const requestStatementMs = 5_000;
 
-function databases({ adminUrl }: ServerOptions, service: HostedService) {
+function databases({ adminUrl, kafka }: ServerOptions, service: HostedService) {
   const { schema, role, name, feedCount } = service;
   const place = { url: adminUrl, schema, role };
   return {
@@ -112,10 +121,10 @@ function databases({ adminUrl }: ServerOptions, service: HostedService) {
         lockTimeoutMs: requestLockMs,
         statementTimeoutMs: requestStatementMs,
       }),
-      // Each consumer may read two lanes; one more for the deadlines' and parked keys' sake.
+      // Each consumer may read two lanes; one more for the deadlines' and parked keys' sake, and one per lane that is relayed.
       feedsDatabase: openDatabase({
         ...place,
-        connections: Math.max(4, 2 * feedCount + 1),
+        connections: Math.max(4, 2 * feedCount + 1) + (kafka ? 2 : 0),
         applicationName: `${name} feeds`,
       }),
     }),
@@ -125,10 +134,44 @@ function databases({ adminUrl }: ServerOptions, service: HostedService) {
   };
 }
 
-const feeds = ({ service, feedsDatabase }: Connected) => ({
-  start: () => service.startFeeds(feedsDatabase),
-  async stop(running: RunningFeeds) {
+/** Connects to Kafka where the server is to use it; either way it makes sure that the data was begun so. */
+const kafkaOf = ({ kafka }: ServerOptions, hosted: readonly Connected[]) => ({
+  async start(): Promise<ServerKafka | undefined> {
+    if (kafka) return await connectKafka(kafka, named(hosted));
+    await refuseOtherLog(named(hosted));
+    return undefined;
+  },
+  stop: (connected: ServerKafka | undefined) => connected?.close(),
+});
+
+const named = (hosted: readonly Connected[]) => hosted.map(({ service: { name }, database }) => ({ name, database }));
+
+const tellOfKafka = { lost: () => telemetry.kafkaLost(), back: () => telemetry.kafkaBack() };
+
+const relaysOf = (kafka: ServerKafka | undefined, hosted: readonly Connected[]) => ({
+  start: (): NamedRelay[] =>
+    kafka
+      ? hosted.map(({ service, feedsDatabase }) => ({ service: service.name, relay: kafka.startRelay(feedsDatabase) }))
+      : [],
+  async stop(relays: readonly NamedRelay[]) {
+    await Promise.all(relays.map(({ relay }) => relay.drain()));
+  },
+  stopWithinMs: relaysDrainMs,
+});
+
+/** A service's running feeds, and what they read from. */
+interface ReadingFeeds extends RunningFeeds {
+  readonly log: KafkaLog | undefined;
+}
+
+const feeds = ({ service, feedsDatabase }: Connected, kafka: ServerKafka | undefined) => ({
+  start(): ReadingFeeds {
+    const log = kafka?.openLog(feedsDatabase);
+    return { ...service.startFeeds(feedsDatabase, log), log };
+  },
+  async stop({ log, ...running }: ReadingFeeds) {
     if (!(await running.drain(feedsDrainMs - 1_000))) telemetry.feedsAbandoned({ service: service.name });
+    await log?.close();
   },
   stopWithinMs: feedsDrainMs,
 });
@@ -162,11 +205,24 @@ const operated = (fed: readonly Fed[]): OperatedService[] =>
 // So that a lost database shows in the log and in the metrics even where nobody asks for readiness.
 const watchEveryMs = 1_000;
 
-function jobs(fed: readonly Fed[], { readiness }: Watch) {
+const watchWork = ({ readiness }: Watch): RecurringWork => ({
+  name: "server.watch-databases",
+  everyMs: watchEveryMs,
+  run: async () => void (await readiness()),
+});
+
+function backlogWork(relays: readonly NamedRelay[]): RecurringWork[] {
+  if (relays.length === 0) return [];
+  const watch = new BacklogWatch(relays);
+  defineBacklogGauges(watch);
+  return [{ name: "server.watch-backlogs", everyMs: watchEveryMs, run: () => watch.look() }];
+}
+
+function jobs(fed: readonly Fed[], serversWork: readonly RecurringWork[]) {
   const ownWork: RecurringWork[] = [
     ...fed.flatMap(({ service, database }) => outboxUpkeep(service.name, database)),
     ...redriveWork(operated(fed)),
-    { name: "server.watch-databases", everyMs: watchEveryMs, run: async () => void (await readiness()) },
+    ...serversWork,
   ];
   const work = fed.flatMap(({ service, database, feeds }) => service.jobs({ database, feeds }));
   return {

@@ -1,5 +1,6 @@
 import type { AnsweredRequest } from "@onsale/http";
 import type { MessagingTelemetry } from "@onsale/messaging";
+import type { KafkaTelemetry } from "@onsale/messaging/kafka";
 import { defineDuration, defineFact } from "@onsale/runtime";
 
 const feedLabels = ["reader", "source", "lane"] as const;
@@ -58,6 +59,58 @@ export const messagingTelemetry: MessagingTelemetry = {
   interrupted: (fact) => interrupted({ ...fact }),
 };
 
+const relayLabels = ["source", "lane"] as const;
+
+const relayed = defineFact("events relayed", { counter: "onsale_events_relayed_total", labels: relayLabels });
+const relaySeconds = defineDuration("onsale_relay_seconds", "how long Kafka took to acknowledge a batch", relayLabels);
+const relayedAgeSeconds = defineDuration(
+  "onsale_relayed_age_seconds",
+  "from the publishing of a batch's oldest event to Kafka's acknowledgement",
+  relayLabels,
+);
+const topicMade = defineFact("topic made", { level: "info" });
+const tailLost = defineFact("Kafka lost the end of a topic, which is written again from the outbox", {
+  counter: "onsale_kafka_tails_lost_total",
+  labels: relayLabels,
+  level: "error",
+});
+const readerSetBack = defineFact("reader goes on where Kafka still has records", {
+  counter: "onsale_kafka_readers_set_back_total",
+  labels: ["reader"],
+  level: "warn",
+});
+const foreignRecord = defineFact("foreign record set aside", {
+  counter: "onsale_kafka_foreign_records_total",
+  labels: [...feedLabels, "cause"],
+  level: "error",
+});
+const brokerLost = defineFact("Kafka lost by a reader", {
+  counter: "onsale_kafka_lost_total",
+  labels: ["reader"],
+  level: "warn",
+});
+const brokerBack = defineFact("Kafka back for a reader", { level: "info" });
+const offsetsNotCommitted = defineFact("offsets not shown in Kafka", {
+  counter: "onsale_kafka_offsets_not_committed_total",
+  labels: ["reader"],
+});
+
+/** What relays and readers of Kafka tell, as facts of this process. */
+export const kafkaTelemetry: KafkaTelemetry = {
+  appended({ events, milliseconds, oldestAgeMs, source, lane }) {
+    relayed({ source, lane, count: events, milliseconds });
+    relaySeconds(milliseconds, { source, lane });
+    relayedAgeSeconds(oldestAgeMs, { source, lane });
+  },
+  topicMade: (fact) => topicMade({ ...fact }),
+  tailLost: (fact) => tailLost({ ...fact }),
+  readerSetBack: (fact) => readerSetBack({ ...fact }),
+  foreignRecord: (fact) => foreignRecord({ ...fact }),
+  brokerLost: (fact) => brokerLost({ ...fact }),
+  brokerBack: (fact) => brokerBack({ ...fact }),
+  offsetsNotCommitted: (fact) => offsetsNotCommitted({ ...fact }),
+};
+
 const requestSeconds = defineDuration("onsale_http_request_seconds", "how long one answer took", [
   "method",
   "route",
@@ -86,4 +139,12 @@ export const telemetry = {
   }),
   databaseLost: defineFact("database lost", { counter: "onsale_database_lost_total", level: "warn" }),
   databaseBack: defineFact("database back", { level: "info" }),
+  kafkaLost: defineFact("Kafka lost", { counter: "onsale_kafka_outages_total", level: "warn" }),
+  kafkaBack: defineFact("Kafka back", { level: "info" }),
+  backlogBeyondBound: defineFact("more events wait for Kafka than should", {
+    counter: "onsale_relay_backlog_beyond_bound_total",
+    labels: ["service", "lane"],
+    level: "error",
+  }),
+  backlogWithinBound: defineFact("events that wait for Kafka are few again", { level: "info" }),
 };

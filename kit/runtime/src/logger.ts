@@ -66,7 +66,12 @@ export interface DescribedError {
   readonly code?: string;
   readonly stack?: string;
   readonly cause?: DescribedError;
+  /** What went wrong one beside the other, the first of them. */
+  readonly errors?: readonly DescribedError[];
 }
+
+// A broker that refuses a request names each partition: the first few say it.
+const mostInner = 3;
 
 /**
  * What a log says about an error. Only these fields: a database error also carries `detail`, and with it the row's
@@ -81,5 +86,6 @@ export function describeError(error: unknown): DescribedError {
     ...(typeof code === "string" && { code }),
     ...(error.stack !== undefined && { stack: error.stack }),
     ...(error.cause !== undefined && { cause: describeError(error.cause) }),
+    ...(error instanceof AggregateError && { errors: error.errors.slice(0, mostInner).map(describeError) }),
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Admin, Consumer, findErrorBy, offsetForLeaderEpochV4, Producer, stringSerializers } from "@platformatic/kafka";
 import type { Lane } from "../event.ts";
 import { maximumPayloadBytes } from "../publish.ts";
@@ -21,6 +22,21 @@ export interface Topic {
 /** What can't be healed by trying again: a person has to decide. */
 export class KafkaTopicError extends Error {
   override readonly name = "KafkaTopicError";
+}
+
+/** No broker answers at these addresses. */
+export class KafkaUnreachableError extends Error {
+  override readonly name = "KafkaUnreachableError";
+  constructor(bootstrap: string, cause: unknown) {
+    super(`Kafka at ${bootstrap} can't be reached: ${innermost(cause)}.`, { cause });
+  }
+}
+
+/** The client wraps what the system said in words of its own, several times over. */
+function innermost(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
+  return inner === undefined ? error.message.replace(/\.$/, "") : innermost(inner);
 }
 
 /** Longer than the outbox keeps what it relayed (a week): nobody is away longer than that and comes back without a copy. */
@@ -48,6 +64,26 @@ export class KafkaCluster {
 
   /** Nobody ever joins it: it only holds offsets, for the tools that read lag there. */
   groupOf = (reader: string): string => `${this.#prefix}${reader}`;
+
+  /**
+   * The id of the cluster that answers.
+   * @throws {KafkaUnreachableError} when none does within `withinMs` milliseconds.
+   */
+  async identify(withinMs: number): Promise<string> {
+    const timer = new AbortController();
+    const late = sleep(withinMs, undefined, { signal: timer.signal, ref: false }).then(() => {
+      throw new Error(`no answer within ${withinMs} ms`);
+    });
+    late.catch(() => undefined);
+    try {
+      const metadata = await Promise.race([this.#admin.metadata({ topics: [], forceUpdate: true }), late]);
+      return metadata.id;
+    } catch (error) {
+      throw new KafkaUnreachableError(this.#options.bootstrapBrokers.join(","), error);
+    } finally {
+      timer.abort();
+    }
+  }
 
   /** Undefined when there is no such topic. Always asked anew. */
   async describe(name: string): Promise<Topic | undefined> {

@@ -168,9 +168,9 @@ export class Fetcher {
     this.#telemetry.readerSetBack({ reader: this.#reader, topic, partition, from: position.offset, to: offset });
   }
 
-  /** Told once per loss. Gives the milliseconds to wait. */
+  /** Told once per loss, at its second fault: the first may be a leader that moved. Gives the milliseconds to wait. */
   #tellLost(error: unknown, faults: number): number {
-    if (this.#lostSince === undefined) {
+    if (faults > 0 && this.#lostSince === undefined) {
       this.#lostSince = performance.now();
       this.#telemetry.brokerLost({ reader: this.#reader, error });
     }

@@ -14,6 +14,7 @@ import {
 } from "@onsale/postgres";
 import type { CursorMove, CursorStore } from "../log.ts";
 import type { FeedName } from "../telemetry.ts";
+import { OtherLogError } from "./begun-log.ts";
 import type { KafkaCluster } from "./cluster.ts";
 import type { KafkaCursor } from "./positions.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
@@ -35,11 +36,6 @@ const moveSql = sql("messaging.move-kafka-cursor", {
       unclean_takes = 0
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and coalesce(kafka, '{}') = $6
   returning clock_timestamp() as now`;
-
-/** Progress that began on outboxes can't be told in a topic's offsets. */
-export class OtherLogError extends Error {
-  override readonly name = "OtherLogError";
-}
 
 export class KafkaCursors implements CursorStore {
   readonly #cluster: KafkaCluster;

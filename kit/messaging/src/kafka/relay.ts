@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { bigint, composedSql, type Database, double, instant, nullable, sql, text } from "@onsale/postgres";
-import { type Lane, lanes } from "../event.ts";
+import { lanes as bothLanes, type Lane } from "../event.ts";
 import { LaneGate } from "../lane-gate.ts";
 import type { Log } from "../log.ts";
 import { OutboxLog } from "../outbox-log.ts";
@@ -25,6 +25,8 @@ export interface RelayOptions {
   readonly cluster: KafkaCluster;
   /** Partitions of each lane's topic. Written down when the topic is made; with another number the relay refuses to go on. Default 8. */
   readonly partitions?: number;
+  /** The lanes that the service's events may use. One that none may use needs no topic. Default: both. */
+  readonly lanes?: readonly Lane[];
   /** How the outbox is read, and by how many shards (`slots`), a divisor of `partitions`. Default: by snapshots, by one. */
   readonly outbox?: Log;
   readonly telemetry?: MessagingTelemetry;
@@ -50,7 +52,7 @@ export interface RunningRelay {
 
 /** Appends everything that a service publishes to its topics, until drained. It never makes whoever publishes wait. */
 export function startRelay(options: RelayOptions): RunningRelay {
-  const { database, partitions = defaultPartitions, outbox = new OutboxLog({ database }) } = options;
+  const { database, partitions = defaultPartitions, outbox = new OutboxLog({ database }), lanes = bothLanes } = options;
   const source = database.home.schema;
   const shards = outbox.slots(source);
   if (partitions % shards !== 0)

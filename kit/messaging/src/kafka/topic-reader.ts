@@ -28,6 +28,9 @@ export interface TopicReaderOptions {
 /** Whoever waits looks up as often: it has a lease to keep and parked keys to try again. */
 const longestWaitMs = 100;
 
+/** Between looks for a topic that its owner has not made yet; within a third of a lease. */
+const waitForTopicMs = 500;
+
 /** Reads the partitions of one topic that belong to one slot: partition p to slot p modulo the slots. */
 export class TopicReader implements LogReader {
   readonly #options: TopicReaderOptions;
@@ -63,7 +66,7 @@ export class TopicReader implements LogReader {
 
   async wait(signal: AbortSignal): Promise<void> {
     if (this.#partitions.some(({ isEmpty }) => !isEmpty)) return;
-    const enough = AbortSignal.timeout(longestWaitMs);
+    const enough = AbortSignal.timeout(this.#topic ? longestWaitMs : waitForTopicMs);
     await this.#arrived.wait(AbortSignal.any([signal, enough]));
   }
 

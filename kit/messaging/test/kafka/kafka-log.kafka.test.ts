@@ -7,7 +7,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { consumer } from "../../src/consumer.ts";
 import { type Delivered, defineEvent, fact } from "../../src/event.ts";
 import { type RunningFeeds, startFeeds } from "../../src/feeds.ts";
-import { KafkaCluster, KafkaLog, type RunningRelay, startRelay } from "../../src/kafka/index.ts";
+import { begunLog, KafkaCluster, KafkaLog, type RunningRelay, startRelay, whyOtherLog } from "../../src/kafka/index.ts";
+import type { Log } from "../../src/log.ts";
+import { OutboxLog } from "../../src/outbox-log.ts";
 import { publish } from "../../src/publish.ts";
 import { silentTelemetry } from "../../src/telemetry.ts";
 
@@ -61,9 +63,10 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     return running;
   }
 
-  function hear({ slots = 1 }: { slots?: number } = {}) {
+  function hear({ slots = 1, log: other }: { slots?: number; log?: Log } = {}) {
     const heard: Delivered[] = [];
-    const log = new KafkaLog({ cluster, database: beta, slots });
+    const kafkaLog = new KafkaLog({ cluster, database: beta, slots });
+    const log = other ?? kafkaLog;
     const feeds: RunningFeeds = startFeeds({
       service: "beta",
       database: beta,
@@ -75,7 +78,7 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
       log,
     });
     closing.push(
-      () => log.close(),
+      () => kafkaLog.close(),
       () => feeds.drain(),
     );
     return {
@@ -176,6 +179,45 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     await expect
       .poll(() => faults[0])
       .toMatch(/KafkaTopicError: .*alpha\.\w+ was made with 4 partitions and can't go on with 8/);
+  });
+
+  test("a topic that was there before is somebody else's, and nothing is written to it", async () => {
+    await cluster.make(cluster.topicOf("alpha", "online"), 4);
+    const faults: string[] = [];
+    relay({ interrupted: (error) => faults.push(String(error)) });
+    await publishSteps([1]);
+    await expect.poll(() => faults[0]).toMatch(/KafkaTopicError: .*alpha\.online was on the Kafka cluster before/);
+    expect(await cluster.bounds(cluster.topicOf("alpha", "online"), 0)).toEqual({ first: 0, next: 0 });
+  });
+
+  test("what began on one log is known, and can't go on with another log, cluster or prefix", async () => {
+    relay();
+    const { atLeast } = hear();
+    await publishSteps([1]);
+    await atLeast(20);
+    const choice = { cluster: await cluster.identify(10_000), topicOf: cluster.topicOf };
+    const begun = await begunLog(alpha);
+    expect(whyOtherLog("alpha", begun, choice)).toBeUndefined();
+    expect(whyOtherLog("alpha", begun, undefined)).toMatch(
+      /events of alpha go through Kafka .* can't go on without it/,
+    );
+    expect(whyOtherLog("alpha", begun, { ...choice, cluster: "other" })).toMatch(
+      /at this address is the cluster other/,
+    );
+    expect(whyOtherLog("alpha", begun, { ...choice, topicOf: () => "x.alpha.online" })).toMatch(
+      /can't go on in x\.alpha/,
+    );
+    expect(whyOtherLog("beta", await begunLog(beta), choice)).toBeUndefined();
+  });
+
+  test("readers that began on outboxes can't go on with Kafka", async () => {
+    await publishSteps([1]);
+    const { atLeast, feeds } = hear({ log: new OutboxLog({ database: beta }) });
+    await atLeast(20);
+    await feeds.drain();
+    const choice = { cluster: await cluster.identify(10_000), topicOf: cluster.topicOf };
+    expect(whyOtherLog("beta", await begunLog(beta), choice)).toMatch(/beta was begun without Kafka/);
+    expect(whyOtherLog("beta", await begunLog(beta), undefined)).toBeUndefined();
   });
 
   test("a topic that was deleted and made anew is filled from the outbox again, and readers begin in it", async () => {
