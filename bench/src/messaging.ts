@@ -4,11 +4,12 @@ import { type Ground, openGround } from "./messaging/ground.ts";
 import { benchLog } from "./messaging/log-latency.ts";
 import { benchOutboxCost } from "./messaging/outbox-cost.ts";
 import type { PartOptions, PartReport } from "./messaging/part.ts";
+import { benchPgoutput } from "./messaging/pgoutput.ts";
 import { readSettings, withClient } from "./plain-order.ts";
 import { type BenchReport, machine } from "./report.ts";
 
 /** What can be measured by itself. */
-export const messagingParts = ["outbox", "log"] as const;
+export const messagingParts = ["outbox", "log", "pgoutput"] as const;
 export type MessagingPart = (typeof messagingParts)[number];
 
 export interface MessagingBenchOptions extends PartOptions {
@@ -37,4 +38,5 @@ export async function benchMessaging({ directory, parts, ...options }: Messaging
 const measures: Readonly<Record<MessagingPart, (ground: Ground, options: PartOptions) => Promise<PartReport>>> = {
   outbox: benchOutboxCost,
   log: benchLog,
+  pgoutput: benchPgoutput,
 };

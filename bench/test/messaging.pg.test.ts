@@ -17,11 +17,12 @@ test("the parts that need nothing but PostgreSQL tell their rows by name, whatev
   timeout,
 }, async () => {
   const report = await benchMessaging({
-    ...{ directory: join(directory, "ground"), parts: ["outbox", "log"], pairs: 1, seconds: 1 },
+    ...{ directory: join(directory, "ground"), parts: ["outbox", "log", "pgoutput"] },
+    ...{ pairs: 1, seconds: 1, events: 1_000 },
     say: () => undefined,
     goOn: () => undefined,
   });
-  expect(report.rows.map(({ row }) => row)).toEqual(["outbox cost", "log p50", "log p99"]);
+  expect(report.rows.map(({ row }) => row)).toEqual(["outbox cost", "log p50", "log p99", "pgoutput"]);
   for (const { value, ratio, limit } of report.rows) {
     expect(value).toBeGreaterThan(0);
     expect(limit.value).toBeGreaterThan(0);
@@ -30,6 +31,7 @@ test("the parts that need nothing but PostgreSQL tell their rows by name, whatev
   expect(report.details).toMatchObject({
     outbox: { logBytesPerEvent: expect.any(Number) },
     log: { snapshot: [{ samples: expect.any(Number) }], wal: [{ samples: expect.any(Number) }] },
+    pgoutput: { events: 1_000, logBytesPerEvent: expect.any(Number) },
     settings: { fsync: "on", synchronous_commit: "on", full_page_writes: "on" },
   });
   expect(await readdir(directory), "what is left behind").toEqual([]);

@@ -12,11 +12,12 @@ import { wholeNumber } from "./seed.ts";
 interface BenchOptions extends DataAndOutput {
   readonly seconds?: number;
   readonly pairs?: number;
+  readonly events?: number;
   readonly only?: readonly MessagingPart[];
 }
 
-/** The parts of `bench messaging`; compared with the bench's own by a type below, which costs no start of it. */
-const messagingParts = ["outbox", "log"] as const satisfies readonly MessagingPart[];
+/** Named here once more: to load the bench itself would slow down the start of every command. */
+const messagingParts = ["outbox", "log", "pgoutput"] as const satisfies readonly MessagingPart[];
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   orders,
@@ -38,6 +39,7 @@ export function register(program: Command): void {
       "measurements of ours and of the limit, in turn (default: orders 5, messaging 3)",
       wholeNumber(1, 100),
     )
+    .option("--events <number>", "events of a backlog of messaging", wholeNumber(1_000, 3_000_000), 500_000)
     .addOption(new Option("--only <part...>", "these parts of messaging and no others").choices(messagingParts))
     .action(async (name: string, options: BenchOptions) => {
       const { tableOf } = await import("@onsale/bench");
@@ -53,7 +55,12 @@ async function install(): Promise<BenchReport> {
 }
 
 /** On a server of its own, since what it writes is no shop's. */
-async function messaging({ seconds = 10, pairs = 3, only = messagingParts }: BenchOptions): Promise<BenchReport> {
+async function messaging({
+  seconds = 10,
+  pairs = 3,
+  events = 500_000,
+  only = messagingParts,
+}: BenchOptions): Promise<BenchReport> {
   const { benchMessaging } = await import("@onsale/bench");
   const own = join(checkout, ".onsale/bench");
   await mkdir(own, { recursive: true });
@@ -68,7 +75,7 @@ async function messaging({ seconds = 10, pairs = 3, only = messagingParts }: Ben
   try {
     return await benchMessaging({
       directory: await mkdtemp(join(own, "messaging-")),
-      ...{ parts: only, pairs, seconds, say },
+      ...{ parts: only, pairs, seconds, events, say },
       goOn: () => interruption.signal.throwIfAborted(),
     });
   } finally {

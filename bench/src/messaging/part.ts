@@ -6,6 +6,8 @@ export interface PartOptions {
   readonly pairs: number;
   /** Of one measurement. */
   readonly seconds: number;
+  /** That lie in the outbox when a backlog is read. */
+  readonly events: number;
   readonly say: (words: string) => void;
   /** Throws when the person has ended the command: asked between two measurements. */
   readonly goOn: () => void;
