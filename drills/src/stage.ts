@@ -62,14 +62,20 @@ async function makeTemplate(serverUrl: string, name: string): Promise<void> {
 /** Rows of a partition: so few that partitions fill, are sealed and leave while a drill runs. */
 export const partitionRows = 1_000;
 
-// In place of the migration's own, of half a million rows each.
-const smallPartitions = `do $$ declare it record; begin
+const smallPartitions = partitionsOf(partitionRows);
+
+/** As the kit makes them: a flood would run out of small ones. */
+export const productionPartitions = partitionsOf(500_000);
+
+function partitionsOf(rows: number): string {
+  return `do $$ declare it record; begin
     for it in select name, lane from source.outbox_partition loop
       execute format('drop table source.%I', it.name);
     end loop;
     delete from source.outbox_partition;
-    perform source.outbox_extend('online', ${partitionRows}, 4), source.outbox_extend('bulk', ${partitionRows}, 4);
+    perform source.outbox_extend('online', ${rows}, 8), source.outbox_extend('bulk', ${rows}, 8);
   end $$`;
+}
 
 async function openStage(serverUrl: string, template: string): Promise<Stage> {
   const name = `drill_${randomBytes(8).toString("hex")}`;

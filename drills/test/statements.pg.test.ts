@@ -2,6 +2,8 @@ import { declaredStatements, findMisdeclared, openDescriber } from "@onsale/post
 import { serverOfThisRun } from "@onsale/testing";
 import { expect, test } from "vitest";
 import "../src/consumer.ts";
+import "../src/flood/bulk-flood.ts";
+import "../src/moments.ts";
 import "../src/writer.ts";
 import { plantedScripts } from "../src/consumer-faults.ts";
 import { openTheatre } from "../src/stage.ts";

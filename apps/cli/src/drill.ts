@@ -9,6 +9,7 @@ interface DrillOptions extends DataAndOutput {
   readonly rounds: number;
   readonly from: number;
   readonly seed: number;
+  readonly events: number;
 }
 
 export function register(program: Command): void {
@@ -18,6 +19,7 @@ export function register(program: Command): void {
     .option("--rounds <number>", "rounds to play", wholeNumber(1, 1_000_000), 14)
     .option("--from <number>", "first round, so that a long count can be done in pieces", wholeNumber(1, 1_000_000), 1)
     .option("--seed <number>", "decides who dies when", wholeNumber(0, 1_000_000_000), 1)
+    .option("--events <number>", "imported events of a flood", wholeNumber(1_000, 100_000_000), 1_000_000)
     .action(async (name: keyof typeof drills, options: DrillOptions) => {
       const report = await drills[name](options);
       const { inWords } = await import("@onsale/drills");
@@ -26,7 +28,10 @@ export function register(program: Command): void {
     });
 }
 
-const drills = { kill, planted } satisfies Record<string, (options: DrillOptions) => Promise<DrillReport>>;
+const drills = { kill, planted, "bulk-flood": bulkFlood } satisfies Record<
+  string,
+  (options: DrillOptions) => Promise<DrillReport>
+>;
 
 async function kill({ data, rounds, from, seed }: DrillOptions): Promise<DrillReport> {
   const { drillKill } = await import("@onsale/drills");
@@ -36,6 +41,11 @@ async function kill({ data, rounds, from, seed }: DrillOptions): Promise<DrillRe
 async function planted({ data, seed }: DrillOptions): Promise<DrillReport> {
   const { drillPlanted } = await import("@onsale/drills");
   return await drillPlanted({ server: { directory: serverFolder(data) }, seed, say });
+}
+
+async function bulkFlood({ data, events }: DrillOptions): Promise<DrillReport> {
+  const { drillBulkFlood } = await import("@onsale/drills");
+  return await drillBulkFlood({ server: { directory: serverFolder(data) }, events, say });
 }
 
 /** Drills break things, so they do it on a server of their own, beside the shop's data and never in it. */
