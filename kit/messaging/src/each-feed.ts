@@ -43,7 +43,8 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
       this.#readLoop(flight, progress, reader, stop),
       flight.prepareLoop(),
       flight.settleLoop(),
-      this.#keepLoop(progress, stop),
+      this.#holdLoop(progress, stop),
+      this.#redriveLoop(stop),
     ];
     for (const loop of loops) loop.catch((error) => fault.abort(error));
     const ends = await Promise.allSettled(loops);
@@ -65,11 +66,18 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     }
   }
 
-  /** Keeps the lease while calls are under way, however long they take, and redrives parked keys apart from the stream. */
-  async #keepLoop(progress: Progress, stop: AbortSignal): Promise<void> {
+  /** Keeps the lease while calls are under way, however long they take. */
+  async #holdLoop(progress: Progress, stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       await pause(this.redriveEveryMs, stop);
       if (progress.isDue) await progress.hold();
+    }
+  }
+
+  /** Tries parked keys apart from the stream, which does not wait for their calls. */
+  async #redriveLoop(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      await pause(this.redriveEveryMs, stop);
       await this.retryDueKeys(stop, (attempt) => this.#redrive(attempt, stop));
     }
   }

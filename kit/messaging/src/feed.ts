@@ -16,6 +16,7 @@ import {
   beginAttempt,
   dueKeys,
   failAttempt,
+  holdAttempt,
   type KeyName,
   ParkingFullError,
   type ParkingRule,
@@ -210,8 +211,10 @@ export abstract class Feed {
   /** Applies a parked key's events one by one until one fails or none is left. */
   async #retryKey(key: KeyName, signal: AbortSignal, apply: (attempt: Attempt) => Promise<boolean>): Promise<void> {
     while (!signal.aborted) {
-      const attempt = await beginAttempt(this.database, this.name, key, this.retry);
+      const attempt = await beginAttempt(this.database, this.name, key, this.#options.leaseMs);
       if (!attempt) return;
+      const ended = new AbortController();
+      const held = this.#holdWhileUnderWay(attempt, ended.signal);
       try {
         // The attempts before were begun and never ended: whoever tried was killed.
         if (attempt.number > this.retry.attempts) throw new PoisonError();
@@ -221,7 +224,21 @@ export abstract class Feed {
       } catch (error) {
         await this.#endAttempt(attempt, error, signal);
         return;
+      } finally {
+        ended.abort();
+        await held;
       }
+    }
+  }
+
+  /** Another process takes an attempt for one that its process did not live to end once it has not been held for a lease. */
+  async #holdWhileUnderWay(attempt: Attempt, ended: AbortSignal): Promise<void> {
+    const { leaseMs } = this.#options;
+    for (;;) {
+      await pause(leaseMs / 3, ended);
+      if (ended.aborted) return;
+      // A database that does not answer is told of where the attempt's own statements go.
+      await holdAttempt(this.database, this.name, attempt, leaseMs).catch(() => undefined);
     }
   }
 

@@ -107,9 +107,13 @@ const beginAttemptSql = sql("messaging.begin-attempt", {
   gives: { id: uuid, attempts: integer, now: instant },
 })`
   update parked_key
-  set attempt = gen_random_uuid(), attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4 * power(2, least(attempts, 16)) * interval '1 millisecond'
+  set attempt = gen_random_uuid(), attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'
   where reader = $1 and aggregate = $2 and key = $3 and state = 'waiting' and next_attempt_at <= clock_timestamp()
   returning attempt as id, attempts, clock_timestamp() as now`;
+
+const holdAttemptSql = sql("messaging.hold-attempt", { takes: [...keyColumns, uuid, double], gives: {} })`
+  update parked_key set next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond'
+  where reader = $1 and aggregate = $2 and key = $3 and attempt = $4`;
 
 const headSql = sql("messaging.parked-head", { takes: keyColumns, gives: { event: json<Delivered>() } })`
   select event from parked_event where reader = $1 and aggregate = $2 and key = $3 order by sequence limit 1`;
@@ -118,7 +122,7 @@ const lockAttemptSql = sql("messaging.lock-attempt", { takes: [...keyColumns, uu
   select key from parked_key where reader = $1 and aggregate = $2 and key = $3 and attempt = $4 for update`;
 
 const takeBackAttemptSql = sql("messaging.take-back-attempt", { takes: [...keyColumns, uuid], gives: {} })`
-  update parked_key set attempts = attempts - 1, attempt = null
+  update parked_key set attempts = attempts - 1, attempt = null, next_attempt_at = clock_timestamp()
   where reader = $1 and aggregate = $2 and key = $3 and attempt = $4`;
 
 const lockKeySql = sql("messaging.lock-parked-key", { takes: keyColumns, gives: { state: text } })`
@@ -136,8 +140,11 @@ const unparkSql = sql("messaging.unpark", { takes: keyColumns, gives: {} })`
   and not exists (select from parked_event as waiting
                   where waiting.reader = parked.reader and waiting.aggregate = parked.aggregate and waiting.key = parked.key)`;
 
-const noteFailureSql = sql("messaging.note-failure", { takes: [...keyColumns, text], gives: {} })`
-  update parked_key set error = $4, attempt = null where reader = $1 and aggregate = $2 and key = $3`;
+const noteFailureSql = sql("messaging.note-failure", { takes: [...keyColumns, text, double], gives: {} })`
+  update parked_key
+  set error = $4, attempt = null,
+    next_attempt_at = clock_timestamp() + $5 * power(2, least(attempts - 1, 16)) * interval '1 millisecond'
+  where reader = $1 and aggregate = $2 and key = $3`;
 
 const killKeySql = sql("messaging.kill-parked-key", { takes: [...keyColumns, text], gives: {} })`
   update parked_key set state = 'dead', error = $4, attempt = null where reader = $1 and aggregate = $2 and key = $3`;
@@ -217,16 +224,17 @@ export const dueKeys = (database: Database, { reader, source }: FeedName, limit:
 
 /**
  * Begins an attempt at a due key's head and commits that it did: an event that ends the process is then found by the
- * number of its attempts. Undefined when another process began one, or nothing is due any more.
+ * number of its attempts. Nobody else begins one for `leaseMs`, or for as long as it is held. Undefined when another
+ * process began one, or nothing is due any more.
  */
 export function beginAttempt(
   database: Database,
   { reader }: FeedName,
   { aggregate, key }: KeyName,
-  { firstDelayMs }: RetryRule,
+  leaseMs: number,
 ): Promise<Attempt | undefined> {
   return database.transaction(async (tx) => {
-    const [begun] = await tx.query(beginAttemptSql, [reader, aggregate, key, withJitter(firstDelayMs)]);
+    const [begun] = await tx.query(beginAttemptSql, [reader, aggregate, key, leaseMs]);
     if (!begun) return undefined;
     const [head] = await tx.query(headSql, [reader, aggregate, key]);
     if (!head) {
@@ -235,6 +243,16 @@ export function beginAttempt(
     }
     return { id: begun.id, aggregate, key, event: head.event, number: begun.attempts, now: begun.now };
   });
+}
+
+/** The attempt is under way still: nobody else begins one for another `leaseMs`. */
+export async function holdAttempt(
+  database: Database,
+  { reader }: FeedName,
+  { aggregate, key, id }: Attempt,
+  leaseMs: number,
+): Promise<void> {
+  await database.execute(holdAttemptSql, [reader, aggregate, key, id, leaseMs]);
 }
 
 /** The attempt said nothing about the event: it does not count. */
@@ -276,7 +294,7 @@ export function failAttempt(
     const held = await tx.query(lockAttemptSql, [...key, attempt.id]);
     if (held.length === 0) return "superseded";
     if (!isLast(rule, attempt.number)) {
-      await tx.execute(noteFailureSql, [...key, describeError(error)]);
+      await tx.execute(noteFailureSql, [...key, describeError(error), withJitter(rule.retry.firstDelayMs)]);
       return "waiting";
     }
     await tx.execute(removeEventSql, [...key, attempt.event.sequence]);

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { waitFor } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Consumer, consumer } from "../src/consumer.ts";
 import {
@@ -331,14 +333,14 @@ describe("at the same moment", () => {
 
 describe("attempts", () => {
   const feed = { reader: "beta", source: "alpha", lane: "online", slot: 0 } as const;
-  const retry = { attempts: 3, firstDelayMs: 0 };
 
   beforeEach(async () => {
     const { hear } = hearing(() => true);
     const feeds = doors.run([hear], {}, { attempts: 1 });
     await doors.tell(["door"], [1, 2]);
     await doors.untilDead(1);
-    await doors.admin.query("select from parked_event").then(({ rowCount }) => expect(rowCount).toBe(1));
+    // The second step may be on its way still when the first is dead.
+    await expect.poll(async () => (await doors.admin.query("select from parked_event")).rowCount).toBe(1);
     await feeds.drain();
     await redrive(await onlyLetter());
   });
@@ -347,7 +349,7 @@ describe("attempts", () => {
     const [due] = await dueKeys(doors.beta, feed, 10);
     if (!due) throw new Error("No key is due.");
     for (const number of [1, 2, 3])
-      expect(await beginAttempt(doors.beta, feed, due, retry)).toMatchObject({ number, event: { sequence: 1 } });
+      expect(await beginAttempt(doors.beta, feed, due, 0)).toMatchObject({ number, event: { sequence: 1 } });
     let tried = 0;
     const { hear } = hearing(() => ++tried > 0);
     doors.run([hear], {}, { attempts: 3 });
@@ -358,12 +360,39 @@ describe("attempts", () => {
 
   test("one that was overtaken by another can't settle the key", async () => {
     const [due] = await dueKeys(doors.beta, feed, 10);
-    const frozen = due && (await beginAttempt(doors.beta, feed, due, retry));
-    const second = due && (await beginAttempt(doors.beta, feed, due, retry));
+    const frozen = due && (await beginAttempt(doors.beta, feed, due, 0));
+    const second = due && (await beginAttempt(doors.beta, feed, due, 0));
     if (!frozen || !second) throw new Error("No attempt was begun.");
     await expect(doors.beta.transaction((tx) => lockAttempt(tx, feed, frozen))).rejects.toThrow(FencedError);
     await doors.beta.transaction((tx) => lockAttempt(tx, feed, second));
   });
+});
+
+test("an attempt under way for longer than a lease is held: no other feed begins it, nor takes it for poison", async () => {
+  const leaseMs = 900;
+  let tries = 0;
+  const answer = new AbortController();
+  const answered = once(answer.signal, "abort");
+  const call: Consumer = consumer("beta.call", {
+    on: painted,
+    in: "each",
+    concurrency: 2,
+    async call() {
+      if (++tries === 1) throw new Error("the first call fails, so that the key is parked");
+      await answered;
+    },
+  });
+  // Both lanes' feeds look after the keys that their reader has parked.
+  doors.run([call], {}, { attempts: 2, leaseMs });
+  await doors.tell(["door"], [1], { event: painted });
+  const heldUntil = async (): Promise<Date | undefined> =>
+    (await doors.admin.query("select next_attempt_at as until from parked_key where attempts = 2")).rows[0]?.until;
+  const begunUntil = await waitFor(heldUntil);
+  await waitFor(async () => Number(await heldUntil()) > Number(begunUntil) + leaseMs, { what: "a held attempt" });
+  answer.abort();
+  await expect.poll(parkedKeys, { timeout: 10_000 }).toEqual([]);
+  expect(tries).toBe(2);
+  expect(await listLetters(doors.beta, {}, { limit: 10 })).toEqual([]);
 });
 
 test("so many events may wait behind a key and no more: what moves the cursor past another fails, and the feed stands", async () => {
