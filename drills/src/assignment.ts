@@ -12,9 +12,27 @@ export interface WriterAssignment {
   readonly death?: Death;
 }
 
+/** The broker that events go through, and what stands before the names of a drill's topics. */
+export interface KafkaPlace {
+  readonly bootstrap: string;
+  readonly prefix: string;
+}
+
+export interface RelayAssignment {
+  readonly role: "relay";
+  readonly url: string;
+  readonly kafka: KafkaPlace;
+  readonly death?: Death;
+}
+
+/** A killed owner's streams are taken over after this; short, so that a round is. A process that pauses longer is fenced. */
+export const leaseMs = 400;
+
 export interface ConsumerAssignment {
   readonly role: "consumer";
   readonly url: string;
+  /** Absent: events are read from the outboxes directly. */
+  readonly kafka?: KafkaPlace;
   readonly seed: number;
   /** Where calls to the outside leave their trace. */
   readonly journal: string;
@@ -22,7 +40,7 @@ export interface ConsumerAssignment {
   readonly death?: Death;
 }
 
-export type Assignment = WriterAssignment | ConsumerAssignment;
+export type Assignment = WriterAssignment | ConsumerAssignment | RelayAssignment;
 
 export type Order =
   | { readonly do: "work"; readonly assignment: Assignment }

@@ -95,7 +95,9 @@ export async function hasSettled(admin: Database, moment: string): Promise<boole
 }
 
 const recoveredSql = sql("drills.recovered", { takes: [], gives: { recovered: boolean } })`
-  select coalesce(bool_and(owner is not null and unclean_takes = 0), false) as recovered from sink.reader_cursor`;
+  select coalesce(bool_and(owner is not null and unclean_takes = 0), false)
+    and not exists (select from source.reader_cursor where owner is null or unclean_takes > 0) as recovered
+  from sink.reader_cursor`;
 
 /** Whether every stream has an owner that has moved it since the owner before was killed. */
 export async function hasRecovered(admin: Database): Promise<boolean> {

@@ -12,6 +12,7 @@ import {
   silentTelemetry,
   startFeeds,
 } from "@onsale/messaging";
+import { KafkaCluster, KafkaLog } from "@onsale/messaging/kafka";
 import {
   array,
   CommitUnknownError,
@@ -26,7 +27,7 @@ import {
 } from "@onsale/postgres";
 import { disarmDeadlines, takeDueDeadlines } from "@onsale/saga";
 import { accountChanged } from "./account-event.ts";
-import type { Answer, ConsumerAssignment } from "./assignment.ts";
+import { type Answer, type ConsumerAssignment, type KafkaPlace, leaseMs } from "./assignment.ts";
 import { consumerName } from "./books.ts";
 import { faultyLog, RetryTopic, takeDueByClock } from "./consumer-faults.ts";
 import type { Mortality } from "./kill-points.ts";
@@ -34,9 +35,6 @@ import { Random } from "./random.ts";
 import { roleOf } from "./stage.ts";
 import { until } from "./until.ts";
 import type { Work } from "./work.ts";
-
-/** A killed owner's streams are taken over after this; short, so that a round is. A process that pauses longer is fenced. */
-const leaseMs = 400;
 
 /** Looks at deadlines that are due; every few milliseconds, so that one that fires too early is caught. */
 const deadlinesEveryMs = 20;
@@ -54,13 +52,13 @@ export function startConsumer(
   mortality: Mortality,
   say: (answer: Answer) => void,
 ): Work {
-  const { url, fault } = assignment;
+  const { url, fault, kafka } = assignment;
   const database = openDatabase({
     ...{ url, schema: "sink", role: roleOf("sink") },
     ...{ connections: 6, applicationName: consumerName(process.pid) },
   });
   const stop = new AbortController();
-  const log = new OutboxLog({ database, pollMs: 10 });
+  const { log, closeLog } = openLog(database, kafka);
   const topic =
     fault === "retry-topic-without-parking"
       ? new RetryTopic(database, (tx, changes) => recordEffects(tx, "sink.apply", changes))
@@ -85,7 +83,21 @@ export function startConsumer(
     async finish() {
       stop.abort();
       await Promise.all([feeds.drain(), deadlines, topic?.finish()]);
+      await closeLog();
       await database.close();
+    },
+  };
+}
+
+function openLog(database: Database, kafka: KafkaPlace | undefined): { log: Log; closeLog(): Promise<void> } {
+  if (!kafka) return { log: new OutboxLog({ database, pollMs: 10 }), closeLog: async () => undefined };
+  const cluster = new KafkaCluster(kafka);
+  const log = new KafkaLog({ cluster, database });
+  return {
+    log,
+    async closeLog() {
+      await log.close();
+      await cluster.close();
     },
   };
 }

@@ -1,5 +1,5 @@
 export { type FaultName, faultNames } from "./fault-names.ts";
 export { type BulkFloodOptions, drillBulkFlood } from "./flood/bulk-flood.ts";
-export { drillKill, type KillOptions } from "./kill.ts";
+export { drillKill, type KillOptions, together } from "./kill.ts";
 export { drillPlanted, type PlantedOptions } from "./planted.ts";
 export { type DrillReport, type Invariant, inWords } from "./report.ts";

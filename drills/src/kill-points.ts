@@ -17,13 +17,22 @@ export const killPoints = {
     "consumer.frozen",
     "consumer.any-moment",
   ],
+  // Only where events go through Kafka.
+  relay: ["relay.read", "relay.appended", "relay.saved", "relay.any-moment"],
 } as const;
 
 export type Role = keyof typeof killPoints;
 export type KillPoint = (typeof killPoints)[Role][number];
 
-export const roleAt = (point: KillPoint): Role =>
-  (killPoints.writer as readonly string[]).includes(point) ? "writer" : "consumer";
+const roleOfPoint = new Map(
+  Object.entries(killPoints).flatMap(([role, points]) => points.map((point) => [point, role as Role] as const)),
+);
+
+export function roleAt(point: KillPoint): Role {
+  const role = roleOfPoint.get(point);
+  if (!role) throw new Error(`Nobody dies at ${point}.`);
+  return role;
+}
 
 /** To die at the `pass`-th time, from 1, that a point is passed from now on; or to be frozen there until somebody thaws it. */
 export interface Death {

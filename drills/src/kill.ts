@@ -1,7 +1,8 @@
-/** Kills writers and consumers under load, at every place where it could matter, and compares each effect with its cause. */
+/** Kills writers, consumers and relays under load, at every place where it could matter, and compares each effect with its cause. */
 
+import type { KafkaPlace } from "./assignment.ts";
 import { partitionsRetired } from "./books.ts";
-import { type KillPoint, killPoints } from "./kill-points.ts";
+import { type KillPoint, killPoints, type Role } from "./kill-points.ts";
 import { Play } from "./play.ts";
 import { Random } from "./random.ts";
 import { type DrillReport, Findings, reportOf } from "./report.ts";
@@ -14,23 +15,34 @@ export interface KillOptions {
   readonly from: number;
   readonly seed: number;
   readonly say: (words: string) => void;
+  /** The broker that events go through. Absent: consumers read the outboxes. */
+  readonly kafka?: KafkaPlace;
+  /** Who dies. Default: everybody there is on this log. */
+  readonly roles?: readonly Role[];
 }
 
-const allPoints: readonly KillPoint[] = [...killPoints.writer, ...killPoints.consumer];
-
-export async function drillKill({ server, rounds, from, seed, say }: KillOptions): Promise<DrillReport> {
+export async function drillKill({
+  server,
+  rounds,
+  from,
+  seed,
+  say,
+  kafka,
+  ...options
+}: KillOptions): Promise<DrillReport> {
   const startedAt = performance.now();
   await using theatre = await openTheatre(server);
   await using stage = await theatre.stage();
-  await using play = await Play.open(stage);
+  await using play = await Play.open(stage, { ...(kafka && { kafka }) });
+  const { roles = kafka ? ["writer", "consumer", "relay"] : ["writer", "consumer"] } = options;
   const findings = new Findings();
-  const hits = new Map<KillPoint, number>(allPoints.map((point) => [point, 0]));
+  const hits = new Map<KillPoint, number>(pointsOf(roles).map((point) => [point, 0]));
   let changes = 0;
   for (let round = from; round < from + rounds; round++) {
     const result = await play.round({
       round,
       seed: seed * 1_000_003 + round,
-      deaths: deathsOf(round, { rounds, seed }),
+      deaths: deathsOf(round, { rounds, seed, roles }),
     });
     findings.add(result.invariants);
     for (const point of result.hits) hits.set(point, (hits.get(point) ?? 0) + 1);
@@ -45,13 +57,36 @@ export async function drillKill({ server, rounds, from, seed, say }: KillOptions
   return reportOf("kill", {
     invariants: findings.invariants,
     figures: {
-      ...{ rounds, from, seed, changes },
+      ...{ log: kafka ? "kafka" : "postgres", rounds, from, seed, changes },
       killPoints: Object.fromEntries(hits),
       partitionsRetired: await partitionsRetired(stage.admin),
     },
     startedAt,
   });
 }
+
+/** One report of the same drill on several logs; the figures of each are there by its name. */
+export function together(reports: readonly DrillReport[]): DrillReport {
+  const killPoints: Record<string, number> = {};
+  for (const { figures } of reports)
+    for (const [point, hits] of Object.entries(figures.killPoints as Record<string, number>))
+      killPoints[point] = (killPoints[point] ?? 0) + hits;
+  return {
+    name: "kill",
+    verdict: reports.length > 0 && reports.every(({ verdict }) => verdict === "pass") ? "pass" : "fail",
+    seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
+    invariants: reports.flatMap(({ invariants, figures }) =>
+      invariants.map((invariant) => ({ ...invariant, id: `${figures.log}: ${invariant.id}` })),
+    ),
+    figures: {
+      rounds: reports.reduce((sum, { figures }) => sum + Number(figures.rounds), 0),
+      killPoints,
+      logs: Object.fromEntries(reports.map(({ figures }) => [figures.log, figures])),
+    },
+  };
+}
+
+const pointsOf = (roles: readonly Role[]): KillPoint[] => roles.flatMap((role) => [...killPoints[role]]);
 
 const tell = (invariants: DrillReport["invariants"]): string =>
   invariants
@@ -60,16 +95,16 @@ const tell = (invariants: DrillReport["invariants"]): string =>
     .join("");
 
 /**
- * Where somebody dies in a round: a writer and a consumer each time, the points in turn, so that any `rounds` in a row come
+ * Where somebody dies in a round: one of each role each time, the points in turn, so that any `rounds` in a row come
  * to every point; the fewer rounds, the more deaths in each.
  */
 export function deathsOf(
   round: number,
-  { rounds, seed }: { readonly rounds: number; readonly seed: number },
+  { rounds, seed, roles }: { readonly rounds: number; readonly seed: number; readonly roles: readonly Role[] },
 ): KillPoint[] {
   const random = new Random(seed);
-  const deaths = Object.values(killPoints).flatMap((points) => {
-    const order = random.shuffled<KillPoint>(points);
+  const deaths = roles.flatMap((role) => {
+    const order = random.shuffled<KillPoint>(killPoints[role]);
     const perRound = Math.ceil(order.length / rounds);
     return Array.from(
       { length: perRound },

@@ -82,7 +82,7 @@ async function plant(theatre: Theatre, fault: FaultName, seed: number): Promise<
   await using stage = await theatre.stage();
   const script = plantedScripts[fault];
   if (script !== undefined) await stage.alter(script);
-  await using play = await Play.open(stage, fault);
+  await using play = await Play.open(stage, { fault });
   const { invariants } = await play.round(planOf([moment], seed));
   return invariants.filter(({ id, violations }) => violations.length > 0 && seenBy.includes(id)).map(({ id }) => id);
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Database, openDatabase } from "@onsale/postgres";
-import { keysOf, slowKeyOf } from "./assignment.ts";
+import { type ConsumerAssignment, type KafkaPlace, keysOf, type RelayAssignment, slowKeyOf } from "./assignment.ts";
 import {
   consumers,
   countChanges,
@@ -32,6 +32,15 @@ import { Random } from "./random.ts";
 import { Findings, type Invariant } from "./report.ts";
 import { roleOf, type Stage } from "./stage.ts";
 import { until } from "./until.ts";
+
+export interface PlayOptions {
+  /** Planted in writers and consumers. */
+  readonly fault?: FaultName;
+  /** Events go through it, by a relay. Absent: consumers read the outboxes. */
+  readonly kafka?: KafkaPlace;
+}
+
+type StandingRole = "consumer" | "relay";
 
 export interface RoundPlan {
   readonly round: number;
@@ -70,11 +79,13 @@ export class Play implements AsyncDisposable {
   readonly #source: Database;
   readonly #crew = new Crew();
   readonly #fault: FaultName | undefined;
+  readonly #kafka: KafkaPlace | undefined;
   readonly #journals: string;
-  #consumer: Worker | undefined;
+  /** Who works from one round to the next. */
+  readonly #standing = new Map<StandingRole, Worker>();
   #hired = 0;
 
-  private constructor(stage: Stage, journals: string, fault: FaultName | undefined) {
+  private constructor(stage: Stage, journals: string, { fault, kafka }: PlayOptions) {
     this.#stage = stage;
     this.#source = openDatabase({
       ...{ url: stage.url, schema: "source", role: roleOf("source") },
@@ -82,10 +93,11 @@ export class Play implements AsyncDisposable {
     });
     this.#journals = journals;
     this.#fault = fault;
+    this.#kafka = kafka;
   }
 
-  static async open(stage: Stage, fault?: FaultName): Promise<Play> {
-    return new Play(stage, await mkdtemp(join(tmpdir(), "onsale-drill-")), fault);
+  static async open(stage: Stage, options: PlayOptions = {}): Promise<Play> {
+    return new Play(stage, await mkdtemp(join(tmpdir(), "onsale-drill-")), options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -105,8 +117,8 @@ export class Play implements AsyncDisposable {
   groundOf(round: number): Ground {
     return {
       ...{ stage: this.#stage, round, fault: this.#fault, source: this.#source, journal: this.#journal },
-      consumer: () => this.consumer(),
-      replaceConsumer: () => this.replaceConsumer(),
+      consumer: () => this.standing("consumer"),
+      replaceConsumer: () => this.replace("consumer"),
       dismiss: (worker) => this.dismiss(worker),
     };
   }
@@ -115,22 +127,32 @@ export class Play implements AsyncDisposable {
     return join(this.#journals, "calls");
   }
 
-  /** The consumer that is alive, a new one where none is. */
-  async consumer(): Promise<Worker> {
-    return this.#consumer ?? (await this.replaceConsumer());
+  /** Who works in this role, somebody new where nobody does. */
+  async standing(role: StandingRole): Promise<Worker> {
+    return this.#standing.get(role) ?? (await this.replace(role));
   }
 
-  async replaceConsumer(death?: Death): Promise<Worker> {
-    const worker = await this.#crew.hire({
-      role: "consumer",
-      url: this.#stage.url,
-      seed: this.#hired++,
-      journal: this.#journal,
-      ...(this.#fault && { fault: this.#fault }),
-      ...(death && { death }),
-    });
-    this.#consumer = worker;
+  async replace(role: StandingRole, death?: Death): Promise<Worker> {
+    const worker = await this.#crew.hire({ ...this.#assignmentOf(role), ...(death && { death }) });
+    this.#standing.set(role, worker);
     return worker;
+  }
+
+  /** Hires whom the log needs. */
+  async getReady(): Promise<void> {
+    if (this.#kafka) await this.standing("relay");
+    await this.standing("consumer");
+  }
+
+  #assignmentOf(role: StandingRole): ConsumerAssignment | RelayAssignment {
+    const { url } = this.#stage;
+    const kafka = this.#kafka;
+    if (role === "consumer") {
+      const planted = this.#fault && { fault: this.#fault };
+      return { role, url, seed: this.#hired++, journal: this.#journal, ...planted, ...(kafka && { kafka }) };
+    }
+    if (!kafka) throw new Error("Without Kafka there is nothing to relay to.");
+    return { role, url, kafka };
   }
 
   async hireWriter(round: number, seed: number): Promise<Worker> {
@@ -168,7 +190,7 @@ class Round {
     const { round, deaths, moments = [], changes: least = leastChanges } = this.#plan;
     const keys = [...[...keysOf(round), slowKeyOf(round)], ...moments.flatMap((moment) => momentKeys(round, moment))];
     await openAccounts(admin, keys, saga);
-    await this.#play.consumer();
+    await this.#play.getReady();
     await this.#replaceWriter();
     const over = new AbortController();
     const dues = this.#letDeadlinesComeDue(over.signal);
@@ -212,7 +234,7 @@ class Round {
     if (point === "consumer.frozen") await this.#freeze();
     else if (point === "consumer.take-over") await this.#dieAtTakeOver();
     else if (roleAt(point) === "writer") await this.#dieWriting(point);
-    else await this.#dieConsuming(point);
+    else await this.#dieStanding(roleAt(point) === "relay" ? "relay" : "consumer", point);
   }
 
   async #dieWriting(point: KillPoint): Promise<void> {
@@ -220,29 +242,29 @@ class Round {
     await this.#replaceWriter();
   }
 
-  async #dieConsuming(point: KillPoint): Promise<void> {
-    this.#died(point, await this.#kill(await this.#play.consumer(), point));
-    await this.#play.replaceConsumer();
+  async #dieStanding(role: StandingRole, point: KillPoint): Promise<void> {
+    this.#died(point, await this.#kill(await this.#play.standing(role), point));
+    await this.#play.replace(role);
   }
 
   /** The successor of a killed one dies, too, the moment that it has taken a stream over. */
   async #dieAtTakeOver(): Promise<void> {
-    const consumer = await this.#play.consumer();
+    const consumer = await this.#play.standing("consumer");
     await consumer.kill();
     const death = { point: "consumer.take-over", pass: this.#random.between(1, 4), how: "SIGKILL" } as const;
-    const successor = await this.#play.replaceConsumer(death);
+    const successor = await this.#play.replace("consumer", death);
     this.#died("consumer.take-over", await within(successor.ended, reachMs));
-    await this.#play.replaceConsumer();
+    await this.#play.replace("consumer");
   }
 
   /** The owner is frozen between a call and its settling; when another has taken over and gone on, it is thawed. */
   async #freeze(): Promise<void> {
-    const frozen = await this.#play.consumer();
+    const frozen = await this.#play.standing("consumer");
     frozen.ordain({ point: "consumer.frozen", pass: this.#random.between(5, 60), how: "SIGSTOP" });
     await frozen.hears("consumer.frozen", reachMs);
     this.#deaths.push({ point: "consumer.frozen", atMs: Date.now() });
     await endOpenTransactions(this.#play.stage.admin, frozen.pid);
-    const successor = await this.#play.replaceConsumer();
+    const successor = await this.#play.replace("consumer");
     await until(async () => (await effectsOf(this.#play.stage.admin, successor.pid, "sink.call")) >= 100, settleMs);
     frozen.signal("SIGCONT");
     await frozen.hears("fenced");
@@ -304,7 +326,7 @@ class Round {
 
 /** Batches are few in a round, transactions and calls are many. */
 const farthestPass = (point: KillPoint): number =>
-  point.startsWith("batch.") ? 4 : point.startsWith("each.") ? 40 : 30;
+  /^(batch|relay)\./.test(point) ? 4 : point.startsWith("each.") ? 40 : 30;
 
 const within = <Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | undefined> =>
   Promise.race([promise, sleep(milliseconds, undefined, { ref: false })]);

@@ -6,9 +6,10 @@ import type { Work } from "./work.ts";
 
 // A drill starts hundreds of processes; what the first has compiled the others need not, which halves the time to start.
 enableCompileCache();
-const [{ startConsumer }, { startWriter }, { Mortality }] = await Promise.all([
+const [{ startConsumer }, { startWriter }, { startRelaying }, { Mortality }] = await Promise.all([
   import("./consumer.ts"),
   import("./writer.ts"),
+  import("./relay.ts"),
   import("./kill-points.ts"),
 ]);
 
@@ -17,7 +18,14 @@ let work: Work | undefined;
 
 function start(assignment: Assignment): Work {
   mortality.ordain(assignment.death);
-  return assignment.role === "writer" ? startWriter(assignment, mortality) : startConsumer(assignment, mortality, say);
+  switch (assignment.role) {
+    case "writer":
+      return startWriter(assignment, mortality);
+    case "consumer":
+      return startConsumer(assignment, mortality, say);
+    case "relay":
+      return startRelaying(assignment, mortality, say);
+  }
 }
 
 async function follow(order: Order): Promise<void> {

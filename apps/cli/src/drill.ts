@@ -1,7 +1,9 @@
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { DrillReport } from "@onsale/drills";
-import { Argument, type Command } from "commander";
+import { Argument, type Command, Option } from "commander";
 import { dataFolder } from "./data-folder.ts";
+import { jarsFolder } from "./event-log-choice.ts";
 import { type DataAndOutput, printResult, say, withDataAndOutput } from "./output.ts";
 import { wholeNumber } from "./seed.ts";
 
@@ -10,6 +12,7 @@ interface DrillOptions extends DataAndOutput {
   readonly from: number;
   readonly seed: number;
   readonly events: number;
+  readonly log: "postgres" | "kafka" | "both";
 }
 
 export function register(program: Command): void {
@@ -20,6 +23,11 @@ export function register(program: Command): void {
     .option("--from <number>", "first round, so that a long count can be done in pieces", wholeNumber(1, 1_000_000), 1)
     .option("--seed <number>", "decides who dies when", wholeNumber(0, 1_000_000_000), 1)
     .option("--events <number>", "imported events of a flood", wholeNumber(1_000, 100_000_000), 1_000_000)
+    .addOption(
+      new Option("--log <name>", "where the events of `kill` go")
+        .choices(["postgres", "kafka", "both"])
+        .default("both", "both, or PostgreSQL's where Kafka can't be started"),
+    )
     .action(async (name: keyof typeof drills, options: DrillOptions) => {
       const report = await drills[name](options);
       const { inWords } = await import("@onsale/drills");
@@ -33,9 +41,31 @@ const drills = { kill, planted, "bulk-flood": bulkFlood } satisfies Record<
   (options: DrillOptions) => Promise<DrillReport>
 >;
 
-async function kill({ data, rounds, from, seed }: DrillOptions): Promise<DrillReport> {
-  const { drillKill } = await import("@onsale/drills");
-  return await drillKill({ server: { directory: serverFolder(data) }, rounds, from, seed, say });
+async function kill({ data, rounds, from, seed, log }: DrillOptions): Promise<DrillReport> {
+  const { drillKill, together } = await import("@onsale/drills");
+  const options = { server: { directory: serverFolder(data) }, rounds, from, seed, say };
+  const reports: DrillReport[] = [];
+  if (log !== "kafka") reports.push(await drillKill(options));
+  await using kafka = log === "postgres" ? undefined : await openBroker(data, log);
+  if (kafka) reports.push(await drillKill({ ...options, kafka }));
+  return together(reports);
+}
+
+/** A broker of the drill's own; undefined, and said aloud, where this machine can't start one and nobody insists on it. */
+async function openBroker(data: string | undefined, log: DrillOptions["log"]) {
+  const { startKafka, whatKafkaLacks } = await import("@onsale/kafka-server");
+  const missing = await whatKafkaLacks(jarsFolder);
+  if (missing !== undefined && log === "both") {
+    say(`SKIPPED: the drill on the Kafka log. ${missing}`);
+    return undefined;
+  }
+  const directory = besideData(data, "drill-kafka");
+  await rm(directory, { recursive: true, force: true });
+  const server = await startKafka({ directory, jars: jarsFolder });
+  return {
+    ...{ bootstrap: server.bootstrap, prefix: "drill." },
+    [Symbol.asyncDispose]: () => server.stop(),
+  };
 }
 
 async function planted({ data, seed }: DrillOptions): Promise<DrillReport> {
@@ -49,4 +79,6 @@ async function bulkFlood({ data, events }: DrillOptions): Promise<DrillReport> {
 }
 
 /** Drills break things, so they do it on a server of their own, beside the shop's data and never in it. */
-const serverFolder = (data: string | undefined): string => join(dirname(dataFolder(data).root), "drill-postgres");
+const serverFolder = (data: string | undefined): string => besideData(data, "drill-postgres");
+
+const besideData = (data: string | undefined, name: string): string => join(dirname(dataFolder(data).root), name);

@@ -1,0 +1,22 @@
+import { requiresKafka, serverOfThisRun, testKafka } from "@onsale/testing";
+import { expect, test } from "vitest";
+import { drillKill } from "../src/kill.ts";
+import { killPoints } from "../src/kill-points.ts";
+
+// A sample: the recorded run has 200 rounds, in which writers and consumers die, too (RESULTS.md).
+test.skipIf(!(await requiresKafka()))(
+  "relays die when they have read, appended and saved: nothing lost, doubled, invented or out of order",
+  async () => {
+    const words: string[] = [];
+    const report = await drillKill({
+      ...{ server: { url: await serverOfThisRun() }, kafka: await testKafka(), roles: ["relay"] },
+      ...{ rounds: 1, from: 1, seed: 42, say: (told) => void words.push(told) },
+    });
+    console.log(words.join("\n"));
+    for (const { id, violations } of report.invariants) expect(violations, id).toEqual([]);
+    expect(report.verdict).toBe("pass");
+    expect(report.figures.changes).toBeGreaterThanOrEqual(1_000);
+    expect(Object.keys(report.figures.killPoints as object).sort()).toEqual([...killPoints.relay].sort());
+  },
+  400_000,
+);
