@@ -234,3 +234,10 @@ export async function isAnybodyBlocked(admin: Database, applicationName: string)
   const [row] = await admin.query(blockedSql, [applicationName]);
   return row?.blocked ?? false;
 }
+
+const parkedSql = sql("drills.parked-keys", { takes: [], gives: { key: text } })`
+  select key from sink.parked_key order by key`;
+
+/** Keys that were set aside and not freed. */
+export const parkedKeys = async (admin: Database): Promise<string[]> =>
+  (await admin.query(parkedSql, [])).map(({ key }) => key);

@@ -176,7 +176,8 @@ const recordSql = sql("drills.record-effects", {
   select $1, $2, round, key, token
   from unnest($3::int[], $4::text[], $5::uuid[]) with ordinality as change(round, key, token, rank) order by rank`;
 
-async function recordEffects(tx: Transaction, by: string, changes: readonly Change[]): Promise<void> {
+/** Writes down that a consumer acted on these changes. */
+export async function recordEffects(tx: Transaction, by: string, changes: readonly Change[]): Promise<void> {
   await tx.execute(recordSql, [
     by,
     process.pid,

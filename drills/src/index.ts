@@ -1,3 +1,4 @@
+export { drillFailingKey, type FailingKeyOptions } from "./failing-key.ts";
 export { type FaultName, faultNames } from "./fault-names.ts";
 export { type BulkFloodOptions, drillBulkFlood } from "./flood/bulk-flood.ts";
 export { drillKill, type KillOptions, together } from "./kill.ts";

@@ -3,6 +3,7 @@ import { serverOfThisRun } from "@onsale/testing";
 import { expect, test } from "vitest";
 import "../src/consumer.ts";
 import "../src/flood/bulk-flood.ts";
+import "../src/failing-key.ts";
 import "../src/moments.ts";
 import "../src/writer.ts";
 import { plantedScripts } from "../src/consumer-faults.ts";

@@ -36,7 +36,7 @@ export function register(program: Command): void {
     });
 }
 
-const drills = { kill, planted, "bulk-flood": bulkFlood } satisfies Record<
+const drills = { kill, planted, "bulk-flood": bulkFlood, "failing-key": failingKey } satisfies Record<
   string,
   (options: DrillOptions) => Promise<DrillReport>
 >;
@@ -76,6 +76,11 @@ async function planted({ data, seed }: DrillOptions): Promise<DrillReport> {
 async function bulkFlood({ data, events }: DrillOptions): Promise<DrillReport> {
   const { drillBulkFlood } = await import("@onsale/drills");
   return await drillBulkFlood({ server: { directory: serverFolder(data) }, events, say });
+}
+
+async function failingKey({ data, rounds }: DrillOptions): Promise<DrillReport> {
+  const { drillFailingKey } = await import("@onsale/drills");
+  return await drillFailingKey({ server: { directory: serverFolder(data) }, pairs: rounds, say });
 }
 
 /** Drills break things, so they do it on a server of their own, beside the shop's data and never in it. */
