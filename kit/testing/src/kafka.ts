@@ -44,6 +44,8 @@ export async function testKafka(): Promise<TestKafka> {
 /** A broker of the test's own, to be stopped, killed, frozen and started again. */
 export interface OwnKafka extends AsyncDisposable {
   readonly bootstrap: string;
+  /** What it keeps: a folder per partition, `TOPIC-NUMBER`. */
+  readonly logFolder: string;
   /** The one that runs, or ran last. */
   readonly server: KafkaServer;
   /** Starts it again, after it was stopped or killed, with the data and at the address that it had. */
@@ -55,6 +57,7 @@ export async function ownKafka(settings: Readonly<Record<string, string>> = {}):
   const throwAway = await startThrowAwayKafka(settings);
   return {
     bootstrap: throwAway.bootstrap,
+    logFolder: throwAway.logFolder,
     get server() {
       return throwAway.server;
     },

@@ -23,6 +23,8 @@ export async function whyWithout(parts: readonly RealPart[]): Promise<string | u
 /** A broker whose data go when it is removed, or when this process dies. */
 export interface ThrowAwayKafka {
   readonly bootstrap: string;
+  /** Where the partitions lie. */
+  readonly logFolder: string;
   /** The one that runs, or ran last. */
   readonly server: KafkaServer;
   startAgain(): Promise<void>;
@@ -37,6 +39,7 @@ export async function startThrowAwayKafka(settings: Readonly<Record<string, stri
   const { port, bootstrap } = server;
   return {
     bootstrap,
+    logFolder: join(directory, "log"),
     get server() {
       return server;
     },
