@@ -17,8 +17,8 @@ test("the parts that need nothing but PostgreSQL tell their rows by name, whatev
   timeout,
 }, async () => {
   const report = await benchMessaging({
-    ...{ directory: join(directory, "ground"), parts: ["outbox", "log", "pgoutput"] },
-    ...{ pairs: 1, seconds: 1, events: 1_000 },
+    ...{ directory: join(directory, "ground"), jars: join(directory, "jars"), parts: ["outbox", "log", "pgoutput"] },
+    ...{ pairs: 1, seconds: 1, events: 1_000, peerWarmUpSeconds: 1, perSecond: 100 },
     say: () => undefined,
     goOn: () => undefined,
   });

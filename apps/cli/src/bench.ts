@@ -13,11 +13,19 @@ interface BenchOptions extends DataAndOutput {
   readonly seconds?: number;
   readonly pairs?: number;
   readonly events?: number;
+  readonly warmUp?: number;
+  readonly rate?: number;
   readonly only?: readonly MessagingPart[];
 }
 
 /** Named here once more: to load the bench itself would slow down the start of every command. */
-const messagingParts = ["outbox", "log", "pgoutput"] as const satisfies readonly MessagingPart[];
+const messagingParts = [
+  "outbox",
+  "log",
+  "pgoutput",
+  "debezium",
+  "parallel-consumer",
+] as const satisfies readonly MessagingPart[];
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   orders,
@@ -40,6 +48,18 @@ export function register(program: Command): void {
       wholeNumber(1, 100),
     )
     .option("--events <number>", "events of a backlog of messaging", wholeNumber(1_000, 3_000_000), 500_000)
+    .option(
+      "--warm-up <number>",
+      "seconds that a peer of messaging runs before it is measured",
+      wholeNumber(1, 600),
+      60,
+    )
+    .option(
+      "--rate <number>",
+      "orders a second under which latencies of messaging are measured",
+      wholeNumber(1, 10_000),
+      1_000,
+    )
     .addOption(new Option("--only <part...>", "these parts of messaging and no others").choices(messagingParts))
     .action(async (name: string, options: BenchOptions) => {
       const { tableOf } = await import("@onsale/bench");
@@ -59,6 +79,8 @@ async function messaging({
   seconds = 10,
   pairs = 3,
   events = 500_000,
+  warmUp = 60,
+  rate = 1_000,
   only = messagingParts,
 }: BenchOptions): Promise<BenchReport> {
   const { benchMessaging } = await import("@onsale/bench");
@@ -75,7 +97,8 @@ async function messaging({
   try {
     return await benchMessaging({
       directory: await mkdtemp(join(own, "messaging-")),
-      ...{ parts: only, pairs, seconds, events, say },
+      jars: join(checkout, ".onsale/java"),
+      ...{ parts: only, pairs, seconds, events, peerWarmUpSeconds: warmUp, perSecond: rate, say },
       goOn: () => interruption.signal.throwIfAborted(),
     });
   } finally {

@@ -1,7 +1,11 @@
-/** What every messaging bench stands on: a PostgreSQL of its own as the product starts it, with a schema that tells and one that hears. */
+/**
+ * What every messaging bench stands on: a PostgreSQL of its own as the product starts it, with a schema that tells and one
+ * that hears, and a broker when one is asked for.
+ */
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type KafkaServer, startKafka } from "@onsale/kafka-server";
 import { type Messaging, openMessaging } from "@onsale/messaging";
 import { startEmbeddedPostgres } from "@onsale/postgres";
 import { withClient } from "../plain-order.ts";
@@ -18,9 +22,13 @@ export interface Ground extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
   readonly shop: Messaging;
+  /** Where the jars of peers lie, or are fetched to. */
+  readonly jars: string;
+  /** Started when it is first asked for. */
+  broker(): Promise<KafkaServer>;
 }
 
-export async function openGround(directory: string): Promise<Ground> {
+export async function openGround(directory: string, jars: string): Promise<Ground> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const server = await startEmbeddedPostgres({ directory: join(directory, "postgres") });
@@ -28,10 +36,17 @@ export async function openGround(directory: string): Promise<Ground> {
     const shop = await openSchema(server.url, source);
     const mirror = await openSchema(server.url, sink);
     await mirror.close();
+    let broker: Promise<KafkaServer> | undefined;
+    const start = () => startKafka({ directory: join(directory, "kafka"), jars, heapMegabytes: brokerHeapMegabytes });
     return {
-      ...{ directory, url: server.url, pid: server.pid, shop },
+      ...{ directory, url: server.url, pid: server.pid, shop, jars },
+      broker: () => {
+        broker ??= start();
+        return broker;
+      },
       async [Symbol.asyncDispose]() {
         await shop.close();
+        await broker?.then((running) => running.kill());
         await server.stop();
         await rm(directory, { recursive: true, force: true });
       },
@@ -41,6 +56,8 @@ export async function openGround(directory: string): Promise<Ground> {
     throw error;
   }
 }
+
+const brokerHeapMegabytes = 1_024;
 
 /** As many transactions at once as a busy service of the product has. */
 const connections = 16;

@@ -10,7 +10,6 @@ import type { PartOptions, PartReport } from "./part.ts";
 
 /** Milliseconds. */
 const aims = { p50: 5, p99: 20 };
-const perSecond = 1_000;
 const payloadBytes = 200;
 const warmUpSeconds = 3;
 
@@ -36,7 +35,7 @@ export async function benchLog(ground: Ground, options: PartOptions): Promise<Pa
       lowerIsBetter("log p99", p99Ms, "ms", { name: "aim", value: aims.p99 }),
     ].map((row) => ({ ...row, met: row.met && isComplete })),
     details: {
-      ...{ perSecond, payloadBytes },
+      ...{ perSecond: options.perSecond, payloadBytes },
       clock: "from sending COMMIT to the answer to the effect's COMMIT, every order",
       ...measured,
     },
@@ -44,7 +43,11 @@ export async function benchLog(ground: Ground, options: PartOptions): Promise<Pa
 }
 
 /** Producer and consumer each live in a process of their own, as long as the measurements of one reader. */
-async function measure(url: string, reader: Reader, { pairs, seconds, goOn }: PartOptions): Promise<Measured[]> {
+async function measure(
+  url: string,
+  reader: Reader,
+  { pairs, seconds, perSecond, goOn }: PartOptions,
+): Promise<Measured[]> {
   await using producer = new Child<OpenLoopReport>("./open-loop-process.ts");
   await using consumer = new Child<Moments>("./effect-process.ts");
   await consumer.ask({ url, reader } satisfies EffectOrder);
