@@ -9,7 +9,7 @@ import { type Death, type KillPoint, lastWords } from "./kill-points.ts";
 const script = fileURLToPath(new URL("./worker-process.ts", import.meta.url));
 
 /** A process that says nothing for so long is stuck. */
-const silenceMs = 60_000;
+const silenceMs = 240_000;
 
 /** How a process ended. */
 export interface Ending {

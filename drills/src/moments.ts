@@ -62,7 +62,7 @@ export const momentKeys = (round: number, moment: MomentName): string[] =>
 export const momentWriterName = "drill moment";
 
 /** What does not happen within this never will; an idle machine needs a few milliseconds. */
-const patienceMs = 60_000;
+const patienceMs = 240_000;
 
 /** A look at deadlines comes every 20 ms. With nothing planted there is nothing to wait for: a few looks are enough. */
 const fewLooksMs = 200;

@@ -66,11 +66,11 @@ const leastChanges = 1_000;
 /** Changes after the last death at least: so that it lies before the last effect. */
 const fewestLast = 100;
 
-/** A round whose events are not all applied after so long never will be; on a machine with nothing else to do it takes a second. */
-const settleMs = 60_000;
+/** A round whose events are not all applied after so long never will be. A second on an idle machine, two minutes on one with twelve times the work it has cores for. */
+const settleMs = 240_000;
 
 /** A point that no process passes in so long is on no way that they take. */
-const reachMs = 30_000;
+const reachMs = 120_000;
 
 const lookEveryMs = 10;
 

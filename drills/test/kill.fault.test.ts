@@ -20,4 +20,4 @@ test("writers and consumers die at every kill point: nothing lost, doubled, inve
   expect(Object.keys(report.figures.killPoints as object).sort()).toEqual(
     [...killPoints.writer, ...killPoints.consumer].sort(),
   );
-}, 400_000);
+}, 1_200_000);

@@ -18,5 +18,5 @@ test.skipIf(!(await requiresKafka()))(
     expect(report.figures.changes).toBeGreaterThanOrEqual(1_000);
     expect(Object.keys(report.figures.killPoints as object).sort()).toEqual([...killPoints.relay].sort());
   },
-  400_000,
+  1_200_000,
 );
