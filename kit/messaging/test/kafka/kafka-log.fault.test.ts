@@ -23,7 +23,10 @@ import { silentTelemetry } from "../../src/telemetry.ts";
 import { doors, openDoors, opened } from "./opened-door.ts";
 
 const ports = { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } };
-const longMs = 180_000;
+const longMs = 300_000;
+
+/** Until a process says something. Below the test's own bound, so that processes are always ended. */
+const lineMs = 60_000;
 
 describe.skipIf(!(await requiresKafka()))("the Kafka log", { timeout: longMs }, () => {
   let kafka: OwnKafka;
@@ -162,18 +165,18 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", { timeout: longMs }, 
     const args = (manner: string) => [home.adminUrl, kafka.bootstrap, `t${number}.`, manner];
     const script = new URL("./frozen-process.ts", import.meta.url);
     await using frozen = await spawnNode(script, { args: args("freeze") });
-    await frozen.line(/listening/, longMs);
+    await frozen.line(/listening/, lineMs);
     await openDoors(alpha, [1, 2, 3]);
-    await frozen.line(/holds \d+ events/, longMs);
+    await frozen.line(/holds \d+ events/, lineMs);
 
     await using successor = await spawnNode(script, { args: args("go") });
-    await successor.line(/listening/, longMs);
+    await successor.line(/listening/, lineMs);
     const counts = async () =>
       (await admin.query("select count(*)::int as all, count(distinct event)::int as different from beta.heard"))
         .rows[0];
     await waitFor(async () => (await counts()).all >= 60, { withinMs: 60_000, what: "the successor's work" });
     frozen.signal("SIGCONT");
-    await frozen.line(/fenced/, longMs);
+    await frozen.line(/fenced/, lineMs);
     expect(await counts()).toEqual({ all: 60, different: 60 });
   });
 
