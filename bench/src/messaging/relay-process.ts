@@ -1,6 +1,6 @@
 /** Our relay in a process of its own, started and stopped as it is told. */
 
-import { OutboxLog } from "@onsale/messaging";
+import { OutboxLog, silentTelemetry } from "@onsale/messaging";
 import { KafkaCluster, type RunningRelay, startRelay } from "@onsale/messaging/kafka";
 import { answer } from "./child.ts";
 import { openSchema, source } from "./ground.ts";
@@ -24,7 +24,10 @@ answer(async (order: RelayOrder) => {
     shop ??= openSchema(order.url, source);
     const { database } = await shop;
     cluster ??= new KafkaCluster({ bootstrap: order.bootstrap, prefix: order.prefix });
-    relay = startRelay({ database, cluster, outbox: new OutboxLog({ database, reader: order.reader }) });
+    relay = startRelay({
+      ...{ database, cluster, outbox: new OutboxLog({ database, reader: order.reader }) },
+      telemetry: { ...silentTelemetry, interrupted: ({ error }) => console.error(error) },
+    });
   } else {
     await relay?.drain();
   }

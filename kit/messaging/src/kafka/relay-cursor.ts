@@ -3,6 +3,7 @@
 import { bigint, type Database, double, integer, json, nullable, sql, type Transaction, text } from "@onsale/postgres";
 import type { Lane } from "../event.ts";
 import type { Cursor, CursorMove, CursorStore } from "../log.ts";
+import type { OutboxCursor } from "../snapshot-reader.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { KafkaCursor, TopicPositions } from "./positions.ts";
 
@@ -85,9 +86,18 @@ interface Shard {
 /** Remembers a place to begin again from. */
 export async function keepCheckpoint(tx: Transaction, { lane, slot }: Shard, cursor: RelayCursor): Promise<void> {
   await Promise.all([
-    tx.execute(keepSql, [lane, slot, cursor.outbox, cursor.kafka]),
+    tx.execute(keepSql, [lane, slot, inTable(cursor.outbox), cursor.kafka]),
     tx.execute(forgetSql, [lane, slot, keepHours]),
   ]);
+}
+
+/**
+ * The same place without the one in the write-ahead log, which the server has long forgotten when a checkpoint is needed:
+ * the table is read on from the rest, and some events are repeated.
+ */
+function inTable(cursor: Cursor): Cursor {
+  const { wal: _forgotten, ...table } = cursor as OutboxCursor;
+  return table;
 }
 
 /** The checkpoints in one topic, youngest first. */

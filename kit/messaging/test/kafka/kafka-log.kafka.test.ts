@@ -55,10 +55,20 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     await home.close();
   });
 
-  function relay(options: { partitions?: number; interrupted?: (error: unknown) => void; leaseMs?: number } = {}) {
-    const { partitions = 4, leaseMs = 3_000, interrupted = () => undefined } = options;
+  function relay(
+    options: {
+      partitions?: number;
+      interrupted?: (error: unknown) => void;
+      leaseMs?: number;
+      reader?: "snapshot" | "wal";
+    } = {},
+  ) {
+    const { partitions = 4, leaseMs = 3_000, interrupted = () => undefined, reader = "snapshot" } = options;
     const telemetry = { ...silentTelemetry, interrupted: ({ error }: { error: unknown }) => interrupted(error) };
-    const running: RunningRelay = startRelay({ database: alpha, cluster, partitions, leaseMs, telemetry });
+    const running: RunningRelay = startRelay({
+      ...{ database: alpha, cluster, partitions, leaseMs, telemetry },
+      outbox: new OutboxLog({ database: alpha, reader }),
+    });
     closing.push(() => running.drain());
     return running;
   }
@@ -90,6 +100,19 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     };
   }
 
+  /** A database with a slot can't be dropped, nor a slot whose session has not ended yet. */
+  const dropSlots = () =>
+    expect
+      .poll(
+        async () => {
+          const own = "from pg_replication_slots where database = current_database()";
+          await admin.query(`select pg_drop_replication_slot(slot_name) ${own} and not active`);
+          return (await admin.query(`select slot_name ${own}`)).rows;
+        },
+        { timeout: 30_000 },
+      )
+      .toEqual([]);
+
   async function publishSteps(steps: readonly number[], own: readonly string[] = keys): Promise<void> {
     for (const step of steps) {
       const facts = own.map((id) =>
@@ -109,6 +132,29 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     await expect
       .poll(async () => (await running.backlog())[0])
       .toMatchObject({ lane: "online", events: 0, oldestAgeMs: 0 });
+  });
+
+  // A checkpoint is kept every ten seconds.
+  test("a relay that reads the write-ahead log keeps the places that it can begin again from", {
+    timeout: 120_000,
+  }, async () => {
+    const faults: unknown[] = [];
+    closing.push(dropSlots);
+    relay({ reader: "wal", interrupted: (error) => faults.push(error) });
+    const { atLeast } = hear();
+    for (const [index, step] of [1, 2, 3].entries()) {
+      await publishSteps([step]);
+      await atLeast(20 * (index + 1));
+    }
+    // Saved with a place in the log by now, and each of the checkpoints without one.
+    const saved =
+      "select count(*)::int as count from alpha.reader_cursor where reader = 'relay' and wal_lsn is not null";
+    await expect.poll(async () => (await admin.query(saved)).rows[0].count, { timeout: 30_000 }).toBeGreaterThan(0);
+    const kept = async () => (await admin.query("select outbox_cursor from alpha.kafka_checkpoint")).rows;
+    const before = (await kept()).length;
+    await expect.poll(async () => (await kept()).length, { timeout: 45_000 }).toBeGreaterThan(before);
+    for (const { outbox_cursor } of await kept()) expect(outbox_cursor).not.toHaveProperty("wal");
+    expect(faults).toEqual([]);
   });
 
   test("several slots share the partitions of a topic; `passed` waits for all of them", async () => {
