@@ -37,7 +37,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
       await progress.reportNowAndThen();
       await this.#redriveWhenDue(signal);
       const limit = await this.gate.turn(this.name.lane, batchLimit, signal);
-      const chunk = await reader.read(cursor, suspects > 0 ? 1 : limit);
+      const chunk = await reader.read(cursor, suspects > 0 || poison ? 1 : limit);
       cursor = chunk.after;
       suspects = chunk.drained ? 0 : suspects - chunk.events.length;
       const [first] = chunk.events;

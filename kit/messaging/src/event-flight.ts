@@ -174,6 +174,7 @@ export class EventFlight<Ports extends BasePorts> {
       this.#poison = false;
       if (await this.#endedItsOwners(first)) {
         this.#finish({ task: first, result: { kind: "failed", error: new PoisonError() } });
+        if (tasks.length > 1) await this.#prepare(tasks.slice(1));
         return;
       }
     }

@@ -152,7 +152,9 @@ export abstract class Feed {
    * nothing again; now and then it is, which also keeps the lease and tells other processes the watermark.
    */
   protected async rest(progress: Progress, reader: LogReader, chunk: Chunk, signal: AbortSignal): Promise<void> {
-    if (progress.isDue) await this.database.transaction((tx) => progress.move(tx, chunk.after, chunk.watermark));
+    // As long as nobody knows whether anything is there, what ended the owners before may still be to come.
+    if (progress.isDue && !chunk.drained) await progress.hold();
+    else if (progress.isDue) await this.database.transaction((tx) => progress.move(tx, chunk.after, chunk.watermark));
     if (chunk.watermark !== undefined) this.reached(chunk.watermark);
     if (chunk.drained) await reader.wait(signal);
   }

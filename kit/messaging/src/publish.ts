@@ -120,10 +120,10 @@ export function prepareRow({ event, data, sequence, cause, lane = "online" }: Ou
   if (!event.validator.Check(fields))
     throw new EventRefusedError(`${event.type} of ${key} does not fit its schema: ${whyNot(event.validator, fields)}`);
   const payload = JSON.stringify(data);
-  if (payload.length > maximumPayloadBytes)
-    throw new EventRefusedError(
-      `${event.type} of ${key} has ${payload.length} characters; ${maximumPayloadBytes} are allowed.`,
-    );
+  // A character has three bytes at most, so that nearly all payloads need not be measured.
+  const bytes = payload.length * 3 > maximumPayloadBytes ? Buffer.byteLength(payload) : 0;
+  if (bytes > maximumPayloadBytes)
+    throw new EventRefusedError(`${event.type} of ${key} has ${bytes} bytes; ${maximumPayloadBytes} are allowed.`);
   const headers: Headers = {
     correlationid: cause.correlationId,
     ...(cause.causationId !== undefined && { causationid: cause.causationId }),

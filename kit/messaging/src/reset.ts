@@ -4,6 +4,7 @@ import {
   array,
   as,
   bigint,
+  boolean,
   composedSql,
   identifier,
   instant,
@@ -58,9 +59,17 @@ const againAtMost = 100_000;
 
 const lockStreamsSql = sql("messaging.lock-streams", {
   takes: [text, text],
-  gives: { lane: as<Lane>(text), slot: integer, slots: integer, high: bigint, at: bigint, kafka: nullable(text) },
+  gives: {
+    lane: as<Lane>(text),
+    slot: integer,
+    slots: integer,
+    high: bigint,
+    at: bigint,
+    readsLog: boolean,
+    kafka: nullable(text),
+  },
 })`
-  select lane, slot, slots, high, at, kafka::text as kafka
+  select lane, slot, slots, high, at, wal_lsn is not null as "readsLog", kafka::text as kafka
   from reader_cursor where reader = $1 and source = $2 order by lane, slot for update`;
 
 const placeSql = (source: string, lane: Lane) =>
@@ -93,7 +102,8 @@ const forgetSql = (source: string, lane: Lane) =>
 // commits behind it is read, too. Whoever has the lease is fenced by the epoch.
 const moveBackSql = sql("messaging.move-cursor-back", { takes: [text, text, text, integer, bigint], gives: {} })`
   update reader_cursor
-  set high = $5, at = 0, next_snap = null, next_high = null, next_taken_at = null, watermark = '-infinity',
+  set high = $5, at = 0, next_snap = null, next_high = null, next_taken_at = null, wal_lsn = null, wal_origin = null,
+    watermark = '-infinity',
     epoch = epoch + 1, owner = null, lease_until = '-infinity'
   where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
@@ -120,9 +130,11 @@ export async function resetReader(tx: Transaction, reset: Reset): Promise<ResetO
   if (tooMany)
     return refused("TOO_MANY_EVENTS", `${tooMany.events} events would take effect again; ${againAtMost} are allowed.`);
   if (dryRun) return { kind: "would-be-reset", streams: resets };
-  for (const { lane, slot, from, to } of resets) {
-    const slots = streams.find((stream) => stream.lane === lane && stream.slot === slot)?.slots ?? 1;
-    if (again) await tx.execute(forgetSql(source, lane), [reader.name, to, from, typesOf(reset), slots, slot]);
+  for (const [index, stream] of streams.entries()) {
+    const { lane, slot, slots } = stream;
+    const to = resets[index]?.to ?? stream.high;
+    if (again)
+      await tx.execute(forgetSql(source, lane), [reader.name, to, readTo(stream), typesOf(reset), slots, slot]);
     await tx.execute(moveBackSql, [reader.name, source, lane, slot, to]);
     await tx.execute(reportBackSql(source), [reader.name, source, lane, slot]);
   }
@@ -132,16 +144,24 @@ export async function resetReader(tx: Transaction, reset: Reset): Promise<ResetO
   return { kind: "reset", streams: resets };
 }
 
-async function placeOf(
-  tx: Transaction,
-  reset: Reset,
-  { lane, slot, slots, high }: { lane: Lane; slot: number; slots: number; high: number },
-): Promise<StreamReset> {
-  const parameters = [reset.toTime ?? null, high, typesOf(reset), slots, slot] as const;
+async function placeOf(tx: Transaction, reset: Reset, stream: Stream): Promise<StreamReset> {
+  const { lane, slot, slots, high } = stream;
+  const parameters = [reset.toTime ?? null, readTo(stream), typesOf(reset), slots, slot] as const;
   const [place] = await tx.query(placeSql(reset.source, lane), parameters);
   const to = place?.first == null ? high : place.first - 1;
   return { lane, slot, from: high, to, events: place?.events ?? 0, keys: place?.keys ?? 0 };
 }
+
+interface Stream {
+  readonly lane: Lane;
+  readonly slot: number;
+  readonly slots: number;
+  readonly high: number;
+  readonly readsLog: boolean;
+}
+
+/** Who reads the write-ahead log has read beyond the position that lags behind it, nobody can say how far. */
+const readTo = ({ high, readsLog }: Stream): number => (readsLog ? Number.MAX_SAFE_INTEGER : high);
 
 const typesOf = ({ reader, source }: Reset): string[] =>
   [...reader.hears].filter(([, heard]) => heard.source === source).map(([type]) => type);

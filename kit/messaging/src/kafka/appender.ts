@@ -2,7 +2,7 @@ import type { Producer } from "@platformatic/kafka";
 import { toKafkaRecord } from "../cloud-event.ts";
 import type { ReadEvent } from "../log.ts";
 import { slotOf } from "../slot.ts";
-import type { Topic } from "./cluster.ts";
+import { maximumMessageBytes, type Topic } from "./cluster.ts";
 import { hopHeader, hopText } from "./hop-header.ts";
 import { type Positions, positionIn, type TopicPositions } from "./positions.ts";
 import { watermarkRecord } from "./watermark-record.ts";
@@ -15,8 +15,11 @@ export class TailLostError extends Error {
   }
 }
 
-/** Well below the broker's bound on a batch (1 MB), wherever the events of a request go. */
-const requestBytes = 512 * 1024;
+/**
+ * Of one partition in one request: its records travel as one batch, which the broker refuses above the topic's bound. What
+ * it refused it would refuse for ever, so headers are counted, too; below the bound by what a record costs beside them.
+ */
+const batchBytes = 0.75 * maximumMessageBytes;
 
 type Message = ReturnType<typeof watermarkRecord> & { readonly key?: string; readonly value?: string };
 
@@ -53,16 +56,18 @@ export class Appender {
    */
   async append(events: readonly ReadEvent[], watermark: string | undefined): Promise<void> {
     let messages: Message[] = [];
-    let bytes = 0;
+    let bytes = new Map<number, number>();
     const relayedAt = Date.now();
     for (const event of events) {
       const message = this.#toMessage(event, relayedAt);
-      bytes += message.value?.length ?? 0;
-      if (bytes > requestBytes && messages.length > 0) {
+      const size = bytesOf(message);
+      const before = bytes.get(message.partition) ?? 0;
+      if (before > 0 && before + size > batchBytes) {
         await this.#send(messages);
         messages = [];
-        bytes = message.value?.length ?? 0;
+        bytes = new Map();
       }
+      bytes.set(message.partition, (bytes.get(message.partition) ?? 0) + size);
       messages.push(message);
     }
     if (watermark !== undefined)
@@ -92,4 +97,10 @@ export class Appender {
     }
     this.#ends = ends;
   }
+}
+
+function bytesOf({ key = "", value = "", headers }: Message): number {
+  let bytes = Buffer.byteLength(key) + Buffer.byteLength(value);
+  for (const [name, content] of headers) bytes += name.length + Buffer.byteLength(content);
+  return bytes;
 }

@@ -42,8 +42,8 @@ function innermost(error: unknown): string {
 /** Longer than the outbox keeps what it relayed (a week): nobody is away longer than that and comes back without a copy. */
 const retentionMs = 8 * 86_400_000;
 
-/** The largest payload with its headers, and as much again for what a foreign producer may add. */
-const maximumMessageBytes = 2 * maximumPayloadBytes;
+/** Of a batch, and so of a record: the largest payload with its headers, and as much again for what a foreign producer may add. */
+export const maximumMessageBytes = 2 * maximumPayloadBytes;
 
 // A broker that answers at all does so within milliseconds; one that is frozen must not hold up a stop for long.
 const patience = { connectTimeout: 3_000, requestTimeout: 5_000, timeout: 5_000 };

@@ -33,6 +33,7 @@ export class FetchedPartition {
   /** Behind everything that was taken. */
   #takenTo: Position;
   #fault: Error | undefined;
+  #wasFetched = false;
 
   /** `arrived` is notified of whatever changes here; `drained` is called when there is room again. */
   constructor(
@@ -60,6 +61,11 @@ export class FetchedPartition {
     return this.#records.length === 0 && this.#fault === undefined;
   }
 
+  /** Everything that the broker had has been taken, as far as is known: before the first answer nothing is. */
+  get isDrained(): boolean {
+    return this.#wasFetched && this.isEmpty;
+  }
+
   /** What whoever takes the records has to remember. It goes back when the broker lost what was taken. */
   get takenTo(): Position {
     return this.#records.length === 0 ? this.#position : this.#takenTo;
@@ -79,7 +85,8 @@ export class FetchedPartition {
   /** Takes in what a fetch from `position` gave. */
   add(batches: readonly RecordsBatch[]): void {
     for (const batch of batches) this.#addBatch(batch);
-    if (batches.length > 0) this.#arrived.notify();
+    if (batches.length > 0 || !this.#wasFetched) this.#arrived.notify();
+    this.#wasFetched = true;
   }
 
   /** The broker's records end at `end`, before what was fetched: what was not taken is fetched again. Gives the new place. */

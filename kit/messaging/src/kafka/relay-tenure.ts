@@ -50,6 +50,8 @@ export class RelayTenure {
   /** Read while the chunk before it is being appended. */
   #ahead: Promise<Chunk> | undefined;
   #isDirty = false;
+  /** Somebody waits for a watermark, or events were appended; from the write-ahead log it comes some reads later than they. */
+  #isMomentWanted = false;
   #savedAt = performance.now();
   #watermarkAt = 0;
   #eventsAt = 0;
@@ -64,17 +66,15 @@ export class RelayTenure {
 
   async run(signal: AbortSignal): Promise<void> {
     const { progress, reader } = this.#options;
-    let rang = false;
     while (!signal.aborted) {
       await progress.reportNowAndThen();
       const chunk = await this.#next();
-      await this.#append(chunk, rang);
+      await this.#append(chunk);
       await this.#saveWhenDue(chunk.watermark);
       await this.#lookAtLeaders();
-      rang = false;
       if (chunk.events.length > 0 || !chunk.drained) continue;
       await reader.wait(signal);
-      rang = await this.#bell.wait(0, signal);
+      if (await this.#bell.wait(0, signal)) this.#isMomentWanted = true;
     }
     if (this.#isDirty) await this.#save(undefined);
   }
@@ -88,13 +88,15 @@ export class RelayTenure {
     return chunk;
   }
 
-  async #append({ events, after, watermark }: Chunk, rang: boolean): Promise<void> {
+  async #append({ events, after, watermark }: Chunk): Promise<void> {
     const { appender, reached } = this.#options;
-    const moment = events.length > 0 || rang || this.#isWatermarkDue() ? watermark : undefined;
+    if (events.length > 0) this.#isMomentWanted = true;
+    const moment = this.#isMomentWanted || this.#isWatermarkDue() ? watermark : undefined;
     const startedAt = performance.now();
     await appender.append(events, moment);
     this.#cursor = { outbox: after, kafka: appender.written };
     if (moment !== undefined) {
+      this.#isMomentWanted = false;
       this.#watermarkAt = performance.now();
       reached(moment);
     }

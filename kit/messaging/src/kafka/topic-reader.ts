@@ -53,6 +53,8 @@ export class TopicReader implements LogReader {
     const topic = this.#topic ?? (await this.#begin(cursor));
     // Its owner has not started yet.
     if (!topic) return { events: [], after: cursor, drained: true };
+    // Whoever reads right after a take-over has to know whether anything is there.
+    if (!this.#partitions.every((partition) => partition.isDrained || !partition.isEmpty)) await this.#arrival();
     const { events, foreign } = this.#take(topic, limit);
     await this.#setAside(foreign);
     const watermark = this.#watermark();
@@ -60,14 +62,18 @@ export class TopicReader implements LogReader {
       events,
       after: this.#place(topic),
       ...(watermark !== undefined && { watermark }),
-      drained: this.#partitions.every(({ isEmpty }) => isEmpty),
+      drained: this.#partitions.every(({ isDrained }) => isDrained),
     };
   }
 
   async wait(signal: AbortSignal): Promise<void> {
     if (this.#partitions.some(({ isEmpty }) => !isEmpty)) return;
+    await this.#arrival(signal);
+  }
+
+  async #arrival(signal?: AbortSignal): Promise<void> {
     const enough = AbortSignal.timeout(this.#topic ? longestWaitMs : waitForTopicMs);
-    await this.#arrived.wait(AbortSignal.any([signal, enough]));
+    await this.#arrived.wait(signal ? AbortSignal.any([signal, enough]) : enough);
   }
 
   async close(): Promise<void> {
@@ -111,7 +117,7 @@ export class TopicReader implements LogReader {
     const events: ReadEvent<KafkaCursor>[] = [];
     const foreign: ForeignLetter[] = [];
     let place = this.#place(topic);
-    for (const fetched of this.#inTurn()) {
+    for (const fetched of this.#inTurn(limit)) {
       const { partition } = fetched;
       const taken = fetched.take(limit - events.length);
       for (const found of taken) {
@@ -126,7 +132,9 @@ export class TopicReader implements LogReader {
     return { events, foreign };
   }
 
-  #inTurn(): readonly FetchedPartition[] {
+  #inTurn(limit: number): readonly FetchedPartition[] {
+    // One by one it is tried what killed the owner before: each new owner has to come upon it at once, not by turns.
+    if (limit === 1) return this.#partitions;
     this.#first = (this.#first + 1) % Math.max(1, this.#partitions.length);
     return [...this.#partitions.slice(this.#first), ...this.#partitions.slice(0, this.#first)];
   }
