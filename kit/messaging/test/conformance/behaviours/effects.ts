@@ -1,0 +1,151 @@
+/** However often an event comes, and whatever dies, its effect happens once, and progress never runs ahead of it. */
+
+import { waitFor } from "@onsale/testing";
+import { expect } from "vitest";
+import { fact } from "../../../src/event.ts";
+import { watermarkOf } from "../../../src/progress.ts";
+import { publish } from "../../../src/publish.ts";
+import type { Behaviour } from "../behaviours.ts";
+import { keys, type ListenOptions, moved, range } from "../stage.ts";
+
+export const effectBehaviours: readonly Behaviour[] = [
+  {
+    name: "effects and progress commit together: of a batch that fails at its end neither is left",
+    async play(stage) {
+      let failures = 2;
+      const behind: ListenOptions["behind"] = async (tx, events) => {
+        // What it tells belongs to its effects.
+        await publish(
+          tx,
+          events.map(({ key, cause }) => fact(moved, { data: { id: key, step: 1 }, sequence: 1, cause })),
+        );
+        if (failures-- > 0) throw new Error("not yet");
+      };
+      const process = await stage.hear({ behind }, { attempts: 5 });
+      await stage.tell(["key-1"], [1]);
+      await stage.untilEffects(1);
+      await stage.untilQuiet(process);
+      expect(process.given.length).toBe(3);
+      expect(await stage.effects()).toHaveLength(1);
+      const { rows } = await stage.admin.query("select count(*)::int as told from beta.outbox_online");
+      expect(rows).toEqual([{ told: 1 }]);
+    },
+  },
+  {
+    name: "a process that is killed between its effects and their commit: they run again, and happen once",
+    async play(stage) {
+      const gate = stage.gate();
+      const doomed = await stage.hear({ behind: () => gate.opened }, { leaseMs: 300 });
+      await stage.tell(keys, [1, 2]);
+      await waitFor(() => doomed.given.length > 0);
+      await doomed.kill();
+      gate.open();
+      expect(await stage.effects(), "nothing was committed").toEqual([]);
+      await stage.hear({}, { leaseMs: 300 });
+      await stage.expectSteps(keys, [1, 2]);
+    },
+  },
+  {
+    name: "a restart goes on from the committed place: nothing is given twice",
+    async play(stage) {
+      const first = await stage.hear();
+      await stage.tell(keys, [1, 2]);
+      await stage.untilEffects(40);
+      expect(await first.feeds.drain()).toBe(true);
+      await stage.tell(keys, [3]);
+      const second = await stage.hear();
+      await stage.expectSteps(keys, [1, 2, 3]);
+      await stage.untilQuiet(second);
+      expect(first.given).toHaveLength(40);
+      expect(second.given).toHaveLength(20);
+    },
+  },
+  {
+    name: "a log that is read from its beginning once more has no second effect",
+    async play(stage) {
+      const first = await stage.hear();
+      await stage.tell(keys, [1, 2]);
+      await stage.untilEffects(40);
+      await first.feeds.drain();
+      await stage.log.rewind("beta");
+      const second = await stage.hear();
+      await stage.tell(keys, [3]);
+      await stage.expectSteps(keys, [1, 2, 3]);
+      await stage.untilQuiet(second);
+      expect(await stage.effects()).toHaveLength(60);
+    },
+  },
+  {
+    name: "the same sequence of a key that lies in the log several times has one effect",
+    async play(stage) {
+      const process = await stage.hear();
+      await stage.tell(["key-1"], [1, 1, 2, 1, 2, 3, 3]);
+      await stage.untilQuiet(process);
+      expect(await stage.stepsOf("key-1")).toEqual([1, 2, 3]);
+    },
+  },
+  {
+    name: "a service that is restored from an older backup catches up, and does once more what it has forgotten",
+    async play(stage) {
+      const before = await stage.hear();
+      await stage.tell(keys, [1]);
+      await stage.untilEffects(20);
+      await before.feeds.drain();
+      const tables = ["reader_cursor", "inbox", "effect"];
+      for (const table of tables) await stage.admin.query(`create table alpha.kept_${table} as table ${table}`);
+      const lost = await stage.hear();
+      await stage.tell(keys, [2, 3]);
+      await stage.untilEffects(60);
+      await lost.feeds.drain();
+      const own = "reader = 'beta'";
+      await stage.admin.query(`
+        delete from reader_cursor where ${own}; insert into reader_cursor select * from alpha.kept_reader_cursor where ${own};
+        delete from inbox; insert into inbox select * from alpha.kept_inbox;
+        delete from effect; insert into effect overriding system value select * from alpha.kept_effect`);
+      await stage.hear();
+      await stage.tell(keys, [4]);
+      await stage.expectSteps(keys, range(1, 4));
+    },
+  },
+  {
+    name: "`passed` says yes only when everything that was committed before is applied",
+    async play(stage) {
+      const gate = stage.gate();
+      const process = await stage.hear({ at: () => gate.opened });
+      await stage.tell(keys, [1]);
+      const moment = await stage.now();
+      expect(await process.feeds.passed("alpha", moment, 300)).toBe(false);
+      gate.open();
+      expect(await process.feeds.passed("alpha", moment, 20_000)).toBe(true);
+      expect(await stage.effects()).toHaveLength(20);
+    },
+  },
+  {
+    name: "while nobody reads the outbox, the watermark waits: a deadline can't overtake what it depends on",
+    async play(stage) {
+      const process = await stage.hear();
+      await stage.tell(["key-1"], [1]);
+      await stage.untilQuiet(process);
+      await stage.log.hold();
+      await stage.tell(["key-1"], [2]);
+      const moment = await stage.now();
+      expect(await process.feeds.passed("alpha", moment, 500)).toBe(false);
+      const saved = await watermarkOf(stage.openBeta(), "beta", "alpha");
+      expect(saved === undefined || saved < moment).toBe(true);
+      await stage.log.goOn();
+      expect(await process.feeds.passed("alpha", moment, 20_000)).toBe(true);
+      expect(await stage.stepsOf("key-1")).toEqual([1, 2]);
+    },
+  },
+  {
+    name: "a watermark never runs ahead: whenever one is reached, all that was told before it is applied",
+    async play(stage) {
+      const process = await stage.hear();
+      for (const step of range(1, 15)) {
+        await stage.tell(keys.slice(0, 4), [step]);
+        await stage.untilQuiet(process);
+        expect(await stage.effects()).toHaveLength(4 * step);
+      }
+    },
+  },
+];

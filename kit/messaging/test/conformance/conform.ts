@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { behaviours } from "./behaviours.ts";
+import { type House, openHouse } from "./house.ts";
+import type { LogUnderTest } from "./logs.ts";
+import { Stage } from "./stage.ts";
+
+/** Plays every behaviour on every one of these logs, each on a database of its own. */
+export function conform(logs: readonly LogUnderTest[]): void {
+  let house: House;
+  beforeAll(async () => {
+    [house] = await Promise.all([openHouse(), ...logs.map((log) => log.isThere?.())]);
+  }, 180_000);
+  afterAll(() => house.close());
+
+  describe.each(logs)("$name", (log) => {
+    for (const { name, play } of behaviours) {
+      test(name, async () => {
+        const place = await house.place();
+        const stage = new Stage(place, await log.open(place));
+        try {
+          await play(stage);
+        } catch (error) {
+          if (error instanceof Error && stage.log.faults.length > 0)
+            error.message += ` (the relay: ${stage.log.faults.slice(-3)})`;
+          throw error;
+        } finally {
+          await stage.close();
+        }
+      }, 120_000);
+    }
+  });
+}
