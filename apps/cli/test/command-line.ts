@@ -1,6 +1,7 @@
 /** The command line as a person calls it: as a process, with an environment of its own. */
 
 import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -66,3 +67,17 @@ export async function readiness(url: string): Promise<{ status: number; ms: numb
 
 export const readinessIs = (url: string, status: number): Promise<unknown> =>
   waitFor(async () => (await readiness(url)).status === status, { withinMs: 60_000, what: `readiness ${status}` });
+
+/** The postmaster and its sessions. */
+export function processesOfCluster(postmaster: number): number[] {
+  const parentOf = (pid: string) => Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[1]);
+  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const children = all.filter((pid) => {
+    try {
+      return parentOf(pid) === postmaster;
+    } catch {
+      return false;
+    }
+  });
+  return [postmaster, ...children.map(Number)];
+}

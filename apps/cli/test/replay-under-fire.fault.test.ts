@@ -7,7 +7,7 @@ import { type SpawnedNode, spawnNode, waitFor } from "@onsale/testing";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { endProcess, isAlive } from "../src/process-mark.ts";
-import { onsale, opened, shopFolder } from "./command-line.ts";
+import { onsale, opened, processesOfCluster, readinessIs, shopFolder } from "./command-line.ts";
 
 const main = new URL("../src/main.ts", import.meta.url);
 const longMs = 300_000;
@@ -52,13 +52,17 @@ describe("a replay", { timeout: longMs }, () => {
     });
   }
 
-  test("is run once more by the same command: every journaled order is there and ends, none twice, no charge twice", async () => {
+  test("is run once more by the same command, and goes on by itself after its database was frozen and then stopped: every journaled order is there and ends, none twice, no charge twice", async () => {
     const journaled = await journaledOrders();
     up = await shop.up();
     await opened(up);
-    const { code, stdout, stderr } = await onsale(["replay", "--data", shop.root, "--buyers", "32", "-o", "json"]);
-    expect(code, stderr).toBe(0);
-    const report = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+    replay = await startReplay();
+    await acceptedSince(journaled.length + 20);
+    if (process.platform === "linux") await freezeDatabase();
+    await acceptedSince(journaled.length + 40);
+    await stopDatabase();
+    expect(await replay.ended, replay.lines.join("\n")).toBe(0);
+    const report = JSON.parse(replay.lines.findLast((line) => line.startsWith("{")) ?? "");
     expect(report.audit.violations).toEqual([]);
     expect(report.orders).toMatchObject({ submitted: 423, pending: 0 });
     const inShop = await withDatabase(
@@ -88,6 +92,36 @@ async function dieAs(kills: readonly ("server" | "postgres" | "provider")[]): Pr
   await waitFor(() => kills.every((name) => !isAlive(server[name])));
   await replay?.[Symbol.asyncDispose]();
   await endProcess(server.server, { signal: "SIGKILL", withinMs: 2_000 });
+}
+
+/** For five seconds; meanwhile the shop says to everybody, in time, to come back later. */
+async function freezeDatabase(): Promise<void> {
+  const { url, postgres } = await shop.server();
+  const frozen = processesOfCluster(postgres.pid);
+  const thawAt = performance.now() + 5_000;
+  for (const pid of frozen) process.kill(pid, "SIGSTOP");
+  try {
+    await readinessIs(url, 503);
+    await waitFor(async () => {
+      const answer = await fetch(`${url}/v1/products`);
+      expect([answer.status, Number(answer.headers.get("retry-after")) > 0]).toEqual([503, true]);
+      return performance.now() > thawAt;
+    });
+  } finally {
+    for (const pid of frozen) process.kill(pid, "SIGCONT");
+  }
+  await readinessIs(url, 200);
+}
+
+/** As an administrator does who does not wait for sessions. */
+async function stopDatabase(): Promise<void> {
+  const { url, postgres } = await shop.server();
+  process.kill(postgres.pid, "SIGQUIT");
+  await waitFor(async () => (await shop.server()).postgres.pid !== postgres.pid, {
+    withinMs: 60_000,
+    what: "another PostgreSQL",
+  });
+  await readinessIs(url, 200);
 }
 
 /** The orders that the clients' journal on disk knows to be accepted. */

@@ -1,11 +1,10 @@
 /** One shop that is opened, disturbed in every way, killed and opened again. The tests follow one another on the same data. */
 
-import { readdirSync, readFileSync } from "node:fs";
 import { access, readdir, stat } from "node:fs/promises";
 import { waitFor } from "@onsale/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isAlive } from "../src/process-mark.ts";
-import { onsale, opened, readiness, readinessIs, shopFolder } from "./command-line.ts";
+import { onsale, opened, processesOfCluster, readiness, readinessIs, shopFolder } from "./command-line.ts";
 
 const longMs = 240_000;
 
@@ -25,20 +24,6 @@ async function kill(...names: ("server" | "postgres" | "provider")[]): Promise<v
   const server = await shop.server();
   for (const name of names) process.kill(server[name].pid, "SIGKILL");
   await waitFor(() => names.every((name) => !isAlive(server[name])));
-}
-
-/** The postmaster and its sessions. */
-function clusterOf(postmaster: number): number[] {
-  const parentOf = (pid: string) => Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[1]);
-  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  const children = all.filter((pid) => {
-    try {
-      return parentOf(pid) === postmaster;
-    } catch {
-      return false;
-    }
-  });
-  return [postmaster, ...children.map(Number)];
 }
 
 describe("a shop", { timeout: longMs }, () => {
@@ -130,7 +115,7 @@ describe("a shop", { timeout: longMs }, () => {
     "answers 503 in time while its PostgreSQL is frozen, then goes on by itself",
     async () => {
       const { url, postgres } = await shop.server();
-      const frozen = clusterOf(postgres.pid);
+      const frozen = processesOfCluster(postgres.pid);
       for (const pid of frozen) process.kill(pid, "SIGSTOP");
       try {
         await readinessIs(url, 503);
