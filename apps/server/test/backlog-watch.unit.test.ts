@@ -19,7 +19,7 @@ async function look(events: number): Promise<string> {
   return (await metricsPage()).body;
 }
 
-const valueOf = (page: string, name: string): number =>
+const sampleOf = (page: string, name: string): number =>
   Number(
     page
       .split("\n")
@@ -31,21 +31,21 @@ const valueOf = (page: string, name: string): number =>
 const growth = "onsale_relay_backlog_growth_events_per_second";
 
 test("what was there at the first look is no growth; more is, and less is the contrary", async () => {
-  expect(valueOf(await look(100), growth)).toBe(0);
-  expect(valueOf(await look(200), growth)).toBeGreaterThan(0);
+  expect(sampleOf(await look(100), growth)).toBe(0);
+  expect(sampleOf(await look(200), growth)).toBeGreaterThan(0);
   const page = await look(50);
-  expect(valueOf(page, growth)).toBeLessThan(0);
-  expect(valueOf(page, "onsale_relay_backlog_events{")).toBe(50);
-  expect(valueOf(page, "onsale_relay_backlog_oldest_age_seconds")).toBe(50);
+  expect(sampleOf(page, growth)).toBeLessThan(0);
+  expect(sampleOf(page, "onsale_relay_backlog_events{")).toBe(50);
+  expect(sampleOf(page, "onsale_relay_backlog_oldest_age_seconds")).toBe(50);
 });
 
 test("a person is called once when it passes the bound, and again when it comes back there", async () => {
-  const calls = async (events: number) => valueOf(await look(events), "onsale_relay_backlog_beyond_bound_total") || 0;
+  const calls = async (events: number) => sampleOf(await look(events), "onsale_relay_backlog_beyond_bound_total") || 0;
   expect(await calls(backlogBound)).toBe(0);
   expect(await calls(backlogBound + 1)).toBe(1);
   expect(await calls(backlogBound + 500)).toBe(1);
   expect(await calls(3)).toBe(1);
   const page = await look(backlogBound + 1);
-  expect(valueOf(page, "onsale_relay_backlog_beyond_bound_total")).toBe(2);
-  expect(valueOf(page, "onsale_relay_backlog_bound_events")).toBe(backlogBound);
+  expect(sampleOf(page, "onsale_relay_backlog_beyond_bound_total")).toBe(2);
+  expect(sampleOf(page, "onsale_relay_backlog_bound_events")).toBe(backlogBound);
 });
