@@ -1,9 +1,12 @@
 import { defineConfig } from "vitest/config";
 import { LastLineReporter } from "./kit/testing/src/vitest/reporter.ts";
 
-export default defineConfig({
+/** What takes many minutes runs when it is asked for (`./onsale test --long`); a sample of it is among the others. */
+const kinds = (mode: string): string => (mode === "long" ? "{unit,pg,kafka,fault,long}" : "{unit,pg,kafka,fault}");
+
+export default defineConfig(({ mode }) => ({
   test: {
-    include: ["{kit,contracts,services,apps,tools,bench,drills,examples}/**/*.{unit,pg,kafka,fault}.test.ts"],
+    include: [`{kit,contracts,services,apps,tools,bench,drills,examples}/**/*.${kinds(mode)}.test.ts`],
     globalSetup: ["./kit/testing/src/vitest/global-setup.ts"],
     // The first for people; the second ends the run with the one line that programs read.
     reporters: ["default", new LastLineReporter()],
@@ -16,4 +19,4 @@ export default defineConfig({
     // The server of the run may take its time to stop.
     teardownTimeout: 30_000,
   },
-});
+}));

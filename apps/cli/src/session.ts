@@ -3,7 +3,7 @@ import { configuration } from "./configuration.ts";
 import { type DataFolder, dataFolder } from "./data-folder.ts";
 import { livingHolder } from "./holders.ts";
 import { InterruptedError, onInterrupt } from "./interrupt.ts";
-import { type OpenShop, openShop } from "./open-shop.ts";
+import type { OpenShop, OpenShopOptions } from "./open-shop.ts";
 import { type OperatorLogIn, readOperator } from "./operator.ts";
 import { CommandFailure, say } from "./output.ts";
 import { readLivingServer } from "./server-file.ts";
@@ -50,13 +50,19 @@ export async function withServer<Result>(
   });
   try {
     const running = await runningShop(data, interruption.signal);
-    shop = running ? undefined : await openShop({ data, configuration: settings, verb, say });
+    shop = running ? undefined : await open({ data, configuration: settings, verb, say });
     interruption.signal.throwIfAborted();
     return await work({ ...(running ?? sessionOf(shop as OpenShop, data)), signal: interruption.signal });
   } finally {
     await shop?.close(`${verb} has ended`);
     interrupt.off();
   }
+}
+
+/** Loaded when no shop runs: a server's modules take longer to load than most commands to run. */
+async function open(options: OpenShopOptions): Promise<OpenShop> {
+  const { openShop } = await import("./open-shop.ts");
+  return await openShop(options);
 }
 
 const sessionOf = (

@@ -12,12 +12,14 @@ export function register(program: Command): void {
     .command("test")
     .description("run every test: types, lint, and the tests of all packages")
     .argument("[pattern]", "only test files whose path has this in it")
-    .action(async (pattern: string | undefined) => {
+    .option("--long", "also the tests that take many minutes, of which the others are a sample")
+    .action(async (pattern: string | undefined, { long }: { long?: true }) => {
       if (!existsSync(join(checkout, "node_modules/vitest")))
         throw new CommandFailure(
           "The packages for testing are not installed; run this through ./onsale, which installs them.",
         );
-      const counts = await runAll(pattern);
+      const args = [...(long ? ["--mode", "long"] : []), ...(pattern === undefined ? [] : [pattern])];
+      const counts = await runAll(args);
       process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
       if (counts.failed > 0) process.exitCode = 1;
     });
@@ -29,7 +31,8 @@ interface Counts {
   readonly skipped: number;
 }
 
-async function runAll(pattern: string | undefined): Promise<Counts> {
+/** @param args For vitest: what of the tests is wanted. */
+async function runAll(args: readonly string[]): Promise<Counts> {
   const children = new Set<ChildProcess>();
   const forward = (signal: NodeJS.Signals) => children.forEach((child) => void child.kill(signal));
   process.on("SIGINT", forward).on("SIGTERM", forward);
@@ -39,7 +42,7 @@ async function runAll(pattern: string | undefined): Promise<Counts> {
     passes("types", run("node_modules/typescript/bin/tsc", ["-p", "."])),
     passes("lint", run("node_modules/@biomejs/biome/bin/biome", ["check", "."])),
   ]);
-  return sum([types, lint, await runTests(run, pattern)]);
+  return sum([types, lint, await runTests(run, args)]);
 }
 
 type Run = (script: string, args: readonly string[], onLine?: (line: string) => void) => Promise<number>;
@@ -73,17 +76,13 @@ async function passes(name: string, run: Promise<number>): Promise<Counts> {
 const lastLine = /^(\d+) passed, (\d+) failed, (\d+) skipped$/;
 
 /** Runs vitest. Its own last line is kept back, since it doesn't know of types and lint. */
-async function runTests(run: Run, pattern: string | undefined): Promise<Counts> {
+async function runTests(run: Run, args: readonly string[]): Promise<Counts> {
   let counts: Counts | undefined;
-  const code = await run(
-    "node_modules/vitest/vitest.mjs",
-    ["run", ...(pattern === undefined ? [] : [pattern])],
-    (line) => {
-      const [, passed, failed, skipped] = lastLine.exec(line) ?? [];
-      if (passed === undefined) process.stdout.write(`${line}\n`);
-      else counts = { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) };
-    },
-  );
+  const code = await run("node_modules/vitest/vitest.mjs", ["run", ...args], (line) => {
+    const [, passed, failed, skipped] = lastLine.exec(line) ?? [];
+    if (passed === undefined) process.stdout.write(`${line}\n`);
+    else counts = { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) };
+  });
   return countsAfter(code, counts);
 }
 

@@ -3,7 +3,7 @@ import { commandName, quoted } from "./checkout.ts";
 import { configuration } from "./configuration.ts";
 import { type DataFolder, dataFolder } from "./data-folder.ts";
 import { onInterrupt } from "./interrupt.ts";
-import { type OpenShop, openShop } from "./open-shop.ts";
+import type { OpenShop } from "./open-shop.ts";
 import { type DataAndOutput, say, withDataAndOutput } from "./output.ts";
 import { statusOf } from "./status.ts";
 
@@ -54,6 +54,8 @@ async function up({ data: option, port, with: part, output }: UpOptions): Promis
     ended.resolve("an unexpected fault");
   });
 
+  // Loaded here: every command would load a server's modules otherwise, to learn that there is `up`.
+  const { openShop } = await import("./open-shop.ts");
   shop = await openShop({
     ...{ data, configuration: settings, verb: "up", say, withKafka: part === "kafka" },
     ...(port !== undefined && { port }),

@@ -14,6 +14,9 @@ export interface Behaviour {
   readonly play: (stage: Stage) => Promise<void>;
 }
 
+/** What depends on how an outbox is read. */
+export const readingBehaviours: readonly Behaviour[] = deliveryBehaviours;
+
 export const behaviours: readonly Behaviour[] = [
   ...deliveryBehaviours,
   ...effectBehaviours,

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { behaviours } from "./behaviours.ts";
+import { type Behaviour, behaviours } from "./behaviours.ts";
 import { type House, openHouse } from "./house.ts";
 import type { LogUnderTest } from "./logs.ts";
 import { Stage } from "./stage.ts";
 
-/** Plays every behaviour on every one of these logs, each on a database of its own. */
-export function conform(logs: readonly LogUnderTest[]): void {
+/** Plays behaviours, by default all, on every one of these logs, each on a database of its own. */
+export function conform(logs: readonly LogUnderTest[], played: readonly Behaviour[] = behaviours): void {
   let house: House;
   beforeAll(async () => {
     [house] = await Promise.all([openHouse(), ...logs.map((log) => log.isThere?.())]);
@@ -13,7 +13,7 @@ export function conform(logs: readonly LogUnderTest[]): void {
   afterAll(() => house.close());
 
   describe.each(logs)("$name", (log) => {
-    for (const { name, play } of behaviours) {
+    for (const { name, play } of played) {
       test(name, async () => {
         const place = await house.place();
         const stage = new Stage(place, await log.open(place));
