@@ -103,9 +103,9 @@ describe("dlq", () => {
     expect(preview["difference"]).toContainEqual({ op: "add", path: "/priceMinor", value: 1_999 });
     expect(await done(...edit(whole("SKU-0")))).toMatchObject({ stored: true, revision: 1 });
     expect(await done("dlq", "redrive", letter)).toMatchObject({ blocked: false });
-    await waitFor(async () => (await lettersLeft()) === 39);
-    const { rows } = await database.query("select price_minor from orders.product where sku = 'SKU-0'");
-    expect(rows).toEqual([{ price_minor: "1999" }]);
+    const price = "select price_minor from orders.product where sku = 'SKU-0'";
+    await expect.poll(async () => (await database.query(price)).rows).toEqual([{ price_minor: "1999" }]);
+    expect(await lettersLeft()).toBe(39);
   });
 
   test("of many the count comes first, and nothing is put back without a yes", async () => {

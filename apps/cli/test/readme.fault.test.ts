@@ -1,7 +1,8 @@
 /** The README's commands, run in its order by the launcher itself. Only the data's folder is another, and tests and invoices are fewer. */
 
 import { execFile, spawn } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "@onsale/runtime";
 import { requiresKafka, waitFor } from "@onsale/testing";
@@ -19,16 +20,23 @@ type ShopFolder = Awaited<ReturnType<typeof shopFolder>>;
 
 /** A folder of the test for each that the page names; the empty name is the one that is used where none is named. */
 const shops = new Map<string, ShopFolder>();
+/** The folder of the invoices that a replay takes here. */
+let papers: string;
 const ups: ReturnType<typeof spawn>[] = [];
 const hasKafka = await requiresKafka();
 
 beforeAll(async () => {
+  // The whole file is sent in replay-under-fire.
+  papers = await mkdtemp(join(tmpdir(), "onsale-invoices-"));
+  const first = (await readFile(invoices, "utf8")).split("\n").slice(0, 1_000);
+  await writeFile(join(papers, "few.csv"), first.join("\n"));
   const named = commands.map((command) => / --data (\S+)/.exec(command)?.[1] ?? "");
   for (const name of new Set(named)) shops.set(name, await shopFolder());
 });
 afterAll(async () => {
   for (const up of ups) up.kill("SIGKILL");
   for (const shop of shops.values()) await shop.remove();
+  await rm(papers, { recursive: true, force: true });
 });
 
 test("it opens with the two commands that do all the set-up", () => {
@@ -53,22 +61,15 @@ async function perform(command: string): Promise<void> {
   if (verb === "up") return await open(folder, others);
   // All of them would run this very test; a few show that the command works.
   const args = verb === "test" ? ["kit/postgres/test/sql.unit", ...others] : [...others, "--data", folder.root];
-  if (verb === "replay") args.unshift(await fewInvoices(folder));
+  if (verb === "replay") args.unshift(join(papers, "few.csv"));
   const { code, stdout, stderr } = await run([verb, ...args]);
   expect(code, stdout + stderr).toBe(0);
 }
 
-/** The first invoices of the file that a replay takes; the whole of it is sent in replay-under-fire. */
-async function fewInvoices({ root }: ShopFolder): Promise<string> {
-  const few = join(root, "few.csv");
-  const lines = (await readFile(invoices, "utf8")).split("\n");
-  await writeFile(few, lines.slice(0, 1_000).join("\n"));
-  return few;
-}
-
-async function open({ root, status }: ShopFolder, args: readonly string[]): Promise<void> {
+async function open({ root, server }: ShopFolder, args: readonly string[]): Promise<void> {
   ups.push(spawn(launcher, ["up", "--data", root, ...args], { stdio: "ignore", env: childEnvironment({}) }));
-  await waitFor(async () => (await status()).ready, { withinMs: 180_000, what: "an open shop" });
+  // Its file says so, too, and is cheaper to ask than a command.
+  await waitFor(async () => (await server())?.url !== undefined, { withinMs: 180_000, what: "an open shop" });
 }
 
 /** The test's folder instead of the one that is named, and the other arguments. */
