@@ -47,8 +47,10 @@ export const ownershipBehaviours: readonly Behaviour[] = [
   {
     name: "while an owner lives nobody else reads; when it is killed another takes over from the committed place",
     async play(stage) {
-      const owner = await stage.hear({}, { leaseMs: 400 });
-      const second = await stage.hear({}, { leaseMs: 400, standsBy: true });
+      // Longer than a busy machine lets a process wait for its turn.
+      const leaseMs = 4_000;
+      const owner = await stage.hear({}, { leaseMs });
+      const second = await stage.hear({}, { leaseMs, standsBy: true });
       await stage.tell(keys, [1, 2]);
       await stage.untilEffects(40);
       expect(second.given).toEqual([]);
