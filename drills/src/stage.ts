@@ -32,18 +32,18 @@ const folders = {
 
 export async function openTheatre(choice: ServerChoice): Promise<Theatre> {
   const server =
-    "url" in choice ? { url: choice.url, stop: async () => undefined } : await startEmbeddedPostgres(choice);
+    "url" in choice ? { localUrl: choice.url, stop: async () => undefined } : await startEmbeddedPostgres(choice);
   const template = `drill_template_${randomBytes(6).toString("hex")}`;
   try {
-    await makeTemplate(server.url, template);
+    await makeTemplate(server.localUrl, template);
   } catch (error) {
     await server.stop();
     throw error;
   }
   return {
-    stage: () => openStage(server.url, template),
+    stage: () => openStage(server.localUrl, template),
     async [Symbol.asyncDispose]() {
-      await run(server.url, `drop database if exists ${template} with (force)`);
+      await run(server.localUrl, `drop database if exists ${template} with (force)`);
       await server.stop();
     },
   };

@@ -103,8 +103,8 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
   const tell = teller(data, verb);
   const last = await readPorts(data);
   // The slow things side by side: the processes that start, and the modules of the server, which are many.
-  const [databaseUrl, provider, kafka, { serve }] = await allOrFirstFault([
-    configuration.databaseUrl ?? startPostgres(frame, data, tell),
+  const [database, provider, kafka, { serve }] = await allOrFirstFault([
+    existing(configuration.databaseUrl) ?? startPostgres(frame, data, tell),
     startProvider(frame, data, { tell, lastPort: last.provider }),
     eventLog === "kafka-beside" ? startKafka(frame, data, tell) : configuration.kafka,
     import("./serve.ts"),
@@ -116,7 +116,7 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
       start: () =>
         serve({
           ...servedWith(options, frame),
-          adminUrl: databaseUrl,
+          adminUrl: database.localUrl,
           port: httpPort,
           provider,
           operator,
@@ -127,9 +127,10 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
     }),
   );
   writePorts(data, { http: portIn(url), provider: portIn(provider.url) });
-  tell({ url, databaseUrl, providerUrl: provider.url, ...(kafka !== undefined && { kafka }) });
+  const { url: databaseUrl, localUrl: databaseLocalUrl } = database;
+  tell({ url, databaseUrl, databaseLocalUrl, providerUrl: provider.url, ...(kafka !== undefined && { kafka }) });
   return {
-    ...{ url, databaseUrl, providerUrl: provider.url, providerSecret: provider.apiSecret, operator },
+    ...{ url, databaseUrl: databaseLocalUrl, providerUrl: provider.url, providerSecret: provider.apiSecret, operator },
     ...(kafka !== undefined && { kafka }),
   };
 }
@@ -141,6 +142,8 @@ const servedWith = ({ data, configuration: { chatUrl } }: OpenShopOptions, { log
   secretsFolder: data.secrets,
   chatUrl,
 });
+
+const existing = (url: string | undefined) => (url === undefined ? undefined : { url, localUrl: url });
 
 const kafkaChoice = (bootstrap: string | undefined, { kafkaPrefix: prefix }: Configuration) =>
   bootstrap === undefined ? undefined : { bootstrap, prefix };

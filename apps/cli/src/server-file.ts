@@ -15,6 +15,8 @@ const ServerFile = Type.Object({
   /** Present once everything is up. */
   url: Optional(Type.String()),
   databaseUrl: Optional(Type.String()),
+  /** The fastest way to the same database for programs of this user. */
+  databaseLocalUrl: Optional(Type.String()),
   providerUrl: Optional(Type.String()),
   /** Brokers that its events go through. */
   kafka: Optional(Type.String()),

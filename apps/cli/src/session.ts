@@ -102,7 +102,7 @@ async function readAddress(data: DataFolder): Promise<Address | undefined> {
   const server = await readLivingServer(data);
   if (server?.url === undefined || server.databaseUrl === undefined || server.providerUrl === undefined)
     return undefined;
-  const { url, databaseUrl, providerUrl, verb } = server;
+  const { url, databaseUrl, databaseLocalUrl = databaseUrl, providerUrl, verb } = server;
   if (verb !== "up")
     throw new CommandFailure(
       `\`onsale ${verb}\` (process ${server.server.pid}) runs a shop of its own on ${data.root}; wait for its end, or run \`onsale up\` beside both.`,
@@ -111,5 +111,5 @@ async function readAddress(data: DataFolder): Promise<Address | undefined> {
   if (operator === undefined) throw new CommandFailure(`${data.secrets} lacks the operator's log-in.`);
   const { readSecrets } = await import("@onsale/provider-sim");
   const { apiSecret: providerSecret } = await readSecrets(providerSecretFile(data));
-  return { url, databaseUrl, providerUrl, providerSecret, operator, data: data.root };
+  return { url, databaseUrl: databaseLocalUrl, providerUrl, providerSecret, operator, data: data.root };
 }

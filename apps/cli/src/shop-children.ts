@@ -49,11 +49,12 @@ export function teller(data: DataFolder, verb: string): Tell {
   return tell;
 }
 
+/** Starts PostgreSQL and keeps it running. `url` is for every program, `localUrl` for this one. */
 export async function startPostgres(
   { life, logger, killers, say }: Frame,
   data: DataFolder,
   tell: Tell,
-): Promise<string> {
+): Promise<Pick<EmbeddedPostgres, "url" | "localUrl">> {
   const { startEmbeddedPostgres } = await import("@onsale/postgres");
   const tellProcess = (server: EmbeddedPostgres): void => {
     const postgres = markOf(server.pid);
@@ -77,7 +78,7 @@ export async function startPostgres(
   tellProcess(running);
   // Its immediate shutdown: the next start recovers from the log.
   killers.push(() => signalNow(running.pid, "SIGQUIT"));
-  return running.url;
+  return running;
 }
 
 function signalNow(pid: number, signal: NodeJS.Signals): void {

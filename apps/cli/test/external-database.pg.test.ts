@@ -16,9 +16,10 @@ afterAll(async () => {
 });
 
 test("a shop runs on an existing PostgreSQL, and its data stays with that one", { timeout: 120_000 }, async () => {
-  await using up = await shop.up([], { ONSALE_DATABASE_URL: database.adminUrl });
+  const databaseUrl = await database.tcpUrl();
+  await using up = await shop.up([], { ONSALE_DATABASE_URL: databaseUrl });
   await opened(up);
-  expect(await shop.status()).toMatchObject({ ready: true, databaseUrl: database.adminUrl });
+  expect(await shop.status()).toMatchObject({ ready: true, databaseUrl });
   expect(await readdir(shop.folder.postgres)).toEqual([]);
   up.signal("SIGTERM");
   expect(await up.ended).toBe(0);

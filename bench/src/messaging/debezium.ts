@@ -204,7 +204,13 @@ async function startDebezium(
 ): Promise<ConnectServer & AsyncDisposable> {
   const topic = cluster.topicOf(source, "online");
   await cluster.make(topic, defaultPartitions);
-  const outbox = outboxConnector({ databaseUrl: ground.url, source, lane: "online", topic, settings: theirSettings });
+  const outbox = outboxConnector({
+    databaseUrl: ground.tcpUrl,
+    source,
+    lane: "online",
+    topic,
+    settings: theirSettings,
+  });
   const connect = await startConnect({
     ...{ directory: join(ground.directory, "connect"), jars: ground.jars, bootstrap, heapMegabytes },
     ...{ connectors: { outbox }, worker: theirWorker },

@@ -18,8 +18,10 @@ export const sink = "mirror";
 export interface Ground extends AsyncDisposable {
   /** Where parts of a bench may put what they need. Removed at the end. */
   readonly directory: string;
-  /** The administrator's. */
+  /** The administrator's, the fastest way to it. */
   readonly url: string;
+  /** The same for programs that know nothing but TCP. */
+  readonly tcpUrl: string;
   readonly pid: number;
   readonly shop: Messaging;
   /** Where the jars of peers lie, or are fetched to. */
@@ -33,13 +35,13 @@ export async function openGround(directory: string, jars: string): Promise<Groun
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const server = await startEmbeddedPostgres({ directory: join(directory, "postgres") });
   try {
-    const shop = await openSchema(server.url, source);
-    const mirror = await openSchema(server.url, sink);
+    const shop = await openSchema(server.localUrl, source);
+    const mirror = await openSchema(server.localUrl, sink);
     await mirror.close();
     let broker: Promise<KafkaServer> | undefined;
     const start = () => startKafka({ directory: join(directory, "kafka"), jars, heapMegabytes: brokerHeapMegabytes });
     return {
-      ...{ directory, url: server.url, pid: server.pid, shop, jars },
+      ...{ directory, url: server.localUrl, tcpUrl: server.url, pid: server.pid, shop, jars },
       broker: () => {
         broker ??= start();
         return broker;

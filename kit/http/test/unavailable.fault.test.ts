@@ -71,7 +71,7 @@ const deadlineMs = 500;
 
 beforeAll(async () => {
   server = await testDatabase({ schema: "shop", sets: [migrations] });
-  gateway = new Gateway(server.adminUrl);
+  gateway = new Gateway(await server.tcpUrl());
   await gateway.listen();
   const url = new URL(server.adminUrl);
   url.hostname = "127.0.0.1";

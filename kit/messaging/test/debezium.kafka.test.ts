@@ -99,7 +99,7 @@ async function debezium() {
   // Names of slots belong to the whole server.
   slot = `debezium_${prefix.replace(".", "")}`;
   const connector = outboxConnector({
-    ...{ databaseUrl: home.adminUrl, source: "alpha", lane: "online", topic },
+    ...{ databaseUrl: await home.tcpUrl(), source: "alpha", lane: "online", topic },
     settings: { "slot.name": slot },
   });
   const connect = await ownConnect({ bootstrap, connectors: { outbox: connector } });

@@ -36,8 +36,8 @@ export async function serverDirectory(): Promise<{ directory: string; remove(): 
 /** Starts a server on its directory, with the schemas `alpha`, which tells, and `beta`, which hears. */
 export async function startOwnServer(directory: string, more: Record<string, string> = {}): Promise<OwnServer> {
   const server = await startEmbeddedPostgres({ directory, settings: { ...settings, ...more } });
-  for (const schema of ["alpha", "beta"]) await migrateInto(server.url, schema);
-  const admin = new pg.Pool({ connectionString: server.url, max: 6, options: "-c search_path=alpha" });
+  for (const schema of ["alpha", "beta"]) await migrateInto(server.localUrl, schema);
+  const admin = new pg.Pool({ connectionString: server.localUrl, max: 6, options: "-c search_path=alpha" });
   admin.on("error", () => undefined);
   const opened: Database[] = [];
   const close = async () => {
@@ -49,7 +49,7 @@ export async function startOwnServer(directory: string, more: Record<string, str
     directory,
     server,
     admin,
-    open(schema, url = server.url) {
+    open(schema, url = server.localUrl) {
       const database = openSchema(url, schema);
       opened.push(database);
       return database;

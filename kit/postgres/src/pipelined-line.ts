@@ -1,6 +1,6 @@
 import pg from "pg";
 import { isStalePlan } from "./errors.ts";
-import { toQuery } from "./query.ts";
+import { send, toQuery } from "./query.ts";
 import type { Statement } from "./sql.ts";
 
 /** Single statements of many callers over one connection, each sent at once and answered in order. */
@@ -20,7 +20,7 @@ export class PipelinedLine {
     const connection = this.#connected();
     const client = await connection;
     try {
-      return await client.query(query);
+      return await send(client, query);
     } catch (error) {
       // Not sent again, though it did nothing: callers may count on the order in which they sent. The next statement
       // gets a new connection; the old one ends when it has answered all.

@@ -36,3 +36,16 @@ export function checkRows(statement: Statement, result: pg.QueryResult): pg.Quer
   }
   return result;
 }
+
+/**
+ * Sends a query. What one turn of the event loop sends over a connection leaves as one packet: system calls, and waking
+ * the server, are what short statements cost most.
+ */
+export function send(client: pg.Client, query: pg.QueryConfig | string): Promise<pg.QueryResult> {
+  const { stream } = client.connection;
+  if (stream.writableCorked === 0) {
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+  }
+  return client.query(query);
+}

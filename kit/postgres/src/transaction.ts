@@ -8,7 +8,7 @@ import {
   sqlState,
   TransactionEndedError,
 } from "./errors.ts";
-import { toQuery } from "./query.ts";
+import { send, toQuery } from "./query.ts";
 import type { Statement } from "./sql.ts";
 
 /** Looks at a result on its way to the caller. */
@@ -84,7 +84,7 @@ class OpenTransaction implements Transaction {
     this.#checked = checked;
     this.home = home;
     // Not awaited: the first statement follows in the same packet.
-    this.#begun = client.query(`begin isolation level ${isolation} read write`);
+    this.#begun = send(client, `begin isolation level ${isolation} read write`);
     this.#begun.catch((error) => {
       this.failure ??= error;
     });
@@ -141,7 +141,7 @@ class OpenTransaction implements Transaction {
     const query = toQuery(statement, parameters);
     this.#pending++;
     try {
-      return await this.#client.query(query);
+      return await send(this.#client, query);
     } catch (error) {
       this.failure ??= error;
       // Of statements sent together, those behind the one that failed say only that the transaction is aborted, and

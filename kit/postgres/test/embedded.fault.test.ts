@@ -168,16 +168,36 @@ describe("an ordinary life", () => {
     expect(Math.min(...startMs)).toBeLessThan(1_500);
   });
 
-  test("is to be reached with the password only, over loopback only, and the password is ours alone", async () => {
+  test("is to be reached with the password only, over loopback or our own socket, and the password is ours alone", async () => {
     const server = await start();
-    const url = new URL(server.url);
+    const [url, localUrl] = [new URL(server.url), new URL(server.localUrl)];
     expect(url.hostname).toBe("127.0.0.1");
+    const socketFolder = decodeURIComponent(localUrl.hostname);
+    expect(socketFolder).toBe(join(directory, "socket"));
+    expect((await stat(socketFolder)).mode & 0o777).toBe(0o700);
     expect((await stat(join(directory, "password"))).mode & 0o777).toBe(0o600);
-    url.password = "guess";
-    expect(await isReachable(url.href)).toBe(false);
+    for (const guess of [url, localUrl]) {
+      expect(await isReachable(guess.href)).toBe(true);
+      guess.password = "guess";
+      expect(await isReachable(guess.href)).toBe(false);
+    }
     expect(await settingOf(server, "listen_addresses")).toBe("127.0.0.1");
-    expect(await settingOf(server, "unix_socket_directories")).toBe("");
     expect(await readFile(join(directory, "data/pg_hba.conf"), "utf8")).not.toMatch(/^[^#]*\btrust\b/m);
+  });
+
+  test("does without a socket where its path would be too long", async () => {
+    const server = await start({ directory: join(directory, "x".repeat(100)) });
+    expect(server.localUrl).toBe(server.url);
+    expect(await settingOf(server, "unix_socket_directories")).toBe("");
+  });
+
+  test("a lock file on the socket that names a living stranger does not keep it from starting", async () => {
+    const first = await start();
+    await first.stop();
+    const lock = join(directory, "socket", `.s.PGSQL.${first.port}.lock`);
+    await writeFile(lock, `${process.ppid}\n${join(directory, "data")}\n0\n${first.port}\n\n`);
+    const second = await start();
+    expect(await isReachable(second.localUrl)).toBe(true);
   });
 
   test("keeps PostgreSQL's own durability, and can be read by log readers", async () => {

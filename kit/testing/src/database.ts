@@ -14,8 +14,7 @@ import {
 import type { ServiceDefinition } from "@onsale/runtime";
 import { migrations as saga } from "@onsale/saga";
 import pg from "pg";
-import { inject } from "vitest";
-import "./vitest/provided.ts";
+import { partOfThisRun } from "./part-of-this-run.ts";
 
 /** One schema of a test database and what is migrated into it. */
 export interface TestSchema {
@@ -30,8 +29,10 @@ export type TestDatabaseContent =
 
 /** A database that belongs to one test file. */
 export interface TestDatabase extends AsyncDisposable {
-  /** The administrator's URL. */
+  /** The administrator's URL, over the server's Unix socket where it has one. */
   readonly adminUrl: string;
+  /** The same over TCP. */
+  tcpUrl(): Promise<string>;
   /** Opens it as the owner of one schema; closed by `close`. */
   open(schema: string, options?: Partial<DatabaseOptions>): Database;
   /** Closes what was opened and drops the database. */
@@ -56,6 +57,7 @@ export async function testDatabase(content: TestDatabaseContent): Promise<TestDa
   };
   return {
     adminUrl,
+    tcpUrl: async () => urlOf(await partOfThisRun("postgres-tcp"), name),
     open(schema, options) {
       const database = openDatabase({
         ...{
@@ -77,12 +79,7 @@ export async function testDatabase(content: TestDatabaseContent): Promise<TestDa
 }
 
 /** The administrator's URL of the run's server, which starts when it is first asked for. */
-export async function serverOfThisRun(): Promise<string> {
-  const answer = await fetch(inject("postgresBroker"));
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`The PostgreSQL of this run did not start: ${text}`);
-  return text;
-}
+export const serverOfThisRun = (): Promise<string> => partOfThisRun("postgres");
 
 const roleOf = (schema: string): string => `onsale_${schema}`;
 

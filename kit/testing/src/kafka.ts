@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { KafkaServer } from "@onsale/kafka-server";
 import { type ConnectOptions, type ConnectServer, startConnect } from "@onsale/kafka-server/connect";
 import { inject } from "vitest";
+import { partOfThisRun } from "./part-of-this-run.ts";
 import { present } from "./requires.ts";
 import { jarsOfTests, startThrowAwayKafka } from "./vitest/kafka-of-this-run.ts";
 import { reapWhenWeDie } from "./vitest/reaper.ts";
@@ -35,10 +36,7 @@ export interface TestKafka {
 
 /** Starts when it is first asked for, by any test of the run. It is never stopped or frozen: for that there is `ownKafka`. */
 export async function testKafka(): Promise<TestKafka> {
-  const answer = await fetch(`${inject("partsOfThisRun")}/kafka`);
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`The Kafka of this run did not start: ${text}`);
-  return { bootstrap: text, prefix: `t${randomBytes(6).toString("hex")}.` };
+  return { bootstrap: await partOfThisRun("kafka"), prefix: `t${randomBytes(6).toString("hex")}.` };
 }
 
 /** A broker of the test's own, to be stopped, killed, frozen and started again. */

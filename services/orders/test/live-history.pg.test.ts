@@ -40,7 +40,7 @@ test("what this process does shows without a poll", async () => {
 
 test("what another process does shows by the poll", async () => {
   // The same database under another name: nobody rings for it.
-  const elsewhere = own.open("orders", { url: own.adminUrl.replace("127.0.0.1", "localhost") });
+  const elsewhere = own.open("orders", { url: (await own.tcpUrl()).replace("127.0.0.1", "localhost") });
   expect(elsewhere.home).not.toEqual(shop.home);
   const history = new LiveHistory(shop, { pollMs: 20 });
   const orderId = await placeOne(elsewhere, 1);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Account } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
+import { asListElement, clearSocketFolder } from "./socket.ts";
 
 /** Milliseconds between two looks at a process or a file. */
 const pollMs = 10;
@@ -142,6 +143,8 @@ export interface PostmasterOptions {
   readonly logFile: string;
   readonly account: Account;
   readonly binaries: Binaries;
+  /** Where its Unix socket lies; undefined: it has none. */
+  readonly socketFolder: string | undefined;
 }
 
 // Crash recovery reads at most the log since the last checkpoint, 1 GB by default.
@@ -159,6 +162,7 @@ export interface Postmaster {
  * terminal reaches only us, and we stop it when the last transaction is done.
  */
 export async function startPostmaster(options: PostmasterOptions, signal?: AbortSignal): Promise<Postmaster> {
+  if (options.socketFolder !== undefined) await clearSocketFolder(options.socketFolder);
   const log = await open(options.logFile, constants.O_CREAT | constants.O_APPEND | constants.O_RDWR, 0o600);
   try {
     const { size: logStart } = await log.stat();
@@ -193,10 +197,20 @@ async function untilReady(data: string, pid: number, signal: AbortSignal | undef
   }
 }
 
-function launch({ data, port, settings, account, binaries }: PostmasterOptions, log: FileHandle): ChildProcess {
-  const settingArgs = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const { file, args, options } = account.command(binaries.postgres, ["-D", data, "-p", String(port), ...settingArgs]);
-  return spawn(file, args, { ...options, cwd: "/", detached: true, stdio: ["ignore", log.fd, log.fd] });
+function launch(options: PostmasterOptions, log: FileHandle): ChildProcess {
+  const { data, port, account, binaries, socketFolder } = options;
+  const sockets = { unix_socket_directories: socketFolder === undefined ? "" : asListElement(socketFolder) };
+  const settingArgs = Object.entries({ ...options.settings, ...sockets }).flatMap(([name, value]) => [
+    "-c",
+    `${name}=${value}`,
+  ]);
+  const command = account.command(binaries.postgres, ["-D", data, "-p", String(port), ...settingArgs]);
+  return spawn(command.file, command.args, {
+    ...command.options,
+    cwd: "/",
+    detached: true,
+    stdio: ["ignore", log.fd, log.fd],
+  });
 }
 
 async function logSince(log: FileHandle, start: number): Promise<string> {

@@ -3,9 +3,8 @@
  * is not named here. Given on the command line, so that no file on disk can contradict the program.
  */
 export const serverSettings: Readonly<Record<string, string>> = {
-  // Loopback over TCP only: a Unix socket would lie in a folder that others may enter, and its path may be too long.
+  // Loopback, beside the Unix socket in the server's own folder: for tools, and for what can't use the socket.
   listen_addresses: "127.0.0.1",
-  unix_socket_directories: "",
 
   // Outboxes can be read from the log through logical replication slots without a restart into another wal_level.
   wal_level: "logical",

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmbeddedPostgres } from "@onsale/postgres";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "@onsale/postgres";
 import type { TestProject } from "vitest/node";
 import "./provided.ts";
 import { startThrowAwayKafka, whyWithout } from "./kafka-of-this-run.ts";
@@ -17,7 +17,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const withoutConnect = lazy(() => whyWithout(["kafka", "connect", "debezium"]));
   const secretPath = `/${randomBytes(16).toString("hex")}`;
   const answers: Readonly<Record<string, () => Promise<string>>> = {
-    [`${secretPath}/postgres`]: async () => (await postgres.get()).url,
+    [`${secretPath}/postgres`]: async () => (await postgres.get()).localUrl,
+    [`${secretPath}/postgres-tcp`]: async () => (await postgres.get()).url,
     [`${secretPath}/kafka`]: async () => (await kafka.get()).bootstrap,
     [`${secretPath}/why-without-kafka`]: async () => (await withoutKafka.get()) ?? "",
     [`${secretPath}/why-without-connect`]: async () => (await withoutConnect.get()) ?? "",
@@ -33,7 +34,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   await new Promise<void>((listening) => broker.listen(0, "127.0.0.1", listening));
   broker.unref();
   const parts = `http://127.0.0.1:${(broker.address() as AddressInfo).port}${secretPath}`;
-  project.provide("postgresBroker", `${parts}/postgres`);
   project.provide("partsOfThisRun", parts);
   return async () => {
     broker.closeAllConnections();
@@ -61,12 +61,15 @@ function lazy<Value>(begin: () => Promise<Value>): Lazy<Value> {
   };
 }
 
-async function startThrowAwayServer(): Promise<{ url: string; remove(): Promise<void> }> {
+async function startThrowAwayServer(): Promise<
+  Pick<EmbeddedPostgres, "url" | "localUrl"> & { remove(): Promise<void> }
+> {
   const directory = await mkdtemp(join(tmpdir(), "onsale-test-"));
   const reaper = reapWhenWeDie(directory);
   const server = await startEmbeddedPostgres({ directory, settings: throwAway });
   return {
     url: server.url,
+    localUrl: server.localUrl,
     async remove() {
       await server.stop();
       reaper.stop();
