@@ -8,7 +8,7 @@ import pg from "pg";
 
 const run = promisify(execFile);
 const script = fileURLToPath(new URL("../sql/plain-order.sql", import.meta.url));
-const tables = new URL("../sql/plain-order-tables.sql", import.meta.url);
+const tables = ["../migrations/shop/0001-plain-order.sql", "../sql/plain-outbox.sql"];
 const clientCounts = [1, 4, 8, 16, 32, 64];
 const database = "onsale_plain_order";
 
@@ -35,7 +35,9 @@ export async function preparePlainOrder(adminUrl: string, seconds: number): Prom
     await client.query(`create database ${database}`);
   });
   const url = urlOf(adminUrl);
-  await withClient(url, async (client) => void (await client.query(await readFile(tables, "utf8"))));
+  await withClient(url, async (client) => {
+    for (const file of tables) await client.query(await readFile(new URL(file, import.meta.url), "utf8"));
+  });
   const curve: Record<number, number> = {};
   await pgbench(url, 8, seconds);
   for (const clients of clientCounts) curve[clients] = await pgbench(url, clients, seconds);

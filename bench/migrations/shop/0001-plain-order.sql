@@ -1,4 +1,4 @@
--- What a business transaction writes beside its event: the same as the plain order of sql/plain-order-tables.sql.
+-- What a business transaction writes beside its event.
 create table stock (sku int primary key, available bigint not null check (available >= 0)) with (fillfactor = 50);
 insert into stock select sku, 1000000000 from generate_series(1, 1000) as sku;
 create table orders (

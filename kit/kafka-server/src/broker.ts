@@ -4,6 +4,7 @@ import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { classArchive } from "./class-archive.ts";
 import { freePorts } from "./free-port.ts";
 import { fetchJars } from "./jars.ts";
 import { endLeftover, startJava } from "./java-process.ts";
@@ -60,12 +61,13 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
   const jars = await fetchJars(options.jars, "kafka");
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await endLeftover({ name, directory });
+  const java = { jars, archive: await classArchive(jars, runForArchive(jars)) };
   for (let attempt = 1; ; attempt++) {
     const ports = await choosePorts(directory, options.port);
     await writeFile(join(directory, propertiesName), propertiesOf(directory, ports, options.settings));
-    await formatOnce(directory, jars);
+    await formatOnce(directory, java);
     try {
-      return await startOn(ports.broker, { ...options, directory, jars });
+      return await startOn(ports.broker, { ...options, directory }, java);
     } catch (error) {
       const tryAgain =
         options.port === undefined && attempt < portAttempts && /in use|BindException/.test(String(error));
@@ -82,8 +84,16 @@ const propertiesName = "server.properties";
 // Recovery after a kill reads what was not yet flushed; 3 s on an idle machine with nothing to recover.
 const readyWithinMs = 120_000;
 
-async function startOn(port: number, options: KafkaOptions): Promise<KafkaServer> {
-  const { directory, jars, machine = "default", heapMegabytes = 512 } = options;
+/** The classes: their jars, and the options by which they are found already read. */
+interface Classes {
+  readonly jars: string;
+  readonly archive: readonly string[];
+}
+
+type StartOptions = Pick<KafkaOptions, "directory" | "machine" | "heapMegabytes">;
+
+async function startOn(port: number, options: StartOptions, classes: Classes): Promise<KafkaServer> {
+  const { directory, machine = "default", heapMegabytes = 512 } = options;
   const java = await startJava({
     name,
     directory,
@@ -92,7 +102,8 @@ async function startOn(port: number, options: KafkaOptions): Promise<KafkaServer
       `-Xmx${heapMegabytes}m`,
       ...(machine === "quick" ? quickMachine : []),
       ...terseLog,
-      ...["-cp", join(jars, "*"), "kafka.Kafka", join(directory, propertiesName)],
+      ...classes.archive,
+      ...["-cp", join(classes.jars, "*"), "kafka.Kafka", join(directory, propertiesName)],
     ],
     untilReady: saysReady,
     readyWithinMs,
@@ -100,7 +111,7 @@ async function startOn(port: number, options: KafkaOptions): Promise<KafkaServer
   return { ...java, bootstrap: `127.0.0.1:${port}`, port };
 }
 
-const quickMachine = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
+const quickMachine = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
 // Warnings, and the one line by which it says that it serves.
 const terseLog = [
@@ -160,20 +171,35 @@ const propertiesOf = (directory: string, { broker, controller }: Ports, settings
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    // A killed broker is let in again once the controller has missed it for so long. It is its own controller, so there
+    // is nobody else whom a pause could make suspicious. By default, 9 s and 2 s.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "750",
     ...settings,
   })
     .map(([name, value]) => `${name}=${value}\n`)
     .join("");
 
 /** Makes the node's log. One whose making was cut short is made anew: the file that we look for is written last. */
-async function formatOnce(directory: string, jars: string): Promise<void> {
+async function formatOnce(directory: string, { jars, archive }: Classes): Promise<void> {
   const log = join(directory, "log");
   if (await stat(join(log, "meta.properties")).catch(() => undefined)) return;
   await rm(log, { recursive: true, force: true });
-  const tool = [...quickMachine, ...terseLog, "-cp", join(jars, "*"), "kafka.tools.StorageTool"];
+  const tool = [...quickMachine, ...terseLog, ...archive, "-cp", join(jars, "*"), "kafka.tools.StorageTool"];
   const cluster = ["-t", clusterId(), "-c", join(directory, propertiesName)];
   await run("java", [...tool, "format", "--standalone", ...cluster], { cwd: directory });
 }
+
+/** A start and an end in good order, in which the machine writes its archive. */
+const runForArchive =
+  (jars: string) =>
+  async (directory: string, archive: readonly string[]): Promise<void> => {
+    const ports = await choosePorts(directory, undefined);
+    await writeFile(join(directory, propertiesName), propertiesOf(directory, ports, undefined));
+    await formatOnce(directory, { jars, archive: [] });
+    const server = await startOn(ports.broker, { directory, machine: "quick" }, { jars, archive });
+    await server.stop();
+  };
 
 /** As Kafka makes them, save that none begins with a hyphen, which its own tool would take for an option. */
 function clusterId(): string {

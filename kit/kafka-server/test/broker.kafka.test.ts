@@ -40,6 +40,11 @@ describe.skipIf(!(await requiresKafka()))("a Kafka broker", { timeout }, () => {
     expect(await topic.read(2)).toEqual(["one", "two"]);
   });
 
+  test("starts from classes that an earlier start has read", async () => {
+    await using owned = await brokerOfAnother();
+    expect(await readFile(`/proc/${owned.pid}/maps`, "utf8")).toContain("classes.jsa");
+  });
+
   test("frozen it does not answer; it goes on when it is let", async () => {
     await using kafka = await ownKafka();
     await using topic = new Topic(kafka.bootstrap, "orders");

@@ -1,12 +1,13 @@
 import type { Database } from "@onsale/postgres";
 import { type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
-import pg from "pg";
+import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type CallOrder, consumer } from "../src/consumer.ts";
 import { type Delivered, defineEvent, fact } from "../src/event.ts";
 import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
 import { publish } from "../src/publish.ts";
+import { type TwoServices, twoServices } from "./two-services.ts";
 
 const moved = defineEvent("door.moved.v1", {
   key: "id",
@@ -15,27 +16,20 @@ const moved = defineEvent("door.moved.v1", {
   sample: { id: "d", step: 1 },
 });
 
+let services: TwoServices;
 let home: TestDatabase;
 let alpha: Database;
 let admin: pg.Pool;
 let running: RunningFeeds[];
 
 beforeEach(async () => {
-  const migrations = new URL("./accounts-migrations/", import.meta.url);
-  home = await testDatabase({
-    services: [
-      { name: "alpha", migrations },
-      { name: "beta", migrations },
-    ],
-  });
-  alpha = home.open("alpha");
-  admin = new pg.Pool({ connectionString: home.adminUrl, max: 1, options: "-c search_path=beta" });
+  services = await twoServices();
+  ({ home, alpha, admin } = services);
   running = [];
 });
 afterEach(async () => {
   await Promise.all(running.map((feeds) => feeds.drain()));
-  await admin.end();
-  await home.close();
+  await services[Symbol.asyncDispose]();
 });
 
 type Call = (event: Delivered<typeof moved>) => Promise<void>;

@@ -2,7 +2,7 @@
 
 import type { Database } from "@onsale/postgres";
 import { type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
-import pg from "pg";
+import type pg from "pg";
 import { Type } from "typebox";
 import type { Consumer } from "../src/consumer.ts";
 import { type Delivered, defineEvent, fact, type Lane } from "../src/event.ts";
@@ -11,6 +11,7 @@ import { OutboxLog } from "../src/outbox-log.ts";
 import { publish } from "../src/publish.ts";
 import { type Reader, readersOf } from "../src/readers.ts";
 import { type MessagingTelemetry, silentTelemetry } from "../src/telemetry.ts";
+import { twoServices } from "./two-services.ts";
 
 const schema = Type.Object({ id: Type.String(), step: Type.Integer({ minimum: 1, maximum: 1_000_000 }) });
 const sample = { id: "door", step: 1 };
@@ -55,17 +56,8 @@ interface TellOptions {
 }
 
 export async function openDoors(): Promise<Doors> {
-  const migrations = new URL("./accounts-migrations/", import.meta.url);
-  const home = await testDatabase({
-    services: [
-      { name: "alpha", migrations },
-      { name: "beta", migrations },
-    ],
-  });
-  const alpha = home.open("alpha");
-  const beta = home.open("beta");
-  const admin = new pg.Pool({ connectionString: home.adminUrl, max: 2, options: "-c search_path=beta" });
-  admin.on("error", () => undefined);
+  const services = await twoServices();
+  const { home, alpha, beta, admin } = services;
   const running: RunningFeeds[] = [];
   return {
     alpha,
@@ -102,8 +94,7 @@ export async function openDoors(): Promise<Doors> {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(running.map((feeds) => feeds.drain()));
-      await admin.end();
-      await home.close();
+      await services[Symbol.asyncDispose]();
     },
   };
 }

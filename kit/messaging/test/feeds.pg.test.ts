@@ -1,6 +1,6 @@
 import type { Database } from "@onsale/postgres";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
-import pg from "pg";
+import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Consumer, consumer } from "../src/consumer.ts";
@@ -9,6 +9,7 @@ import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
 import { OutboxLog } from "../src/outbox-log.ts";
 import { publish } from "../src/publish.ts";
 import { type MessagingTelemetry, silentTelemetry } from "../src/telemetry.ts";
+import { type TwoServices, twoServices } from "./two-services.ts";
 
 const schema = Type.Object({ id: Type.String(), step: Type.Integer() });
 const opened = defineEvent("door.opened.v1", {
@@ -25,6 +26,7 @@ const closed = defineEvent("door.closed.v1", {
 });
 const ports = { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } };
 
+let services: TwoServices;
 let home: TestDatabase;
 let alpha: Database;
 let beta: Database;
@@ -32,23 +34,13 @@ let admin: pg.Pool;
 let running: RunningFeeds[];
 
 beforeEach(async () => {
-  const migrations = new URL("./accounts-migrations/", import.meta.url);
-  home = await testDatabase({
-    services: [
-      { name: "alpha", migrations },
-      { name: "beta", migrations },
-    ],
-  });
-  alpha = home.open("alpha");
-  beta = home.open("beta");
-  admin = new pg.Pool({ connectionString: home.adminUrl, max: 2, options: "-c search_path=beta" });
-  admin.on("error", () => undefined);
+  services = await twoServices();
+  ({ home, alpha, beta, admin } = services);
   running = [];
 });
 afterEach(async () => {
   await Promise.all(running.map((feeds) => feeds.drain()));
-  await admin.end();
-  await home.close();
+  await services[Symbol.asyncDispose]();
 });
 
 function run(

@@ -11,6 +11,7 @@ import { OutboxLog } from "../src/outbox-log.ts";
 import { publish } from "../src/publish.ts";
 import { slotOf } from "../src/slot.ts";
 import { silentTelemetry } from "../src/telemetry.ts";
+import { type TwoServices, twoServices } from "./two-services.ts";
 
 const opened = defineEvent("door.opened.v1", {
   key: "id",
@@ -22,26 +23,20 @@ const opening = (id: string) =>
   fact(opened, { data: { id }, sequence: 1, cause: { correlationId: "test" }, lane: "bulk" });
 const ports = { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } };
 
+let services: TwoServices;
 let home: TestDatabase;
 let alpha: Database;
 let beta: Database;
 let running: RunningFeeds[];
 
 beforeEach(async () => {
-  const migrations = new URL("./accounts-migrations/", import.meta.url);
-  home = await testDatabase({
-    services: [
-      { name: "alpha", migrations },
-      { name: "beta", migrations },
-    ],
-  });
-  alpha = home.open("alpha");
-  beta = home.open("beta");
+  services = await twoServices();
+  ({ home, alpha, beta } = services);
   running = [];
 });
 afterEach(async () => {
   await Promise.all(running.map((feeds) => feeds.drain(100)));
-  await home.close();
+  await services[Symbol.asyncDispose]();
 });
 
 function run(consumers: readonly Consumer[], options: Partial<FeedsOptions<typeof ports>> = {}): RunningFeeds {

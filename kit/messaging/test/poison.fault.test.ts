@@ -1,9 +1,10 @@
 import { spawnNode, type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
-import pg from "pg";
+import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { defineEvent, fact } from "../src/event.ts";
 import { publish } from "../src/publish.ts";
+import { type TwoServices, twoServices } from "./two-services.ts";
 
 const schema = Type.Object({ id: Type.String(), step: Type.Integer() });
 const opened = defineEvent("door.opened.v1", {
@@ -16,24 +17,17 @@ const opened = defineEvent("door.opened.v1", {
 const keys = Array.from({ length: 30 }, (_, index) => `door-${index}`);
 const poison = "door-17";
 
+let services: TwoServices;
 let home: TestDatabase;
 let admin: pg.Pool;
 
 beforeEach(async () => {
-  const migrations = new URL("./accounts-migrations/", import.meta.url);
-  home = await testDatabase({
-    services: [
-      { name: "alpha", migrations },
-      { name: "beta", migrations },
-    ],
-  });
-  admin = new pg.Pool({ connectionString: home.adminUrl, max: 2, options: "-c search_path=beta" });
-  admin.on("error", () => undefined);
+  services = await twoServices();
+  ({ home, admin } = services);
   await admin.query("create table beta.heard (key text not null)");
 });
 afterEach(async () => {
-  await admin.end();
-  await home.close();
+  await services[Symbol.asyncDispose]();
 });
 
 test.each(["batch", "each"])(

@@ -7,6 +7,7 @@ import { defineEvent, fact } from "../src/event.ts";
 import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
 import { publish } from "../src/publish.ts";
 import { beginAt, exportState, ReaderHasBegunError, type StartingPoint } from "../src/starting-point.ts";
+import { type TwoServices, twoServices } from "./two-services.ts";
 
 const counted = defineEvent("account.counted.v1", {
   key: "id",
@@ -22,26 +23,21 @@ const versionsSql = sql("test.versions", { takes: [], gives: { key: text, versio
 
 const keys = Array.from({ length: 8 }, (_, index) => `key-${index}`);
 
+let services: TwoServices;
 let home: TestDatabase;
 let alpha: Database;
 let beta: Database;
 let running: RunningFeeds | undefined;
 
 beforeEach(async () => {
-  const migrations = new URL("./accounts-migrations/", import.meta.url);
-  home = await testDatabase({
-    services: [
-      { name: "alpha", migrations },
-      { name: "beta", migrations },
-    ],
-  });
+  services = await twoServices();
+  ({ home, beta } = services);
   alpha = home.open("alpha", { connections: 6 });
-  beta = home.open("beta");
   running = undefined;
 });
 afterEach(async () => {
   await running?.drain();
-  await home.close();
+  await services[Symbol.asyncDispose]();
 });
 
 async function countUp(tx: Transaction, id: string): Promise<void> {

@@ -24,7 +24,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "onsale-database-"));
   reaper = reapWhenWeDie(directory);
   server = await startEmbeddedPostgres({ directory });
-  await migrate({ adminUrl: server.url, schema: "shelf", role: "onsale_shelf", sets: [migrations] });
+  await migrate({ adminUrl: server.localUrl, schema: "shelf", role: "onsale_shelf", sets: [migrations] });
 });
 afterAll(async () => {
   await server.stop();
@@ -35,7 +35,7 @@ afterAll(async () => {
 let database: Database;
 beforeEach(async () => {
   database = openDatabase({
-    ...{ url: server.url, schema: "shelf", role: "onsale_shelf" },
+    ...{ url: server.localUrl, schema: "shelf", role: "onsale_shelf" },
     ...{ connections: 2, applicationName: "fault test", statementTimeoutMs: 1_000 },
   });
   await waitFor(() => databaseNow(database));
@@ -44,7 +44,7 @@ afterEach(() => database.close());
 
 /** Ends a session from outside, as a fail-over or an administrator does, and waits until it is gone. */
 async function terminate(session: number): Promise<void> {
-  const admin = new pg.Client({ connectionString: server.url });
+  const admin = new pg.Client({ connectionString: server.localUrl });
   await admin.connect();
   await admin.query("select pg_terminate_backend($1, 10000)", [session]);
   await admin.end();
@@ -172,7 +172,7 @@ test("a frozen server is told as unavailable within the statement's time; thawed
 });
 
 test("a frozen server does not hold up closing", async () => {
-  const frozen = openDatabase({ url: server.url, connections: 1, applicationName: "to be frozen" });
+  const frozen = openDatabase({ url: server.localUrl, connections: 1, applicationName: "to be frozen" });
   const sessions = [await sessionOf(frozen), await frozen.transaction(sessionOf)];
   for (const pid of sessions) process.kill(pid, "SIGSTOP");
   try {

@@ -1,26 +1,20 @@
 import { readdir } from "node:fs/promises";
-// What this shop does not open by itself declares its statements, too.
-import "@onsale/messaging/kafka";
-import "@onsale/messaging/operations";
-import {
-  bigint,
-  composedSql,
-  type Database,
-  declaredStatements,
-  findMisdeclared,
-  integer,
-  openDatabase,
-  openDescriber,
-  type Statement,
-  sql,
-  text,
-} from "@onsale/postgres";
+import type { Database, Statement } from "@onsale/postgres";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { planOf, readWhole } from "../src/plans.ts";
 import { readHouse } from "../src/source.ts";
 import { statementsOf } from "../src/sql.ts";
-import { openWholeShop, sell, type WholeShop } from "./whole-shop.ts";
+import type { WholeShop } from "./whole-shop.ts";
+
+// What was declared is known to a whole process, which has run other tests, with services and statements of their own.
+vi.resetModules();
+const { bigint, composedSql, declaredStatements, findMisdeclared, integer, openDatabase, openDescriber, sql, text } =
+  await import("@onsale/postgres");
+const { openWholeShop, sell } = await import("./whole-shop.ts");
+// What this shop does not open by itself declares its statements, too.
+await import("@onsale/messaging/kafka");
+await import("@onsale/messaging/operations");
 
 const root = new URL("../../../", import.meta.url);
 

@@ -20,7 +20,7 @@ export function register(program: Command): void {
     .option("--stock-share <share>", "share of what the file sells that the shop gets, per product", toShare, {
       millionths: 1_000_000,
     })
-    .option("--buyers <number>", "buyers at once, each waiting for the end of its order", wholeNumber(1, 1_000), 16)
+    .option("--buyers <number>", "buyers at once, each waiting for the end of its order", wholeNumber(1, 1_000), 64)
     .option("--rate <number>", "orders begun per second, however many are under way, instead of waiting buyers", toRate)
     .option("--faults", "let the payment provider fail, hang and repeat itself meanwhile")
     .addOption(new Option("--pay <method>", "how orders are paid").choices(["card"]).default("card"))

@@ -25,15 +25,15 @@ const template = "conformance_template";
 export async function openHouse(): Promise<House> {
   const { directory, remove } = await serverDirectory();
   const server = await startEmbeddedPostgres({ directory, settings });
-  const admin = new pg.Pool({ connectionString: server.url, max: 1 });
+  const admin = new pg.Pool({ connectionString: server.localUrl, max: 1 });
   admin.on("error", () => undefined);
-  await makeTemplate(admin, server.url);
+  await makeTemplate(admin, server.localUrl);
   let places = 0;
   return {
     async place() {
       const name = `place_${++places}`;
       await admin.query(`create database ${name} template ${template} strategy file_copy`);
-      return openPlace(urlOf(server.url, name), () => forget(admin, name));
+      return openPlace(urlOf(server.localUrl, name), () => forget(admin, name));
     },
     async close() {
       await admin.end();

@@ -13,13 +13,14 @@ import {
   waitFor,
 } from "@onsale/testing";
 import { Admin } from "@platformatic/kafka";
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { consumer } from "../../src/consumer.ts";
 import type { Delivered } from "../../src/event.ts";
 import { startFeeds } from "../../src/feeds.ts";
 import { KafkaCluster, KafkaLog, silentKafkaTelemetry, startRelay } from "../../src/kafka/index.ts";
 import { silentTelemetry } from "../../src/telemetry.ts";
+import { type TwoServices, twoServices } from "../two-services.ts";
 import { doors, openDoors, opened } from "./opened-door.ts";
 
 const ports = { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } };
@@ -30,6 +31,7 @@ const lineMs = 60_000;
 
 describe.skipIf(!(await requiresKafka()))("the Kafka log", { timeout: longMs }, () => {
   let kafka: OwnKafka;
+  let services: TwoServices;
   let home: TestDatabase;
   let alpha: Database;
   let beta: Database;
@@ -43,25 +45,15 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", { timeout: longMs }, 
   });
   afterAll(() => kafka[Symbol.asyncDispose]());
   beforeEach(async () => {
-    const migrations = new URL("../accounts-migrations/", import.meta.url);
-    home = await testDatabase({
-      services: [
-        { name: "alpha", migrations },
-        { name: "beta", migrations },
-      ],
-    });
-    alpha = home.open("alpha");
-    beta = home.open("beta");
-    admin = new pg.Pool({ connectionString: home.adminUrl, max: 2 });
-    admin.on("error", () => undefined);
+    services = await twoServices();
+    ({ home, alpha, beta, admin } = services);
     cluster = new KafkaCluster({ bootstrap: kafka.bootstrap, prefix: `t${++number}.` });
     closing = [];
   });
   afterEach(async () => {
     for (const close of closing.reverse()) await close();
     await cluster.close();
-    await admin.end();
-    await home.close();
+    await services[Symbol.asyncDispose]();
   });
 
   /** Words about faults, and about ends of topics that were missed. */

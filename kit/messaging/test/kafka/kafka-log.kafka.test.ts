@@ -1,7 +1,7 @@
 import type { Database } from "@onsale/postgres";
 import { requiresKafka, type TestDatabase, testDatabase, testKafka } from "@onsale/testing";
 import { Admin, Producer, stringSerializers } from "@platformatic/kafka";
-import pg from "pg";
+import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { consumer } from "../../src/consumer.ts";
@@ -12,6 +12,7 @@ import type { Log } from "../../src/log.ts";
 import { OutboxLog } from "../../src/outbox-log.ts";
 import { publish } from "../../src/publish.ts";
 import { silentTelemetry } from "../../src/telemetry.ts";
+import { type TwoServices, twoServices } from "../two-services.ts";
 
 const opened = defineEvent("door.opened.v1", {
   key: "id",
@@ -23,6 +24,7 @@ const ports = { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } };
 const keys = Array.from({ length: 20 }, (_, index) => `door-${index}`);
 
 describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
+  let services: TwoServices;
   let home: TestDatabase;
   let alpha: Database;
   let beta: Database;
@@ -32,17 +34,8 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
   let closing: (() => Promise<unknown>)[];
 
   beforeEach(async () => {
-    const migrations = new URL("../accounts-migrations/", import.meta.url);
-    home = await testDatabase({
-      services: [
-        { name: "alpha", migrations },
-        { name: "beta", migrations },
-      ],
-    });
-    alpha = home.open("alpha");
-    beta = home.open("beta");
-    admin = new pg.Pool({ connectionString: home.adminUrl, max: 2 });
-    admin.on("error", () => undefined);
+    services = await twoServices();
+    ({ home, alpha, beta, admin } = services);
     const kafka = await testKafka();
     bootstrap = kafka.bootstrap;
     cluster = new KafkaCluster(kafka);
@@ -51,8 +44,7 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
   afterEach(async () => {
     for (const close of closing.reverse()) await close();
     await cluster.close();
-    await admin.end();
-    await home.close();
+    await services[Symbol.asyncDispose]();
   });
 
   function relay(
