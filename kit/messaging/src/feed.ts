@@ -246,10 +246,14 @@ export abstract class Feed {
 
   async #endAttempt(attempt: Attempt, error: unknown, signal: AbortSignal): Promise<void> {
     const { event } = attempt;
-    if (isFaultOfMachine(error) || signal.aborted) {
+    const isOfMachine = isFaultOfMachine(error);
+    if (isOfMachine || signal.aborted) {
       // Where the database is away the attempt stays counted: a key that is given up too early can be redriven.
       await takeBackAttempt(this.database, this.name, attempt).catch(() => undefined);
-      throw error;
+      // What fails while the feed stops may fail for that. It must not end otherwise than in good order: by a lease that was
+      // not given back the next owner counts a death.
+      if (isOfMachine) throw error;
+      return;
     }
     const state = await failAttempt(this.database, this.name, attempt, error, this.parkingRule(event, error));
     if (state === "dead") this.telemetry.keyDead({ ...this.name, type: event.type, error });

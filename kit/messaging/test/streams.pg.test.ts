@@ -50,11 +50,14 @@ const pause = (filter: Partial<StreamFilter> = {}) =>
   doors.beta.transaction((tx) => pauseStreams(tx, { reader: "beta", ...filter, ...by }));
 const resume = (filter: Partial<StreamFilter> = {}) =>
   doors.beta.transaction((tx) => resumeStreams(tx, { reader: "beta", ...filter, ...by }));
+/** What is paused are the streams that there are. */
+const untilBegun = () => waitFor(async () => (await lag()).streams.length === 2, { what: "both streams" });
 const untilFree = () => waitFor(async () => (await online()).owner === null, { what: "the lease given back" });
 
 describe("pausing", () => {
   test("within a second a paused stream is let go, its events wait, and resumed it goes on where it stopped", async () => {
     doors.run([hear]);
+    await untilBegun();
     await doors.tell(["door"], [1]);
     await applied.atLeast(1);
     const asked = performance.now();
@@ -90,6 +93,7 @@ describe("pausing", () => {
   test("a parked key is not tried while its stream is paused", async () => {
     jammed = () => true;
     doors.run([hear], {}, { attempts: 1_000 });
+    await untilBegun();
     await doors.tell(["door"], [1]);
     await waitFor(async () => (await lag()).parkedKeys === 1);
     await pause();
@@ -103,9 +107,32 @@ describe("pausing", () => {
     await applied.atLeast(2);
   });
 
+  test("an attempt that fails while its stream is paused does not keep the stream", async () => {
+    const isPaused = Promise.withResolvers<void>();
+    let attempts = 0;
+    const failing = consumer("beta.hear", {
+      on: [moved],
+      in: "batch",
+      do: async () => {
+        if (++attempts > 1) await isPaused.promise;
+        throw new Error("jammed");
+      },
+    });
+    doors.run([failing], {}, { attempts: 1_000 });
+    await doors.tell(["door"], [1]);
+    await waitFor(() => attempts === 2, { what: "an attempt under way" });
+    const asked = performance.now();
+    await pause();
+    await waitFor(() => performance.now() > asked + 1_000, { what: "the second in which an operator's word is heard" });
+    isPaused.resolve();
+    await untilFree();
+    const { rows } = await doors.admin.query("select attempts from parked_key");
+    expect(rows).toEqual([{ attempts: 1 }]);
+  });
+
   test.each([{ reader: "gamma" }, { source: "gamma" }, { slot: 7 }])("%j is not there: refused", async (filter) => {
     doors.run([hear]);
-    await waitFor(async () => (await lag()).streams.length === 2);
+    await untilBegun();
     expect(await pause(filter)).toMatchObject({ kind: "refused", code: "STREAM_NOT_FOUND" });
     expect(await resume(filter)).toMatchObject({ kind: "refused", code: "STREAM_NOT_FOUND" });
     expect(await latestOperations(doors.beta, { limit: 1 })).toEqual([]);
