@@ -19,7 +19,7 @@ test.each(readers)(
           databaseUrl,
           reader,
           chatFile: pathToFileURL(join(place, "chat.txt")),
-          rounds: 10,
+          rounds: 5,
         }),
       );
       console.log(`${reader}: ${paid.length} payments, ${dropped} messages came twice;`, kills);
