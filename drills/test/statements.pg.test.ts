@@ -5,6 +5,7 @@ import "../src/consumer.ts";
 import "../src/flood/bulk-flood.ts";
 import "../src/failing-key.ts";
 import "../src/moments.ts";
+import "../src/old-transactions.ts";
 import "../src/writer.ts";
 import { plantedScripts } from "../src/consumer-faults.ts";
 import { openTheatre } from "../src/stage.ts";

@@ -12,6 +12,7 @@ interface DrillOptions extends DataAndOutput {
   readonly from: number;
   readonly seed: number;
   readonly events: number;
+  readonly minutes: number;
   readonly log: "postgres" | "kafka" | "both";
 }
 
@@ -23,6 +24,7 @@ export function register(program: Command): void {
     .option("--from <number>", "first round, so that a long count can be done in pieces", wholeNumber(1, 1_000_000), 1)
     .option("--seed <number>", "decides who dies when", wholeNumber(0, 1_000_000_000), 1)
     .option("--events <number>", "imported events of a flood", wholeNumber(1_000, 100_000_000), 1_000_000)
+    .option("--minutes <number>", "how long `old-transactions` holds them open", wholeNumber(1, 1_440), 10)
     .addOption(
       new Option("--log <name>", "where the events of `kill` go")
         .choices(["postgres", "kafka", "both"])
@@ -36,10 +38,13 @@ export function register(program: Command): void {
     });
 }
 
-const drills = { kill, planted, "bulk-flood": bulkFlood, "failing-key": failingKey } satisfies Record<
-  string,
-  (options: DrillOptions) => Promise<DrillReport>
->;
+const drills = {
+  kill,
+  planted,
+  "bulk-flood": bulkFlood,
+  "failing-key": failingKey,
+  "old-transactions": oldTransactions,
+} satisfies Record<string, (options: DrillOptions) => Promise<DrillReport>>;
 
 async function kill({ data, rounds, from, seed, log }: DrillOptions): Promise<DrillReport> {
   const { drillKill, together } = await import("@onsale/drills");
@@ -81,6 +86,11 @@ async function bulkFlood({ data, events }: DrillOptions): Promise<DrillReport> {
 async function failingKey({ data, rounds }: DrillOptions): Promise<DrillReport> {
   const { drillFailingKey } = await import("@onsale/drills");
   return await drillFailingKey({ server: { directory: serverFolder(data) }, pairs: rounds, say });
+}
+
+async function oldTransactions({ data, minutes }: DrillOptions): Promise<DrillReport> {
+  const { drillOldTransactions } = await import("@onsale/drills");
+  return await drillOldTransactions({ server: { directory: serverFolder(data) }, heldMs: minutes * 60_000, say });
 }
 
 /** Drills break things, so they do it on a server of their own, beside the shop's data and never in it. */
