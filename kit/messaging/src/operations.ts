@@ -19,7 +19,7 @@ export {
 } from "./dead-letters.ts";
 export type { JsonChange } from "./json-difference.ts";
 export { type LoggedOperation, latestOperations } from "./operation-log.ts";
-export { type OutboxLag, type OutboxReaderLag, outboxLags } from "./outbox-lag.ts";
+export { type OutboxLag, type OutboxReaderLag, type OutboxSlot, outboxLags } from "./outbox-lag.ts";
 export { type HeardType, type Reader, readersOf } from "./readers.ts";
 export {
   type Cancelled,

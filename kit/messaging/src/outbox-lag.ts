@@ -1,7 +1,8 @@
 /** An outbox as operators see it: where its head is, which partitions lie ready, and who has not read what. */
 
-import { bigint, instant, integer, nullable, type Queryable, sql, text } from "@onsale/postgres";
+import { bigint, boolean, instant, integer, nullable, type Queryable, sql, text } from "@onsale/postgres";
 import { type Lane, lanes } from "./event.ts";
+import { slotPrefix } from "./wal/replication-slot.ts";
 
 export interface OutboxLag {
   readonly lane: Lane;
@@ -18,6 +19,8 @@ export interface OutboxLag {
   };
   /** Registered readers, the slowest first. */
   readonly readers: OutboxReaderLag[];
+  /** Replication slots of readers that read the lane from the write-ahead log. */
+  readonly slots: OutboxSlot[];
   /** What a person should look at, one sentence each. */
   readonly alarms: string[];
 }
@@ -31,6 +34,20 @@ export interface OutboxReaderLag {
   readonly reportedAt: string;
   readonly reportAgeS: number;
 }
+
+export interface OutboxSlot {
+  readonly slot: string;
+  readonly isRead: boolean;
+  /** PostgreSQL may have removed what its reader has not read; the table serves then. */
+  readonly isLost: boolean;
+  /** Of the write-ahead log, kept for this slot; null when it is lost. */
+  readonly retainedBytes: number | null;
+  /** At which it is lost (`max_slot_wal_keep_size`); null when there is no bound but the disk. */
+  readonly boundBytes: number | null;
+}
+
+/** Log that a slot may keep without a bound before a person should look: a tenth of a small disk. */
+const muchLogBytes = 2 ** 30;
 
 /** Of the eight partitions that are made ahead, half: less means that whoever makes them doesn't. */
 const fewPartitions = 4;
@@ -69,12 +86,36 @@ const readersSql = sql("messaging.outbox-readers", {
 })`
   select reader, high, reported_at as "reportedAt" from outbox_reader where lane = $1 order by high, reader`;
 
+// By its name a slot tells whose it is: `slotNameOf`, which has the lane at its end unless that is cut off.
+const slotsSql = sql("messaging.outbox-slots", {
+  takes: [text, text],
+  gives: {
+    slot: text,
+    isRead: boolean,
+    isLost: boolean,
+    retainedBytes: nullable(bigint),
+    boundBytes: nullable(bigint),
+  },
+})`
+  select slot_name::text as slot, active as "isRead",
+    coalesce(wal_status, 'lost') = 'lost' or invalidation_reason is not null as "isLost",
+    case when pg_is_in_recovery() then null else pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint end as "retainedBytes",
+    nullif(pg_size_bytes(current_setting('max_slot_wal_keep_size')), -1) as "boundBytes"
+  from pg_replication_slots
+  where database = current_database() and starts_with(slot_name, $1)
+    and slot_name ~ (regexp_replace(lower(current_schema()), '[^a-z0-9]+', '_', 'g') || '_' || $2 || '$')
+  order by restart_lsn nulls first, slot_name`;
+
 /** Both lanes of the service's own outbox. */
 export const outboxLags = (queryable: Queryable): Promise<OutboxLag[]> =>
   Promise.all(lanes.map((lane) => outboxLag(queryable, lane)));
 
 async function outboxLag(queryable: Queryable, lane: Lane): Promise<OutboxLag> {
-  const [[last], rows] = await Promise.all([queryable.query(headSql[lane], []), queryable.query(readersSql, [lane])]);
+  const [[last], rows, slots] = await Promise.all([
+    queryable.query(headSql[lane], []),
+    queryable.query(readersSql, [lane]),
+    queryable.query(slotsSql, [slotPrefix, lane]),
+  ]);
   if (!last) throw new Error(`The head of the ${lane} lane gave no row.`);
   const at = last.head ?? 0;
   const [partitions] = await queryable.query(partitionsSql, [lane, at]);
@@ -86,7 +127,8 @@ async function outboxLag(queryable: Queryable, lane: Lane): Promise<OutboxLag> {
     reportedAt,
     reportAgeS: Math.max(0, (Date.parse(last.now) - Date.parse(reportedAt)) / 1_000),
   }));
-  return { lane, head: at, headAt: last.headAt, partitions, readers, alarms: alarmsOf(lane, partitions, readers) };
+  const alarms = [...alarmsOf(lane, partitions, readers), ...slots.flatMap(alarmOfSlot)];
+  return { lane, head: at, headAt: last.headAt, partitions, readers, slots, alarms };
 }
 
 /** Pure, so that each sentence can be shown to come. */
@@ -104,3 +146,15 @@ export function alarmsOf(
     );
   return ready < fewPartitions ? [few, ...away] : away;
 }
+
+/** Pure, for the same reason. */
+export function alarmOfSlot({ slot, isRead, isLost, retainedBytes, boundBytes }: OutboxSlot): string[] {
+  if (isLost) return [`The slot ${slot} has lost its log; its reader goes on from the table.`];
+  const bytes = retainedBytes ?? 0;
+  if (bytes < (boundBytes === null ? muchLogBytes : boundBytes / 2)) return [];
+  const whoReads = isRead ? "its reader is behind" : "nobody reads it: drop it if its reader is gone for good";
+  const bound = boundBytes === null ? "there is no bound but the disk" : `at ${inMegabytes(boundBytes)} it is lost`;
+  return [`The slot ${slot} keeps ${inMegabytes(bytes)} of log, and ${bound}; ${whoReads}.`];
+}
+
+const inMegabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`;

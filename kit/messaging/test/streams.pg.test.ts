@@ -6,7 +6,7 @@ import { type Consumer, consumer } from "../src/consumer.ts";
 import { listLetters } from "../src/dead-letters.ts";
 import { type Delivered, fact } from "../src/event.ts";
 import { latestOperations } from "../src/operation-log.ts";
-import { alarmsOf, outboxLags } from "../src/outbox-lag.ts";
+import { alarmOfSlot, alarmsOf, outboxLags } from "../src/outbox-lag.ts";
 import { publish } from "../src/publish.ts";
 import { resendEvent } from "../src/resend.ts";
 import { resetReader } from "../src/reset.ts";
@@ -180,6 +180,21 @@ describe("an outbox", () => {
         alarms: [],
       },
       { lane: "bulk", head: 0, headAt: null, readers: [{ positionsBehind: 0 }], alarms: [] },
+    ]);
+  });
+
+  test("alarms when a slot has lost its log, or keeps half of what it may, or more than much where it may keep all", () => {
+    const slot = { slot: "s", isRead: true, isLost: false, retainedBytes: 2 ** 31, boundBytes: 2 ** 32 };
+    expect(alarmOfSlot({ ...slot, retainedBytes: 2 ** 31 - 1 })).toEqual([]);
+    expect(alarmOfSlot(slot)).toEqual([
+      "The slot s keeps 2048 MB of log, and at 4096 MB it is lost; its reader is behind.",
+    ]);
+    expect(alarmOfSlot({ ...slot, isRead: false, retainedBytes: 2 ** 30, boundBytes: null })).toEqual([
+      "The slot s keeps 1024 MB of log, and there is no bound but the disk; nobody reads it: drop it if its reader is gone for good.",
+    ]);
+    expect(alarmOfSlot({ ...slot, boundBytes: null, retainedBytes: 2 ** 30 - 1 })).toEqual([]);
+    expect(alarmOfSlot({ ...slot, isLost: true, retainedBytes: null })).toEqual([
+      "The slot s has lost its log; its reader goes on from the table.",
     ]);
   });
 

@@ -2,6 +2,7 @@ import type { Database } from "@onsale/postgres";
 import { waitFor } from "@onsale/testing";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { outboxLags } from "../src/outbox-lag.ts";
 import { slotNameOf } from "../src/wal/replication-slot.ts";
 import { letWrite, randomFrom } from "./crowd-of-writers.ts";
 import { flawless, judge, type Row } from "./ledger-of-delivery.ts";
@@ -192,9 +193,15 @@ test("a slot whose log was removed at the cap is noticed, made anew, and the tab
   const consumer = await consumeFromLog();
   await append(20);
   await consumer.has((await committedRows()).map(({ id }) => id));
+  const lag = async () => (await outboxLags(home.open("alpha"))).find(({ lane }) => lane === "online");
+  expect(await lag()).toMatchObject({ slots: [{ slot, isRead: true, isLost: false }], alarms: [] });
   await consumer.crash();
   await append(20);
   await loseSlot();
+  expect(await lag()).toMatchObject({
+    slots: [{ slot, isRead: false, isLost: true }],
+    alarms: [`The slot ${slot} has lost its log; its reader goes on from the table.`],
+  });
   consumer.start();
   await expectAllOf(consumer);
   expect(consumer.troubles).toContain("lost");

@@ -73,6 +73,15 @@ const Outbox = Type.Object({
       reportAgeS: Type.Number(),
     }),
   ),
+  slots: Type.Array(
+    Type.Object({
+      slot: Type.String(),
+      isRead: Type.Boolean(),
+      isLost: Type.Boolean(),
+      retainedBytes: Type.Union([Type.Integer(), Type.Null()]),
+      boundBytes: Type.Union([Type.Integer(), Type.Null()]),
+    }),
+  ),
   alarms: Type.Array(Type.String()),
 });
 
