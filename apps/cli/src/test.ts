@@ -12,13 +12,15 @@ export function register(program: Command): void {
     .command("test")
     .description("run every test: types, lint, and the tests of all packages")
     .argument("[pattern]", "only test files whose path has this in it")
-    .option("--long", "also the tests that take many minutes, of which the others are a sample")
-    .action(async (pattern: string | undefined, { long }: { long?: true }) => {
+    .option("--drills", "also a sample of each drill: minutes of kills under load")
+    .option("--long", "also the tests that take many minutes, of which all others are a sample")
+    .action(async (pattern: string | undefined, { drills, long }: { drills?: true; long?: true }) => {
       if (!existsSync(join(checkout, "node_modules/vitest")))
         throw new CommandFailure(
           "The packages for testing are not installed; run this through ./onsale, which installs them.",
         );
-      const args = [...(long ? ["--mode", "long"] : []), ...(pattern === undefined ? [] : [pattern])];
+      const mode = long ? ["--mode", "long"] : drills ? ["--mode", "drills"] : [];
+      const args = [...mode, ...(pattern === undefined ? [] : [pattern])];
       const counts = await runAll(args);
       process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
       if (counts.failed > 0) process.exitCode = 1;

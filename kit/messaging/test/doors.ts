@@ -1,7 +1,7 @@
 /** A service that tells of doors and one that hears of them, on a database of their own. */
 
 import type { Database } from "@onsale/postgres";
-import { type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
+import { type TestDatabase, waitFor } from "@onsale/testing";
 import type pg from "pg";
 import { Type } from "typebox";
 import type { Consumer } from "../src/consumer.ts";

@@ -1,5 +1,4 @@
 import type { Database } from "@onsale/postgres";
-import { type TestDatabase, testDatabase } from "@onsale/testing";
 import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -27,7 +26,6 @@ const closed = defineEvent("door.closed.v1", {
 const ports = { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } };
 
 let services: TwoServices;
-let home: TestDatabase;
 let alpha: Database;
 let beta: Database;
 let admin: pg.Pool;
@@ -35,7 +33,7 @@ let running: RunningFeeds[];
 
 beforeEach(async () => {
   services = await twoServices();
-  ({ home, alpha, beta, admin } = services);
+  ({ alpha, beta, admin } = services);
   running = [];
 });
 afterEach(async () => {

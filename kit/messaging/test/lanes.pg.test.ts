@@ -1,5 +1,5 @@
 import type { Database } from "@onsale/postgres";
-import { type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
+import { type TestDatabase, waitFor } from "@onsale/testing";
 import pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";

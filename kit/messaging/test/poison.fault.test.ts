@@ -1,4 +1,4 @@
-import { spawnNode, type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
+import { spawnNode, type TestDatabase, waitFor } from "@onsale/testing";
 import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";

@@ -1,5 +1,5 @@
 import { bigint, type Database, sql, type Transaction, text } from "@onsale/postgres";
-import { type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
+import { type TestDatabase, waitFor } from "@onsale/testing";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { consumer } from "../src/consumer.ts";

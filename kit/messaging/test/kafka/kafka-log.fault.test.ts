@@ -3,15 +3,7 @@
 import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { Database } from "@onsale/postgres";
-import {
-  type OwnKafka,
-  ownKafka,
-  requiresKafka,
-  spawnNode,
-  type TestDatabase,
-  testDatabase,
-  waitFor,
-} from "@onsale/testing";
+import { type OwnKafka, ownKafka, requiresKafka, spawnNode, type TestDatabase, waitFor } from "@onsale/testing";
 import { Admin } from "@platformatic/kafka";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";

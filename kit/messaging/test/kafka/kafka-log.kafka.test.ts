@@ -1,5 +1,5 @@
 import type { Database } from "@onsale/postgres";
-import { requiresKafka, type TestDatabase, testDatabase, testKafka } from "@onsale/testing";
+import { requiresKafka, testKafka } from "@onsale/testing";
 import { Admin, Producer, stringSerializers } from "@platformatic/kafka";
 import type pg from "pg";
 import { Type } from "typebox";
@@ -25,7 +25,6 @@ const keys = Array.from({ length: 20 }, (_, index) => `door-${index}`);
 
 describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
   let services: TwoServices;
-  let home: TestDatabase;
   let alpha: Database;
   let beta: Database;
   let admin: pg.Pool;
@@ -35,7 +34,7 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
 
   beforeEach(async () => {
     services = await twoServices();
-    ({ home, alpha, beta, admin } = services);
+    ({ alpha, beta, admin } = services);
     const kafka = await testKafka();
     bootstrap = kafka.bootstrap;
     cluster = new KafkaCluster(kafka);
