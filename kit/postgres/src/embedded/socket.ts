@@ -8,7 +8,7 @@ import { type Account, giveTo } from "./account.ts";
 const longestPathBytes = 103;
 
 /**
- * Makes the folder for the server's Unix socket, through which a statement costs a quarter less processor than over
+ * Makes the folder for the server's Unix socket, through which a short transaction costs a fifth less processor than over
  * loopback TCP. Only the cluster's owner may enter it. Undefined where a socket can't be had: the path is too long, or
  * the file system has none.
  */
