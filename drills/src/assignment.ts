@@ -51,8 +51,8 @@ export type Order =
 export type Answer =
   | { readonly said: "ready" }
   | { readonly said: "working" }
-  /** Another process owns what this one thought its own. */
-  | { readonly said: "fenced" }
+  /** A tenure ended otherwise than in good order: another process owns the stream, or the connections are gone. */
+  | { readonly said: "cut-off" }
   | { readonly said: "finished" };
 
 /** The keys of a round, and the one whose transactions stay open long. */

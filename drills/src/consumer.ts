@@ -74,8 +74,11 @@ export function startConsumer(
     leaseMs,
     telemetry: {
       ...silentTelemetry,
-      fenced: () => say({ said: "fenced" }),
-      interrupted: ({ reader, lane, error }) => console.error(`${reader} on ${lane} was interrupted: ${error}`),
+      fenced: () => say({ said: "cut-off" }),
+      interrupted({ reader, lane, error }) {
+        console.error(`${reader} on ${lane} was interrupted: ${error}`);
+        say({ said: "cut-off" });
+      },
     },
   });
   const deadlines = fireDeadlines(database, fault === "deadline-without-watermark", stop.signal);

@@ -125,6 +125,13 @@ export class Worker {
     this.#child.kill(name);
   }
 
+  /** Lets a frozen process go on, when another has taken its streams, and waits until it has noticed. */
+  async thaw(): Promise<void> {
+    this.#heard.delete("cut-off");
+    this.signal("SIGCONT");
+    await this.hears("cut-off");
+  }
+
   async kill(): Promise<Ending> {
     this.signal("SIGKILL");
     return await this.ended;

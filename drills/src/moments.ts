@@ -136,8 +136,7 @@ const moments: Readonly<Record<MomentName, (scene: Scene, keys: Keys) => Promise
     await endOpenTransactions(scene.admin, frozen.pid);
     await scene.ground.replaceConsumer();
     await scene.applied(tokens);
-    frozen.signal("SIGCONT");
-    await frozen.hears("fenced");
+    await frozen.thaw();
     await scene.ground.dismiss(frozen);
   },
 

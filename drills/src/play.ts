@@ -266,8 +266,7 @@ class Round {
     await endOpenTransactions(this.#play.stage.admin, frozen.pid);
     const successor = await this.#play.replace("consumer");
     await until(async () => (await effectsOf(this.#play.stage.admin, successor.pid, "sink.call")) >= 100, settleMs);
-    frozen.signal("SIGCONT");
-    await frozen.hears("fenced");
+    await frozen.thaw();
     await this.#play.dismiss(frozen);
   }
 

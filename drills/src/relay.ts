@@ -26,8 +26,11 @@ export function startRelaying(
     ...{ database, cluster, partitions, leaseMs, outbox: mortal(outbox, mortality) },
     telemetry: {
       ...silentTelemetry,
-      fenced: () => say({ said: "fenced" }),
-      interrupted: ({ lane, error }) => console.error(`the relay of the ${lane} lane was interrupted: ${error}`),
+      fenced: () => say({ said: "cut-off" }),
+      interrupted({ lane, error }) {
+        console.error(`the relay of the ${lane} lane was interrupted: ${error}`);
+        say({ said: "cut-off" });
+      },
     },
     kafkaTelemetry: {
       ...silentKafkaTelemetry,
