@@ -59,6 +59,8 @@ const unavailableStates = /^(08...|53300|57P0[1-5]|57014|25P0[34])$/;
 const unavailableMessages =
   /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|not queryable|Client was closed|Cannot use a pool after/;
 const unavailableCodes = new Set([
+  // A Unix socket at which too many wait to be let in says so at once; TCP would let them wait.
+  "EAGAIN",
   "ECONNREFUSED",
   "ECONNRESET",
   "ECONNABORTED",

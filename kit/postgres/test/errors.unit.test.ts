@@ -46,7 +46,8 @@ test("a chain of causes that bites its own tail ends", () => {
 });
 
 test("a refused connection is unavailability, any other failure of the program is not", () => {
-  expect(isUnavailable(Object.assign(new Error("connect"), { code: "ECONNREFUSED" }))).toBe(true);
+  for (const code of ["ECONNREFUSED", "ENOENT", "EAGAIN"])
+    expect(isUnavailable(Object.assign(new Error("connect"), { code })), code).toBe(true);
   expect(isUnavailable(new TypeError("undefined is not a function"))).toBe(false);
   expect(isUnavailable("a thrown string")).toBe(false);
   expect(isUnavailable(new CommitUnknownError("lost"))).toBe(true);
