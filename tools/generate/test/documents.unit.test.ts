@@ -1,7 +1,10 @@
 import { readdir, readFile } from "node:fs/promises";
-import { expect, test } from "vitest";
-import { command, documents, folder } from "../src/documents.ts";
-import { services } from "../src/events.ts";
+import { expect, test, vi } from "vitest";
+
+// Errors are known to a whole process, which has run other tests, with errors of their own.
+vi.resetModules();
+const { command, documents, folder } = await import("../src/documents.ts");
+const { services } = await import("../src/events.ts");
 
 const root = new URL("../../../", import.meta.url);
 
