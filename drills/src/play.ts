@@ -263,9 +263,13 @@ class Round {
     frozen.ordain({ point: "consumer.frozen", pass: this.#random.between(5, 60), how: "SIGSTOP" });
     await frozen.hears("consumer.frozen", reachMs);
     this.#deaths.push({ point: "consumer.frozen", atMs: Date.now() });
-    await endOpenTransactions(this.#play.stage.admin, frozen.pid);
+    const { admin } = this.#play.stage;
     const successor = await this.#play.replace("consumer");
-    await until(async () => (await effectsOf(this.#play.stage.admin, successor.pid, "sink.call")) >= 100, settleMs);
+    await until(async () => {
+      // Again and again: what PostgreSQL was still working on when the process froze is left open only afterwards.
+      await endOpenTransactions(admin, frozen.pid);
+      return (await effectsOf(admin, successor.pid, "sink.call")) >= 100;
+    }, settleMs);
     await frozen.thaw();
     await this.#play.dismiss(frozen);
   }
