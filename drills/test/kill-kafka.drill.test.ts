@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { drillKill } from "../src/kill.ts";
 import { killPoints } from "../src/kill-points.ts";
 
-// A sample: the recorded run has 200 rounds, in which writers and consumers die, too (RESULTS.md).
+// A sample: in the whole drill writers and consumers die, too (RESULTS.md).
 test.skipIf(!(await requiresKafka()))(
   "relays die when they have read, appended and saved: nothing lost, doubled, invented or out of order",
   async () => {
