@@ -1,8 +1,7 @@
 /** One key whose handler fails, among a thousand whose handler does not: who waits, for how long, and what a redrive brings back. */
 
 import { parkedKeys } from "./books.ts";
-import { ratio } from "./flood/promises.ts";
-import { quantile } from "./flood/quantile.ts";
+import { beyond, quantile, ratio } from "./figures.ts";
 import { type DrillReport, Findings, type Invariant, reportOf } from "./report.ts";
 import { openTheatre, type ServerChoice } from "./stage.ts";
 import { keys, SteadyShop } from "./steady-shop.ts";
@@ -68,10 +67,5 @@ const onlyItWaited = (waiting: ReadonlySet<string>, redriven: number): Invariant
 export const othersKeptTheirPace = (times: number | undefined, checked: number): Invariant => ({
   id: "others-keep-their-pace",
   checked,
-  violations:
-    times !== undefined && times <= othersAtMost
-      ? []
-      : [
-          `the others' p99 is ${times ?? "not measured, let alone"} times the quiet one; promised: at most ${othersAtMost}`,
-        ],
+  violations: beyond("the others' p99", times, { most: othersAtMost }),
 });

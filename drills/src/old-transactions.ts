@@ -3,8 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { bigint, sql, text } from "@onsale/postgres";
 import pg from "pg";
-import { ratio } from "./flood/promises.ts";
-import { quantile } from "./flood/quantile.ts";
+import { beyond, quantile, ratio } from "./figures.ts";
 import { type DrillReport, Findings, type Invariant, reportOf } from "./report.ts";
 import { openTheatre, type ServerChoice, type Stage } from "./stage.ts";
 import { StalledError, SteadyShop } from "./steady-shop.ts";
@@ -71,12 +70,7 @@ export async function drillOldTransactions({ server, heldMs, say }: OldTransacti
 export const readersGoOn = (times: number | undefined, checked: number): Invariant => ({
   id: "readers-go-on",
   checked,
-  violations:
-    times !== undefined && times <= heldAtMost
-      ? []
-      : [
-          `at the end the p99 is ${times ?? "not measured, let alone"} times the quiet one; promised: at most ${heldAtMost}`,
-        ],
+  violations: beyond("the p99 at the end of the time that they were held", times, { most: heldAtMost }),
 });
 
 /** Exported for its test. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { quantile } from "../src/figures.ts";
 import { judgePromises, type Measured } from "../src/flood/promises.ts";
-import { quantile } from "../src/flood/quantile.ts";
 
 const kept: Measured = {
   ...{ quietP99Ms: 10, sharedP99Ms: 900, lanesP99Ms: 20, bulkAlonePerS: 20_000, bulkBesidePerS: 10_000 },

@@ -3,11 +3,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Lane } from "@onsale/messaging";
 import { bigint, type Database, sql } from "@onsale/postgres";
+import { quantile, ratio } from "../figures.ts";
 import { type DrillReport, Findings, reportOf } from "../report.ts";
 import { openTheatre, productionPartitions, type ServerChoice, type Stage, type Theatre } from "../stage.ts";
 import { until } from "../until.ts";
-import { judgePromises, ratio } from "./promises.ts";
-import { quantile } from "./quantile.ts";
+import { judgePromises } from "./promises.ts";
 import { measureShards } from "./shards.ts";
 import type { Heard, HopTable } from "./subscriber.ts";
 import { Player } from "./troupe.ts";

@@ -1,5 +1,6 @@
 /** What is promised of lanes and shards, as ratios of values measured in one run. */
 
+import { beyond, ratio } from "../figures.ts";
 import type { Invariant } from "../report.ts";
 
 /** p99 in milliseconds, rates in events a second; undefined where nothing was measured. */
@@ -41,17 +42,4 @@ export function judgePromises(measured: Measured): Invariant[] {
       violations: beyond("the rate with four shards", ratio(shardsPerS[4], shardsPerS[1]), { least: 2 }),
     },
   ];
-}
-
-/** To two decimals; undefined where one of the two is missing. */
-export const ratio = (value: number | undefined, of: number | undefined): number | undefined =>
-  value === undefined || of === undefined || of === 0 ? undefined : Math.round((value / of) * 100) / 100;
-
-/** A violation where a ratio lies beyond its bound, or there is none. */
-function beyond(what: string, value: number | undefined, bound: { most: number } | { least: number }): string[] {
-  const [holds, words] =
-    "most" in bound
-      ? [value !== undefined && value <= bound.most, `at most ${bound.most}`]
-      : [value !== undefined && value >= bound.least, `at least ${bound.least}`];
-  return holds ? [] : [`${what} is ${value ?? "not measured, let alone"} times the other; promised: ${words}`];
 }
