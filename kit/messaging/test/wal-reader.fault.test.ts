@@ -244,9 +244,12 @@ test("a server that is killed under load and starts again: the log is read on, n
   const consumer = await consumeFromLog();
   const writers = letWrite(crowd(5));
   await waitFor(() => consumer.delivered.length > 100);
-  process.kill(home.server.pid, "SIGKILL");
+  const killed = home.server.pid;
+  process.kill(killed, "SIGKILL");
   // Some of the crowd find no server to go on with, and leave a prepared transaction behind.
   await Promise.allSettled([writers]);
+  // Sessions of a killed server answer for some moments yet.
+  await waitFor(() => home.server.pid !== killed);
   await waitFor(endPrepared);
   await append(20);
   await expectAllOf(consumer);

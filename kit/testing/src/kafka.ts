@@ -52,7 +52,7 @@ export interface OwnKafka extends AsyncDisposable {
 
 /** `await using kafka = await ownKafka()`. Its start takes about 5 s. `settings`: the broker's, by name. */
 export async function ownKafka(settings: Readonly<Record<string, string>> = {}): Promise<OwnKafka> {
-  const throwAway = await startThrowAwayKafka(settings);
+  const throwAway = await startThrowAwayKafka({ settings });
   return {
     bootstrap: throwAway.bootstrap,
     logFolder: throwAway.logFolder,

@@ -1,4 +1,5 @@
 import { access } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { childEnvironment } from "@onsale/runtime";
 import { type SpawnedNode, spawnNode, waitFor } from "@onsale/testing";
 import { expect, test } from "vitest";
@@ -45,13 +46,23 @@ test("a run in which nothing was tested is a failure", async () => {
   expect(await run("skipped")).toMatchObject({ code: 1, last: "0 passed, 1 failed, 1 skipped" });
 });
 
+test("what tests left in their folder goes with the run", async () => {
+  const { code, lines } = await run("littering");
+  expect(code).toBe(0);
+  const [litter = ""] = lines.flatMap((line) => /litter: (.+)/.exec(line)?.[1] ?? []);
+  expect(basename(dirname(litter))).toMatch(/^onsale-run-/);
+  await expect(access(dirname(litter))).rejects.toThrow("no such file");
+});
+
 test("the throw-away server and its folder go when vitest is killed", async () => {
   await using node = await startRun("endless");
   const data = (await node.line(/data: /, 60_000)).replace(/.*data: /, "");
   await access(data);
   node.signal("SIGKILL");
+  const folderOfRun = dirname(dirname(data));
+  expect(basename(folderOfRun)).toMatch(/^onsale-run-/);
   await waitFor(() =>
-    access(data).then(
+    access(folderOfRun).then(
       () => false,
       () => true,
     ),

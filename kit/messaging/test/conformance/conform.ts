@@ -4,7 +4,10 @@ import { type House, openHouse } from "./house.ts";
 import type { LogUnderTest } from "./logs.ts";
 import { Stage } from "./stage.ts";
 
-/** Plays behaviours, by default all, on every one of these logs, each on a database of its own. */
+/**
+ * Plays behaviours, by default all, on every one of these logs, each on a database of its own. A behaviour waits most of
+ * its time, so some are played at once.
+ */
 export function conform(logs: readonly LogUnderTest[], played: readonly Behaviour[] = behaviours): void {
   let house: House;
   beforeAll(async () => {
@@ -12,7 +15,7 @@ export function conform(logs: readonly LogUnderTest[], played: readonly Behaviou
   }, 180_000);
   afterAll(() => house.close());
 
-  describe.each(logs)("$name", (log) => {
+  describe.each(logs)("$name", { concurrent: true }, (log) => {
     for (const { name, play } of played) {
       test(name, async () => {
         const place = await house.place();

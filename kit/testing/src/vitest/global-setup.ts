@@ -2,17 +2,22 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "@onsale/postgres";
 import type { TestProject } from "vitest/node";
 import "./provided.ts";
 import { startThrowAwayKafka, whyWithout } from "./kafka-of-this-run.ts";
-import { reapWhenWeDie } from "./reaper.ts";
+import { makeRunFolder } from "./run-folder.ts";
 
-/** Offers one PostgreSQL and one Kafka to all tests of the run; returns what stops them. Each starts when the first test asks. */
+/**
+ * Gives the run a folder of its own, and offers one PostgreSQL and one Kafka to all of its tests; returns what ends them. Each
+ * starts when the first test asks.
+ */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const [postgres, kafka] = [lazy(startThrowAwayServer), lazy(startThrowAwayKafka)];
+  const folder = await makeRunFolder();
+  project.config.env = { ...project.config.env, TMPDIR: folder.path };
+  const postgres = lazy(() => startThrowAwayServer(folder.path));
+  const kafka = lazy(() => startThrowAwayKafka({ home: folder.path }));
   const withoutKafka = lazy(() => whyWithout(["kafka"]));
   const withoutConnect = lazy(() => whyWithout(["kafka", "connect", "debezium"]));
   const secretPath = `/${randomBytes(16).toString("hex")}`;
@@ -39,6 +44,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     broker.closeAllConnections();
     broker.close();
     await Promise.all([postgres, kafka].map((part) => part.begun?.then(({ remove }) => remove())));
+    await folder.remove();
   };
 }
 
@@ -61,18 +67,16 @@ function lazy<Value>(begin: () => Promise<Value>): Lazy<Value> {
   };
 }
 
-async function startThrowAwayServer(): Promise<
-  Pick<EmbeddedPostgres, "url" | "localUrl"> & { remove(): Promise<void> }
-> {
-  const directory = await mkdtemp(join(tmpdir(), "onsale-test-"));
-  const reaper = reapWhenWeDie(directory);
+async function startThrowAwayServer(
+  home: string,
+): Promise<Pick<EmbeddedPostgres, "url" | "localUrl"> & { remove(): Promise<void> }> {
+  const directory = await mkdtemp(join(home, "onsale-test-"));
   const server = await startEmbeddedPostgres({ directory, settings: throwAway });
   return {
     url: server.url,
     localUrl: server.localUrl,
     async remove() {
       await server.stop();
-      reaper.stop();
       await rm(directory, { recursive: true, force: true });
     },
   };

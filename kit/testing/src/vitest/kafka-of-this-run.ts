@@ -31,8 +31,17 @@ export interface ThrowAwayKafka {
   remove(): Promise<void>;
 }
 
-export async function startThrowAwayKafka(settings: Readonly<Record<string, string>> = {}): Promise<ThrowAwayKafka> {
-  const directory = await mkdtemp(join(tmpdir(), "onsale-test-kafka-"));
+export interface ThrowAwayKafkaOptions {
+  readonly settings?: Readonly<Record<string, string>>;
+  /** The folder in which its own is made. */
+  readonly home?: string;
+}
+
+export async function startThrowAwayKafka({
+  settings = {},
+  home = tmpdir(),
+}: ThrowAwayKafkaOptions): Promise<ThrowAwayKafka> {
+  const directory = await mkdtemp(join(home, "onsale-test-kafka-"));
   const reaper = reapWhenWeDie(directory);
   const start = (port = 0) => startKafka({ directory, jars: jarsOfTests, machine: "quick", port, settings });
   let server = await start();

@@ -1,5 +1,6 @@
 /** What is committed arrives as it is; what is not, never. */
 
+import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
 import { attributesOf, toCloudEvent } from "../../../src/cloud-event.ts";
 import { fact } from "../../../src/event.ts";
@@ -269,7 +270,7 @@ export const deliveryBehaviours: readonly Behaviour[] = [
 const cause = { correlationId: "test" };
 
 async function untilEffectsOf(stage: Stage, { name }: Process, count: number): Promise<void> {
-  await expect
-    .poll(async () => (await stage.effects()).filter(({ owner }) => owner === name).length, { timeout: 20_000 })
-    .toBe(count);
+  const own = async () => (await stage.effects()).filter(({ owner }) => owner === name);
+  await waitFor(async () => (await own()).length >= count, { what: `${count} effects of ${name}` });
+  expect(await own()).toHaveLength(count);
 }

@@ -79,14 +79,13 @@ export const placeBehaviours: readonly Behaviour[] = [
       await stage.expectSteps(keys, [1, 2]);
       await stage.untilQuiet(process);
       const left: string[] = [];
-      const look = async (): Promise<string[]> => {
+      const looked = async (): Promise<boolean> => {
         await report(stage);
         left.push(...(await retirePartitions(stage.alpha, 0)));
-        return left;
+        return left.length >= 4;
       };
-      await expect
-        .poll(look, { timeout: 20_000 })
-        .toEqual(range(0, 3).map((number) => `outbox_online_${number * 10 + 1}`));
+      await waitFor(looked, { what: "that four partitions left" });
+      expect(left).toEqual(range(0, 3).map((number) => `outbox_online_${number * 10 + 1}`));
       await stage.tell(keys, [3]);
       await stage.expectSteps(keys, [1, 2, 3]);
     },
