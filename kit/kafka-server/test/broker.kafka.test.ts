@@ -51,7 +51,13 @@ describe.skipIf(!(await requiresKafka()))("a Kafka broker", { timeout }, () => {
     await topic.make();
     await topic.write("one");
     kafka.server.pause();
-    await expect(topic.write("two")).rejects.toThrow();
+    // The signal reaches one thread of the broker after the other; what comes in meanwhile may still be answered.
+    await waitFor(() =>
+      topic.write("two").then(
+        () => false,
+        () => true,
+      ),
+    );
     kafka.server.resume();
     await waitFor(() => topic.write("three").then(() => true));
     expect((await topic.read(2)).at(0)).toBe("one");
@@ -71,7 +77,8 @@ describe.skipIf(!(await requiresKafka()))("a Kafka broker", { timeout }, () => {
     expect(isAlive(owned.pid)).toBe(true);
     const next = await startKafka({ directory: owned.directory, jars: jarsOfTests, machine: "quick" });
     onTestFinished(() => next.kill());
-    expect(isAlive(owned.pid)).toBe(false);
+    // Ended at once; whoever inherited it may take a while to collect it.
+    await waitFor(() => !isAlive(owned.pid));
     expect(next.bootstrap).toBe(owned.bootstrap);
   });
 

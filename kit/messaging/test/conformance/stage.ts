@@ -173,8 +173,14 @@ export class Stage {
     const process = new RunningProcess(this, `process-${++this.#processes}`, options);
     process.start(consumersOf(process), options);
     this.#closing.push(() => process.end());
-    if (options.standsBy !== true) await process.isServed();
+    if (options.standsBy !== true) await Promise.all([process.isServed(), this.#untilBothLanesAreRead()]);
     return process;
+  }
+
+  /** An operator can only pause a stream that there is. */
+  async #untilBothLanesAreRead(): Promise<void> {
+    const lanes = "select distinct lane from reader_cursor where epoch > 0";
+    await waitFor(async () => (await this.admin.query(lanes)).rows.length === 2, { what: "the streams of both lanes" });
   }
 
   /** Publishes step after step of every key, each step in a transaction of its own. */
@@ -319,7 +325,8 @@ class RunningProcess implements Process {
   async kill(): Promise<void> {
     this.#isDead = true;
     await this.#stage.admin.query(
-      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = $1
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+       where application_name = $1 and datname = current_database()
        union all
        select pg_terminate_backend(active_pid, 5000) from pg_replication_slots
        where database = current_database() and active_pid is not null and slot_name like 'onsale\\_%\\_beta\\_%'`,

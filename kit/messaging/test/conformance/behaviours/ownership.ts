@@ -107,8 +107,6 @@ export const ownershipBehaviours: readonly Behaviour[] = [
       const process = await stage.hear();
       await stage.tell(keys, [1]);
       await stage.untilEffects(20);
-      // A lane that was never read has no stream yet that could be paused.
-      await stage.untilQuiet(process);
       const beta = stage.openBeta();
       const filter = { reader: "beta", operator: "olga" };
       await beta.transaction((tx) => pauseStreams(tx, filter));
