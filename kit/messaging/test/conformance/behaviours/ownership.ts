@@ -32,7 +32,7 @@ export const ownershipBehaviours: readonly Behaviour[] = [
       const freezers = [new Freezer(stage), new Freezer(stage), new Freezer(stage)];
       const processes = [];
       for (const [index, { through }] of freezers.entries())
-        processes.push(await stage.hear({}, { leaseMs: 150, through, standsBy: index > 0 }));
+        processes.push(await stage.hear({}, { leaseMs: 400, through, standsBy: index > 0 }));
       for (const step of range(1, 8)) {
         // Whoever reads next is frozen with what it read; the one before it wakes while another owns the stream.
         for (const freezer of freezers) freezer.freezeNext();
