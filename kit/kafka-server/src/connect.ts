@@ -172,6 +172,8 @@ export function outboxConnector({ databaseUrl, source, lane, topic, settings = {
     "publish.via.partition.root": "true",
     "table.include.list": `${source}.${table}`,
     "snapshot.mode": "no_data",
+    // With these our own readers mark places in the log. Passed on they would need a topic, and wait for it for ever.
+    "message.prefix.exclude.list": "onsale",
     ...cloudEventHeaders({ source, lane }),
     "transforms.outbox.route.topic.replacement": topic,
     ...settings,
