@@ -72,11 +72,33 @@ export interface KafkaRecord {
   readonly headers: Map<string, string>;
 }
 
+/** The header of each attribute; made once, since a relay writes all of them for every event. */
+const headerNames = (
+  [
+    ...[
+      "specversion",
+      "id",
+      "source",
+      "type",
+      "subject",
+      "time",
+      "datacontenttype",
+      "dataschema",
+      "key",
+      "partitionkey",
+    ],
+    ...["sequence", "incarnation", "lane", "correlationid", "causationid", "traceparent", "replayof"],
+  ] as const satisfies readonly (keyof CloudEventAttributes)[]
+).map((name) => [name, name === "datacontenttype" ? "content-type" : `ce_${name}`] as const);
+
 /** The headers of an event's record. The key goes with them, since the record's own key may be anybody's. */
 export function kafkaHeaders(event: Envelope): Map<string, string> {
-  const { datacontenttype, ...attributes } = attributesOf(event);
-  const headers = new Map([["content-type", datacontenttype as string]]);
-  for (const [name, value] of Object.entries(attributes)) headers.set(`ce_${name}`, value);
+  const attributes = attributesOf(event);
+  const headers = new Map<string, string>();
+  for (const [name, header] of headerNames) {
+    const value = attributes[name];
+    if (value !== undefined) headers.set(header, value);
+  }
   return headers;
 }
 

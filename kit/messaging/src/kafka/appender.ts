@@ -2,9 +2,11 @@ import type { Producer } from "@platformatic/kafka";
 import { toKafkaRecord } from "../cloud-event.ts";
 import type { ReadEvent } from "../log.ts";
 import { slotOf } from "../slot.ts";
+import { BatchProducer } from "./batch-producer.ts";
 import { maximumMessageBytes, type Topic } from "./cluster.ts";
 import { hopHeader, hopText } from "./hop-header.ts";
 import { type Positions, positionIn, type TopicPositions } from "./positions.ts";
+import { type KafkaRecordParts, RecordBatch } from "./record-batch.ts";
 import { watermarkRecord } from "./watermark-record.ts";
 
 /** The broker has acknowledged a record at an offset that it had acknowledged before: what was there is gone. */
@@ -16,29 +18,27 @@ export class TailLostError extends Error {
 }
 
 /**
- * Of one partition in one request: its records travel as one batch, which the broker refuses above the topic's bound. What
- * it refused it would refuse for ever, so headers are counted, too; below the bound by what a record costs beside them.
+ * The broker refuses a batch above its topic's bound, and what it refused it would refuse for ever. Below the bound by more
+ * than a watermark takes.
  */
-const batchBytes = 0.75 * maximumMessageBytes;
-
-type Message = ReturnType<typeof watermarkRecord> & { readonly key?: string; readonly value?: string };
+const batchBytes = maximumMessageBytes - 1_024;
 
 /**
  * Appends to the partitions of one relay, one request after the other: so a key's events lie in their order, whichever
  * request is repeated.
  */
 export class Appender {
-  readonly #producer: Producer<string, string, string, string>;
+  readonly #producer: BatchProducer;
   readonly #topic: Topic;
   readonly #partitions: readonly number[];
   #ends: Positions;
 
   /** `ends`: how far the partitions were acknowledged. */
   constructor(
-    producer: Producer<string, string, string, string>,
+    client: Producer<string, string, string, string>,
     { topic, partitions, ends }: { topic: Topic; partitions: readonly number[]; ends: Positions },
   ) {
-    this.#producer = producer;
+    this.#producer = new BatchProducer(client, topic);
     this.#topic = topic;
     this.#partitions = partitions;
     this.#ends = ends;
@@ -55,52 +55,55 @@ export class Appender {
    * @throws {TailLostError}
    */
   async append(events: readonly ReadEvent[], watermark: string | undefined): Promise<void> {
-    let messages: Message[] = [];
-    let bytes = new Map<number, number>();
+    let batches = new Map<number, RecordBatch>();
     const relayedAt = Date.now();
     for (const event of events) {
-      const message = this.#toMessage(event, relayedAt);
-      const size = bytesOf(message);
-      const before = bytes.get(message.partition) ?? 0;
-      if (before > 0 && before + size > batchBytes) {
-        await this.#send(messages);
-        messages = [];
-        bytes = new Map();
-      }
-      bytes.set(message.partition, (bytes.get(message.partition) ?? 0) + size);
-      messages.push(message);
+      // Named on purpose: the client's own partitioner is another one, and so is every other language's.
+      const partition = slotOf(event.event.key, this.#topic.leaders.length);
+      const record = toRecord(event, relayedAt);
+      if (put(batches, partition, record)) continue;
+      await this.#send(batches);
+      batches = new Map();
+      put(batches, partition, record);
     }
     if (watermark !== undefined)
-      for (const partition of this.#partitions) messages.push(watermarkRecord(this.#topic.name, partition, watermark));
-    if (messages.length > 0) await this.#send(messages);
+      for (const partition of this.#partitions) batchOf(batches, partition).append(watermarkRecord(watermark));
+    if (batches.size > 0) await this.#send(batches);
   }
 
-  #toMessage({ event, moments }: ReadEvent, relayedAt: number): Message {
-    // Named on purpose: the client's own partitioner is another one, and so is every other language's.
-    const partition = slotOf(event.key, this.#topic.leaders.length);
-    const record = toKafkaRecord(event);
-    record.headers.set(hopHeader, hopText(moments?.visible, relayedAt));
-    return { ...record, topic: this.#topic.name, partition };
-  }
-
-  async #send(messages: Message[]): Promise<void> {
-    const { offsets = [] } = await this.#producer.send({ messages });
-    const counts = Map.groupBy(messages, ({ partition }) => partition);
+  async #send(batches: ReadonlyMap<number, RecordBatch>): Promise<void> {
     const ends = { ...this.#ends };
-    for (const { partition, offset } of offsets) {
+    for (const [partition, found] of await this.#producer.send(batches)) {
       const before = positionIn(this.#ends, partition);
-      const found = Number(offset);
       if (found < before.offset)
         throw new TailLostError(this.#topic.name, partition, { expected: before.offset, found });
       const { epoch } = this.#topic.leaders[partition] ?? before;
-      ends[partition] = { offset: found + (counts.get(partition)?.length ?? 0), epoch };
+      ends[partition] = { offset: found + (batches.get(partition)?.count ?? 0), epoch };
     }
     this.#ends = ends;
   }
 }
 
-function bytesOf({ key = "", value = "", headers }: Message): number {
-  let bytes = Buffer.byteLength(key) + Buffer.byteLength(value);
-  for (const [name, content] of headers) bytes += name.length + Buffer.byteLength(content);
-  return bytes;
+function toRecord({ event, moments }: ReadEvent, relayedAt: number): KafkaRecordParts {
+  const record = toKafkaRecord(event);
+  record.headers.set(hopHeader, hopText(moments?.visible, relayedAt));
+  return record;
+}
+
+/** False when the record does not fit into its partition's batch any more. One alone always does. */
+function put(batches: Map<number, RecordBatch>, partition: number, record: KafkaRecordParts): boolean {
+  const batch = batchOf(batches, partition);
+  const { size } = batch;
+  batch.append(record);
+  if (batch.count === 1 || batch.size <= batchBytes) return true;
+  batch.takeBack(size);
+  return false;
+}
+
+function batchOf(batches: Map<number, RecordBatch>, partition: number): RecordBatch {
+  const known = batches.get(partition);
+  if (known) return known;
+  const batch = new RecordBatch();
+  batches.set(partition, batch);
+  return batch;
 }

@@ -4,14 +4,12 @@
  * which are not ours find nothing in it.
  */
 
+import type { KafkaRecordParts } from "./record-batch.ts";
+
 const header = "onsale-watermark";
 const headerBytes = Buffer.from(header);
 
-export const watermarkRecord = (topic: string, partition: number, moment: string) => ({
-  topic,
-  partition,
-  headers: new Map([[header, moment]]),
-});
+export const watermarkRecord = (moment: string): KafkaRecordParts => ({ headers: new Map([[header, moment]]) });
 
 /** The moment of a watermark (RFC 3339); undefined when the record is something else. */
 export function watermarkIn(headers: Iterable<readonly [Buffer | null, Buffer | null]>): string | undefined {

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Connection, findErrorBy, type Producer, produceV11, Writer } from "@platformatic/kafka";
+import type { Topic } from "./cluster.ts";
+import type { RecordBatch } from "./record-batch.ts";
+
+/** Kafka's number of the request Produce. */
+const produce = { key: 0, version: 11 } as const;
+/** All replicas that are in step have what is acknowledged. */
+const allReplicas = -1;
+/** Milliseconds that the broker may wait for its replicas. */
+const replicasWithinMs = 5_000;
+
+/** The relay itself tries for ever; here only what a broken connection costs. */
+const retries = 2;
+const retryAfterMs = 100;
+
+/** The offset of the first record of each partition's batch. */
+export type Appended = ReadonlyMap<number, number>;
+
+/**
+ * Sends whole batches to the partitions of one topic, one request at a time, as an idempotent producer: what is sent again
+ * after a connection broke is there once. After a failure it is of no more use: the numbers of what it sent are unknown.
+ */
+export class BatchProducer {
+  readonly #client: Producer<string, string, string, string>;
+  readonly #topic: Topic;
+  readonly #sequences = new Map<number, number>();
+  readonly #connections = new Map<number, Connection>();
+  #identity: Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> | undefined;
+
+  constructor(client: Producer<string, string, string, string>, topic: Topic) {
+    this.#client = client;
+    this.#topic = topic;
+  }
+
+  /** Resolves when all replicas have them. */
+  async send(batches: ReadonlyMap<number, RecordBatch>): Promise<Appended> {
+    this.#identity ??= this.#client.initIdempotentProducer({});
+    const { producerId, producerEpoch } = await this.#identity;
+    const sealed = new Map<number, Buffer>();
+    for (const [partition, batch] of batches) {
+      const firstSequence = this.#sequences.get(partition) ?? 0;
+      sealed.set(partition, batch.seal({ producerId, producerEpoch, firstSequence }, Date.now()));
+      this.#sequences.set(partition, nextSequence(firstSequence, batch.count));
+    }
+    const nodes = Map.groupBy(sealed, ([partition]) => this.#topic.leaders[partition]?.node ?? -1);
+    const answers = await Promise.all([...nodes].map(([node, own]) => this.#sendTo(node, own)));
+    return new Map(answers.flat());
+  }
+
+  async #sendTo(node: number, batches: readonly Sealed[]): Promise<(readonly [number, number])[]> {
+    for (let failures = 0; ; failures++) {
+      try {
+        const { responses } = await request(await this.#connectionTo(node), this.#topic.name, batches);
+        const partitions = responses.flatMap(({ partitionResponses }) => partitionResponses);
+        return partitions.map(({ index, baseOffset }) => [index, Number(baseOffset)] as const);
+      } catch (error) {
+        if (failures === retries || findErrorBy(error as Error, "canRetry", true) === null) throw error;
+        await sleep(retryAfterMs);
+      }
+    }
+  }
+
+  async #connectionTo(node: number): Promise<Connection> {
+    const known = this.#connections.get(node);
+    if (known?.isConnected()) return known;
+    const connection = (await this.#client.connectToBrokers([node])).get(node);
+    if (!connection) throw new Error(`Kafka's node ${node} can't be reached.`);
+    this.#connections.set(node, connection);
+    return connection;
+  }
+}
+
+type Sealed = readonly [partition: number, records: Buffer];
+
+const request = (connection: Connection, topic: string, batches: readonly Sealed[]) =>
+  new Promise<produceV11.ProduceResponse>((resolve, reject) => {
+    connection.send(
+      produce.key,
+      produce.version,
+      () => requestOf(topic, batches),
+      produceV11.parseResponse,
+      true,
+      true,
+      (error, response) => (response === undefined ? reject(error) : resolve(response)),
+    );
+  });
+
+/** https://kafka.apache.org/protocol.html#The_Messages_Produce, version 11. */
+const requestOf = (topic: string, batches: readonly Sealed[]): Writer =>
+  Writer.create()
+    .appendString(null) // no transaction of Kafka's
+    .appendInt16(allReplicas)
+    .appendInt32(replicasWithinMs)
+    .appendArray([topic], (topics, name) => {
+      topics.appendString(name).appendArray([...batches], (partitions, [partition, records]) => {
+        partitions
+          .appendInt32(partition)
+          .appendUnsignedVarInt(records.length + 1)
+          .append(records);
+      });
+    })
+    .appendTaggedFields();
+
+/** Sequence numbers begin anew behind the largest one of 31 bits. */
+const nextSequence = (first: number, count: number): number => (first + count) % 2 ** 31;
