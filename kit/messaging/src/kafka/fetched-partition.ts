@@ -12,6 +12,16 @@ export interface FetchedRecord {
   readonly fetchedAt: number;
 }
 
+export type RecordHeaders = KafkaRecord["headers"];
+
+/** The text of the header of this name, if there is one. */
+export function headerOf(headers: RecordHeaders, name: Buffer): string | undefined {
+  // Lengths first: to compare bytes is a call out of the engine, and most records have none of the names that are asked for.
+  for (const [found, value] of headers)
+    if (found !== null && found.length === name.length && found.equals(name)) return value?.toString();
+  return undefined;
+}
+
 /** Enough for the next batch while one is being applied; more would only be fetched again after a take-over. */
 const fullAtBytes = 1024 * 1024;
 const fullAtRecords = 4_000;

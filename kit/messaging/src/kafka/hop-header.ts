@@ -1,7 +1,7 @@
 /** When an event passed the hops before the broker, told to its consumers. The hops behind it they see themselves. */
 
 import type { HopMoments } from "../hops.ts";
-import type { FetchedRecord } from "./fetched-partition.ts";
+import { type FetchedRecord, headerOf } from "./fetched-partition.ts";
 
 export const hopHeader = "onsale-hops";
 const headerBytes = Buffer.from(hopHeader);
@@ -10,8 +10,7 @@ const headerBytes = Buffer.from(hopHeader);
 export const hopText = (visible: number | undefined, relayed: number): string => `${visible ?? ""},${relayed}`;
 
 export function momentsOf({ record, appendedAt, fetchedAt }: FetchedRecord): HopMoments {
-  const [, value] = record.headers.find(([name]) => name?.equals(headerBytes)) ?? [];
-  const [visible, relayed] = (value?.toString() ?? "")
+  const [visible, relayed] = (headerOf(record.headers, headerBytes) ?? "")
     .split(",")
     .map((text) => (text === "" ? undefined : Number(text)));
   return {

@@ -5,7 +5,7 @@ import type { Chunk, LogReader, ReadEvent } from "../log.ts";
 import { Signal } from "../signal.ts";
 import type { FeedName } from "../telemetry.ts";
 import { type KafkaCluster, KafkaTopicError, type Topic } from "./cluster.ts";
-import type { FetchedPartition, FetchedRecord } from "./fetched-partition.ts";
+import { type FetchedPartition, type FetchedRecord, headerOf, type RecordHeaders } from "./fetched-partition.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { type ForeignLetter, keepForeignRecords, placeOf } from "./foreign-letters.ts";
 import { momentsOf } from "./hop-header.ts";
@@ -147,7 +147,7 @@ export class TopicReader implements LogReader {
       this.#watermarks.set(partition, moment);
       return undefined;
     }
-    const type = typeIn(record.headers);
+    const type = headerOf(record.headers, typeHeader);
     if (type !== undefined && types && !types.has(type) && knows(type)) return undefined;
     const event = fromKafkaRecord({ ...record, headers: named(record.headers) }, { knows });
     if (isForeign(event) || (event.source === feed.source && event.lane === feed.lane)) return event;
@@ -176,14 +176,7 @@ export class TopicReader implements LogReader {
   }
 }
 
-type RecordHeaders = FetchedRecord["record"]["headers"];
-
 const typeHeader = Buffer.from("ce_type");
 
-function typeIn(headers: RecordHeaders): string | undefined {
-  for (const [name, value] of headers) if (name?.equals(typeHeader)) return value?.toString();
-  return undefined;
-}
-
 const named = (headers: RecordHeaders): [Buffer, Buffer | null][] =>
-  headers.flatMap(([name, value]) => (name ? [[name, value] as [Buffer, Buffer | null]] : []));
+  headers.filter((header): header is [Buffer, Buffer | null] => header[0] !== null);

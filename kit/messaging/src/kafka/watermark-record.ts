@@ -4,6 +4,7 @@
  * which are not ours find nothing in it.
  */
 
+import { headerOf, type RecordHeaders } from "./fetched-partition.ts";
 import type { KafkaRecordParts } from "./record-batch.ts";
 
 const header = "onsale-watermark";
@@ -12,7 +13,4 @@ const headerBytes = Buffer.from(header);
 export const watermarkRecord = (moment: string): KafkaRecordParts => ({ headers: new Map([[header, moment]]) });
 
 /** The moment of a watermark (RFC 3339); undefined when the record is something else. */
-export function watermarkIn(headers: Iterable<readonly [Buffer | null, Buffer | null]>): string | undefined {
-  for (const [name, value] of headers) if (name?.equals(headerBytes)) return value?.toString();
-  return undefined;
-}
+export const watermarkIn = (headers: RecordHeaders): string | undefined => headerOf(headers, headerBytes);
