@@ -18,7 +18,7 @@ import { changeAccount } from "./change-account.ts";
 import { recordEffects, saga } from "./consumer.ts";
 import { judge } from "./judge.ts";
 import type { Invariant } from "./report.ts";
-import { roleOf, type Stage } from "./stage.ts";
+import { productionPartitions, roleOf, type Stage } from "./stage.ts";
 import { until } from "./until.ts";
 
 /** The keys that are changed, each in its turn. */
@@ -94,6 +94,7 @@ export class SteadyShop implements AsyncDisposable {
 
   /** Makes the keys, and warms up what will be measured. */
   async open(milliseconds: number): Promise<void> {
+    await this.#stage.alter(productionPartitions);
     await openAccounts(this.#stage.admin, [...keys, ...(this.#failingKey ? [this.#failingKey] : [])], saga);
     await this.part(milliseconds);
   }
