@@ -1,5 +1,5 @@
 import { access, chmod, constants, mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
-import { freemem, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reapWhenWeDie } from "./reaper.ts";
 
@@ -38,7 +38,7 @@ async function memoryFolder(): Promise<string | undefined> {
   const folder = "/dev/shm";
   try {
     const { bavail, bsize } = await statfs(folder);
-    if (bavail * bsize < roomNeeded || freemem() < memoryNeeded) return undefined;
+    if (bavail * bsize < roomNeeded || process.availableMemory() < memoryNeeded) return undefined;
     return (await mayRunPrograms(folder)) ? folder : undefined;
   } catch {
     return undefined;
