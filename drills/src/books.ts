@@ -34,10 +34,18 @@ export async function openAccounts(admin: Database, keys: readonly string[], sag
 }
 
 const comeDueSql = sql("drills.come-due", { takes: [text, integer], gives: {} })`
-  update sink.saga_deadline set due_at = clock_timestamp()
-  where saga = $1 and due_at = 'infinity' and key in (select key from source.ledger where round = $2)`;
+  with free as (
+    select key from sink.saga_deadline
+    where saga = $1 and due_at = 'infinity' and key in (select key from source.ledger where round = $2)
+    for update skip locked
+  )
+  update sink.saga_deadline as deadline set due_at = clock_timestamp() from free
+  where deadline.saga = $1 and deadline.due_at = 'infinity' and deadline.key = free.key`;
 
-/** Lets deadlines come due whose change is committed: by the time they are due there is no reason left to fire. */
+/**
+ * Lets deadlines come due whose change is committed: by the time they are due there is no reason left to fire. Those that a
+ * frozen process holds have their turn later.
+ */
 export const letComeDue = (admin: Database, saga: string, round: number): Promise<number> =>
   admin.execute(comeDueSql, [saga, round]);
 

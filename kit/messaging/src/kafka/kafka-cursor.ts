@@ -2,6 +2,7 @@
 
 import {
   bigint,
+  composedSql,
   type Database,
   double,
   instant,
@@ -12,6 +13,7 @@ import {
   type Transaction,
   text,
 } from "@onsale/postgres";
+import { moveFromPlace } from "../cursor-place.ts";
 import type { CursorMove, CursorStore } from "../log.ts";
 import type { FeedName } from "../telemetry.ts";
 import { OtherLogError } from "./begun-log.ts";
@@ -27,15 +29,27 @@ const loadSql = sql("messaging.load-kafka-cursor", {
 })`
   select kafka, high from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
-const moveSql = sql("messaging.move-kafka-cursor", {
-  takes: [...stream, bigint, json<KafkaCursor>(), json<KafkaCursor>(), nullable(instant), double],
-  gives: { now: instant },
-})`
+const moveColumns = [...stream, bigint, json<KafkaCursor>(), json<KafkaCursor>(), nullable(instant), double] as const;
+
+const moveText = `
   update reader_cursor
   set kafka = $7, watermark = greatest(watermark, $8), lease_until = clock_timestamp() + $9 * interval '1 millisecond',
       unclean_takes = 0
-  where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and coalesce(kafka, '{}') = $6
-  returning clock_timestamp() as now`;
+  where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and coalesce(kafka, '{}') = $6`;
+
+const moved = "returning clock_timestamp() as now, ctid::text as place";
+
+const moveSql = composedSql("messaging.move-kafka-cursor", {
+  takes: moveColumns,
+  gives: { now: instant, place: text },
+  text: `${moveText} ${moved}`,
+});
+
+const moveAtPlaceSql = composedSql("messaging.move-kafka-cursor-at-place", {
+  takes: [...moveColumns, text],
+  gives: { now: instant, place: text },
+  text: `${moveText} and ctid = $10::text::tid ${moved}`,
+});
 
 export class KafkaCursors implements CursorStore {
   readonly #cluster: KafkaCluster;
@@ -57,18 +71,11 @@ export class KafkaCursors implements CursorStore {
   }
 
   async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<string | undefined> {
-    const [row] = await tx.query(moveSql, [
-      reader,
-      source,
-      lane,
-      slot,
-      move.epoch,
-      move.from,
-      move.to,
-      move.watermark ?? null,
-      move.leaseMs,
-    ]);
-    return row?.now;
+    const { epoch, from, to, watermark = null, leaseMs } = move;
+    const values = [reader, source, lane, slot, epoch, from, to, watermark, leaseMs] as const;
+    return await moveFromPlace(move, (place) =>
+      place === undefined ? tx.query(moveSql, values) : tx.query(moveAtPlaceSql, [...values, place]),
+    );
   }
 
   /** Commits the saved offsets to Kafka as well, for the tools that read lag there. Nothing of ours reads them. */

@@ -45,7 +45,8 @@ export class RelayCursors implements CursorStore {
     const to = move.to as RelayCursor;
     const { reader, source, lane, slot } = feed;
     const [now] = await Promise.all([
-      this.#outbox.move(tx, feed, { ...move, from: from.outbox, to: to.outbox }),
+      // Copied: the second statement moves the row once more, so that its place is not remembered.
+      this.#outbox.move(tx, feed, { ...move, from: { ...from.outbox }, to: to.outbox }),
       tx.execute(moveSql, [reader, source, lane, slot, move.epoch, to.kafka]),
     ]);
     return now;

@@ -1,0 +1,77 @@
+import { bigint, sql, type Transaction } from "@onsale/postgres";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { OutboxLog } from "../src/outbox-log.ts";
+import { FencedError, Progress } from "../src/progress.ts";
+import type { OutboxCursor } from "../src/snapshot-reader.ts";
+import { pauseStreams } from "../src/streams.ts";
+import type { FeedName } from "../src/telemetry.ts";
+import { type Doors, openDoors } from "./doors.ts";
+
+const feed: FeedName = { reader: "beta", source: "alpha", lane: "online", slot: 0 };
+
+const lookUpsSql = sql("test.look-ups-by-key", { takes: [], gives: { lookUps: bigint } })`
+  select coalesce(idx_scan, 0) + coalesce(seq_scan, 0) as "lookUps" from pg_stat_xact_user_tables where relid = 'reader_cursor'::regclass`;
+
+let doors: Doors;
+let progress: Progress;
+let high = 0;
+
+beforeEach(async () => {
+  doors = await openDoors();
+  // A table of one page is read whole; it is one of many that its versions make expensive.
+  await doors.admin.query(`
+    insert into reader_cursor (reader, source, lane, slot, slots)
+    select 'other-' || number, 'alpha', 'online', 0, 1 from generate_series(1, 1000) as number`);
+  await doors.admin.query("analyze reader_cursor");
+  progress = await take("one");
+  high = 0;
+});
+afterEach(() => doors[Symbol.asyncDispose]());
+
+async function take(owner: string, leaseMs = 60_000): Promise<Progress> {
+  const taken = await Progress.take(doors.beta, feed, { owner, leaseMs, log: new OutboxLog({ database: doors.beta }) });
+  if (!taken) throw new Error("The stream is in other hands.");
+  return taken;
+}
+
+/** So far, in this session. */
+async function lookUps(tx: Transaction): Promise<number> {
+  const [row] = await tx.query(lookUpsSql, []);
+  return row?.lookUps ?? 0;
+}
+
+/** Moves the cursor on, and tells how often its row was looked up by its key for it. */
+const move = (by = progress, fails = false): Promise<number> =>
+  doors.beta.transaction(async (tx: Transaction) => {
+    const before = await lookUps(tx);
+    await by.move(tx, { ...(by.saved as OutboxCursor), high: ++high });
+    if (fails) throw new Error("The effects fail.");
+    return (await lookUps(tx)) - before;
+  });
+
+test("a cursor is looked up once and then found where it lies", async () => {
+  expect(await move()).toBe(1);
+  for (let time = 0; time < 50; time++) expect(await move()).toBe(0);
+});
+
+test("a row that somebody else has moved is found again by its key", async () => {
+  await move();
+  await doors.beta.transaction((tx) => pauseStreams(tx, { reader: "beta", operator: "olga" }));
+  expect(await move()).toBe(1);
+  expect(await move()).toBe(0);
+});
+
+test("what was rolled back leaves the place where it was", async () => {
+  await move();
+  await expect(move(progress, true)).rejects.toThrow("The effects fail.");
+  expect(await move()).toBe(0);
+});
+
+test("an owner that was taken over can't move it, wherever the row lies", async () => {
+  await move();
+  await doors.admin.query("update reader_cursor set lease_until = '-infinity'");
+  const other = await take("other");
+  await expect(move()).rejects.toThrow(FencedError);
+  expect(await move(other)).toBe(1);
+  await expect(move()).rejects.toThrow(FencedError);
+});
