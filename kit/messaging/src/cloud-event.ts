@@ -72,24 +72,26 @@ export interface KafkaRecord {
   readonly headers: Map<string, string>;
 }
 
-/** The header of each attribute; made once, since a relay writes all of them for every event. */
-const headerNames = (
-  [
-    ...[
-      "specversion",
-      "id",
-      "source",
-      "type",
-      "subject",
-      "time",
-      "datacontenttype",
-      "dataschema",
-      "key",
-      "partitionkey",
-    ],
-    ...["sequence", "incarnation", "lane", "correlationid", "causationid", "traceparent", "replayof"],
-  ] as const satisfies readonly (keyof CloudEventAttributes)[]
-).map((name) => [name, name === "datacontenttype" ? "content-type" : `ce_${name}`] as const);
+/** The header of each attribute, made once: a relay writes all of them for every event. */
+const headerNames = Object.entries({
+  specversion: "ce_specversion",
+  id: "ce_id",
+  source: "ce_source",
+  type: "ce_type",
+  subject: "ce_subject",
+  time: "ce_time",
+  datacontenttype: "content-type",
+  dataschema: "ce_dataschema",
+  key: "ce_key",
+  partitionkey: "ce_partitionkey",
+  sequence: "ce_sequence",
+  incarnation: "ce_incarnation",
+  lane: "ce_lane",
+  correlationid: "ce_correlationid",
+  causationid: "ce_causationid",
+  traceparent: "ce_traceparent",
+  replayof: "ce_replayof",
+} satisfies Record<keyof CloudEventAttributes, string>) as readonly [keyof CloudEventAttributes, string][];
 
 /** The headers of an event's record. The key goes with them, since the record's own key may be anybody's. */
 export function kafkaHeaders(event: Envelope): Map<string, string> {
