@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -51,13 +52,9 @@ describe.skipIf(!(await requiresKafka()))("a Kafka broker", { timeout }, () => {
     await topic.make();
     await topic.write("one");
     kafka.server.pause();
-    // The signal reaches one thread of the broker after the other; what comes in meanwhile may still be answered.
-    await waitFor(() =>
-      topic.write("two").then(
-        () => false,
-        () => true,
-      ),
-    );
+    // The signal reaches one thread of the broker after the other.
+    await waitFor(async () => (await statesOf(kafka.server.pid)).every((state) => state === "T"));
+    await expect(topic.write("two")).rejects.toThrow();
     kafka.server.resume();
     await waitFor(() => topic.write("three").then(() => true));
     expect((await topic.read(2)).at(0)).toBe("one");
@@ -77,8 +74,7 @@ describe.skipIf(!(await requiresKafka()))("a Kafka broker", { timeout }, () => {
     expect(isAlive(owned.pid)).toBe(true);
     const next = await startKafka({ directory: owned.directory, jars: jarsOfTests, machine: "quick" });
     onTestFinished(() => next.kill());
-    // Ended at once; whoever inherited it may take a while to collect it.
-    await waitFor(() => !isAlive(owned.pid));
+    expect(isAlive(owned.pid)).toBe(false);
     expect(next.bootstrap).toBe(owned.bootstrap);
   });
 
@@ -109,12 +105,21 @@ async function brokerOfAnother() {
   };
 }
 
+/** One that has ended, and that nobody has collected yet, is not: it has no command line any more. */
 function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8") !== "";
   } catch {
     return false;
   }
+}
+
+/** Of each of its threads, as the system calls it: T is stopped. */
+async function statesOf(pid: number): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, "utf8")));
+  // The name stands in brackets and may itself hold brackets and spaces.
+  return stats.map((stat) => stat.slice(stat.lastIndexOf(")") + 2).charAt(0));
 }
 
 /** The processes that watch over a broker; found as only Linux allows. */

@@ -4,27 +4,35 @@
  * the same. Whoever does not know the place, or finds that the row has left it, looks by the key.
  */
 
-import type { Cursor } from "./log.ts";
+import { composedSql, instant, type ParametersOf, type Takes, type Transaction, text } from "@onsale/postgres";
+import type { Cursor, CursorMove } from "./log.ts";
 
 /** By the cursor that was written last. */
 const places = new WeakMap<Cursor, string>();
 
-export interface MovedRow {
-  readonly now: string;
-  readonly place: string;
-}
-
 /**
- * Moves a cursor by `update`, which finds the row at the place that it is given, or by its key; gives the database's time, or
- * undefined when somebody else moved or took it.
+ * Declares how a kind of cursor is moved. `update` finds the row by its key and ends with its conditions. What is given back
+ * moves it and gives the database's time, or undefined when somebody else moved or took it.
  */
-export async function moveFromPlace(
-  { from, to }: { readonly from: Cursor; readonly to: Cursor },
-  update: (place: string | undefined) => Promise<readonly MovedRow[]>,
-): Promise<string | undefined> {
-  const known = places.get(from);
-  const [atPlace] = known === undefined ? [] : await update(known);
-  const [moved] = atPlace ? [atPlace] : await update(undefined);
-  if (moved) places.set(to, moved.place);
-  return moved?.now;
+export function cursorMove<const T extends Takes>(name: string, { takes, update }: { takes: T; update: string }) {
+  const gives = { now: instant, place: text };
+  const returning = "returning clock_timestamp() as now, ctid::text as place";
+  const byKey = composedSql(name, { takes, gives, text: `${update} ${returning}` });
+  const withPlace: Takes = [...takes, text];
+  const atPlace = composedSql(`${name}-at-place`, {
+    takes: withPlace,
+    gives,
+    text: `${update} and ctid = $${withPlace.length}::text::tid ${returning}`,
+  });
+  return async (
+    tx: Transaction,
+    { from, to }: Pick<CursorMove, "from" | "to">,
+    values: ParametersOf<T>,
+  ): Promise<string | undefined> => {
+    const known = places.get(from);
+    const [stillThere] = known === undefined ? [] : await tx.query(atPlace, [...values, known]);
+    const [moved] = stillThere ? [stillThere] : await tx.query(byKey, values);
+    if (moved) places.set(to, moved.place);
+    return moved?.now;
+  };
 }

@@ -16,7 +16,7 @@ import {
   text,
   voids,
 } from "@onsale/postgres";
-import { moveFromPlace } from "./cursor-place.ts";
+import { cursorMove } from "./cursor-place.ts";
 import type { CursorMove, CursorStore } from "./log.ts";
 import type { OutboxCursor } from "./snapshot-reader.ts";
 import type { FeedName } from "./telemetry.ts";
@@ -41,33 +41,35 @@ const loadSql = sql("messaging.load-cursor", {
     nullif(coalesce(system_identifier, reader_system_identifier()), reader_system_identifier()) as foreign
   from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
-const moveColumns = [
-  ...[text, text, text, integer, bigint, bigint, bigint, snapshot, bigint],
-  ...[nullable(snapshot), nullable(bigint), bigint, nullable(instant), nullable(instant), double],
-  ...[nullable(lsn), nullable(lsn), nullable(text)],
-] as const;
-
-const moveText = `
-  update reader_cursor
-  set snap = $8, high = $9, next_snap = $10, next_high = $11, at = $12, next_taken_at = $13,
-      watermark = greatest(watermark, $14), lease_until = clock_timestamp() + $15 * interval '1 millisecond',
-      unclean_takes = 0, system_identifier = coalesce(system_identifier, reader_system_identifier()), wal_lsn = $17,
-      wal_origin = $18
-  where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and high = $6 and at = $7
-    and wal_lsn is not distinct from $16`;
-
-const moved = "returning clock_timestamp() as now, ctid::text as place";
-
-const moveSql = composedSql("messaging.move-cursor", {
-  takes: moveColumns,
-  gives: { now: instant, place: text },
-  text: `${moveText} ${moved}`,
-});
-
-const moveAtPlaceSql = composedSql("messaging.move-cursor-at-place", {
-  takes: [...moveColumns, text],
-  gives: { now: instant, place: text },
-  text: `${moveText} and ctid = $19::text::tid ${moved}`,
+const moveRow = cursorMove("messaging.move-cursor", {
+  takes: [
+    text,
+    text,
+    text,
+    integer,
+    bigint,
+    bigint,
+    bigint,
+    snapshot,
+    bigint,
+    nullable(snapshot),
+    nullable(bigint),
+    bigint,
+    nullable(instant),
+    nullable(instant),
+    double,
+    nullable(lsn),
+    nullable(lsn),
+    nullable(text),
+  ],
+  update: `
+    update reader_cursor
+    set snap = $8, high = $9, next_snap = $10, next_high = $11, at = $12, next_taken_at = $13,
+        watermark = greatest(watermark, $14), lease_until = clock_timestamp() + $15 * interval '1 millisecond',
+        unclean_takes = 0, system_identifier = coalesce(system_identifier, reader_system_identifier()), wal_lsn = $17,
+        wal_origin = $18
+    where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and high = $6 and at = $7
+      and wal_lsn is not distinct from $16`,
 });
 
 const noticeTimelineSql = sql("messaging.notice-timeline", {
@@ -122,7 +124,7 @@ export const outboxCursors: CursorStore = {
   async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<string | undefined> {
     const from = move.from as OutboxCursor;
     const to = move.to as OutboxCursor;
-    const values = [
+    return await moveRow(tx, move, [
       reader,
       source,
       lane,
@@ -141,10 +143,7 @@ export const outboxCursors: CursorStore = {
       from.wal ? formatLsn(from.wal.lsn) : null,
       to.wal ? formatLsn(to.wal.lsn) : null,
       to.wal?.origin ?? null,
-    ] as const;
-    return await moveFromPlace(move, (place) =>
-      place === undefined ? tx.query(moveSql, values) : tx.query(moveAtPlaceSql, [...values, place]),
-    );
+    ]);
   },
 
   async report(database: Database, { reader, source, lane, slot }: FeedName): Promise<void> {

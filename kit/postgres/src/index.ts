@@ -45,4 +45,13 @@ export { type MigrateOptions, type MigrationSet, migrate } from "./migrate.ts";
 export { databaseNow } from "./now.ts";
 export { encodeParameters } from "./query.ts";
 export type { Replication } from "./replication.ts";
-export { composedSql, declaredStatements, type Gives, identifier, type Statement, sql, type Takes } from "./sql.ts";
+export {
+  composedSql,
+  declaredStatements,
+  type Gives,
+  identifier,
+  type ParametersOf,
+  type Statement,
+  sql,
+  type Takes,
+} from "./sql.ts";

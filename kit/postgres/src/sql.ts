@@ -2,7 +2,8 @@ import type { Column, ValueOf } from "./columns.ts";
 
 export type Takes = readonly Column<unknown>[];
 export type Gives = Readonly<Record<string, Column<unknown>>>;
-type ParametersOf<T extends Takes> = { readonly [Index in keyof T]: ValueOf<T[Index]> };
+/** The values that go with these kinds. */
+export type ParametersOf<T extends Takes> = { readonly [Index in keyof T]: ValueOf<T[Index]> };
 type RowOf<G extends Gives> = { -readonly [Name in keyof G]: ValueOf<G[Name]> };
 
 /** One static SQL text with a name, the kinds of its parameters and of its columns. */

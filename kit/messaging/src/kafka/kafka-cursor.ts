@@ -2,7 +2,6 @@
 
 import {
   bigint,
-  composedSql,
   type Database,
   double,
   instant,
@@ -13,7 +12,7 @@ import {
   type Transaction,
   text,
 } from "@onsale/postgres";
-import { moveFromPlace } from "../cursor-place.ts";
+import { cursorMove } from "../cursor-place.ts";
 import type { CursorMove, CursorStore } from "../log.ts";
 import type { FeedName } from "../telemetry.ts";
 import { OtherLogError } from "./begun-log.ts";
@@ -29,26 +28,13 @@ const loadSql = sql("messaging.load-kafka-cursor", {
 })`
   select kafka, high from reader_cursor where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
-const moveColumns = [...stream, bigint, json<KafkaCursor>(), json<KafkaCursor>(), nullable(instant), double] as const;
-
-const moveText = `
-  update reader_cursor
-  set kafka = $7, watermark = greatest(watermark, $8), lease_until = clock_timestamp() + $9 * interval '1 millisecond',
-      unclean_takes = 0
-  where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and coalesce(kafka, '{}') = $6`;
-
-const moved = "returning clock_timestamp() as now, ctid::text as place";
-
-const moveSql = composedSql("messaging.move-kafka-cursor", {
-  takes: moveColumns,
-  gives: { now: instant, place: text },
-  text: `${moveText} ${moved}`,
-});
-
-const moveAtPlaceSql = composedSql("messaging.move-kafka-cursor-at-place", {
-  takes: [...moveColumns, text],
-  gives: { now: instant, place: text },
-  text: `${moveText} and ctid = $10::text::tid ${moved}`,
+const moveRow = cursorMove("messaging.move-kafka-cursor", {
+  takes: [...stream, bigint, json<KafkaCursor>(), json<KafkaCursor>(), nullable(instant), double],
+  update: `
+    update reader_cursor
+    set kafka = $7, watermark = greatest(watermark, $8), lease_until = clock_timestamp() + $9 * interval '1 millisecond',
+        unclean_takes = 0
+    where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and coalesce(kafka, '{}') = $6`,
 });
 
 export class KafkaCursors implements CursorStore {
@@ -72,10 +58,7 @@ export class KafkaCursors implements CursorStore {
 
   async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<string | undefined> {
     const { epoch, from, to, watermark = null, leaseMs } = move;
-    const values = [reader, source, lane, slot, epoch, from, to, watermark, leaseMs] as const;
-    return await moveFromPlace(move, (place) =>
-      place === undefined ? tx.query(moveSql, values) : tx.query(moveAtPlaceSql, [...values, place]),
-    );
+    return await moveRow(tx, move, [reader, source, lane, slot, epoch, from, to, watermark, leaseMs]);
   }
 
   /** Commits the saved offsets to Kafka as well, for the tools that read lag there. Nothing of ours reads them. */
