@@ -61,6 +61,9 @@ describe.skipIf(!(await requiresKafka()))("a shop with Kafka beside it", { timeo
         return checks.kafka !== "ok" && { status: answer.status, kafka: checks.kafka };
       });
       expect(ready).toEqual({ status: 200, kafka: "does not answer" });
+      const { code, stderr } = await takeInventoryBack();
+      expect(code).not.toBe(0);
+      expect(stderr).toContain("can't be reached");
     } finally {
       process.kill(kafkaBroker.pid, "SIGCONT");
     }
@@ -91,6 +94,17 @@ describe.skipIf(!(await requiresKafka()))("a shop with Kafka beside it", { timeo
     await allConfirmed(orders);
   });
 
+  test("gives a reader what its topic has once more, without a second effect", async () => {
+    const { code, stdout, stderr } = await takeInventoryBack();
+    expect(code, stderr).toBe(0);
+    const { reset, streams } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+    expect(reset).toBe(true);
+    const [online] = streams.filter(({ lane }: { lane: string }) => lane === "online");
+    expect(online.events).toBeGreaterThan(3 * ordersInOutage);
+    expect([online.from > 3 * ordersInOutage, online.to]).toEqual([true, 0]);
+    await allConfirmed(await placeOrders("behind the reset"));
+  });
+
   test("after all of that the audit is clean: nothing lost, nothing doubled", async () => {
     const { code, stdout } = await onsale(["audit", "--data", shop.root, "-o", "json"]);
     const report = JSON.parse(stdout);
@@ -109,6 +123,11 @@ describe.skipIf(!(await requiresKafka()))("a shop with Kafka beside it", { timeo
 });
 
 const url = async (): Promise<string> => (await shop.server()).url;
+
+const takeInventoryBack = () => {
+  const wish = ["--source", "orders", "--reason", "a look back", "--yes"];
+  return onsale(["consumers", "reset", "inventory", ...wish, "--data", shop.root, "-o", "json"]);
+};
 
 /** The token of whoever placed it, by order. */
 const tokens = new Map<string, string>();

@@ -9,6 +9,7 @@ import {
   OtherLogError,
   type RunningRelay,
   startRelay,
+  topicPlaces,
   whyOtherLog,
 } from "@onsale/messaging/kafka";
 import type { Database } from "@onsale/postgres";
@@ -28,6 +29,8 @@ interface NamedDatabase {
 
 // A broker on another continent answers within a second; one that starts just now is to be waited for by whoever starts both.
 const answerWithinMs = 10_000;
+// Of the 2.5 s in which a request is answered.
+const requestAnswerMs = 1_000;
 
 /** Connects to Kafka and makes sure that it is the one that these services' events are on. */
 export async function connectKafka(choice: KafkaChoice, services: readonly NamedDatabase[]): Promise<ServerKafka> {
@@ -86,6 +89,16 @@ export class ServerKafka {
   /** Asks a broker for a word. Rejects when none answers. */
   async ask(): Promise<void> {
     await this.#cluster.identify(answerWithinMs);
+  }
+
+  /**
+   * Where the topics of a source stood at a moment; undefined: their beginning.
+   * @throws {KafkaUnreachableError}
+   */
+  async topicPlaces(source: string, moment: string | undefined): ReturnType<typeof topicPlaces> {
+    // Before the look itself, whose own tries would outlast the request.
+    await this.#cluster.identify(requestAnswerMs);
+    return await topicPlaces(this.#cluster, source, moment);
   }
 
   close(): Promise<void> {

@@ -67,8 +67,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       hosted.map(async (it) => ({ ...it, feeds: await life.start(`${it.service.name}: feeds`, feeds(it, kafka)) })),
     );
     const watch = watchDatabases(named(hosted), kafka && { name: "kafka", ...tellOfKafka, ask: () => kafka.ask() });
-    const http = await life.start("http", httpServer(options, fed, watch));
-    await life.start("jobs", jobs(fed, [watchWork(watch), ...backlogWork(relays)]));
+    const services = operated(fed, kafka);
+    const http = await life.start("http", httpServer(options, { fed, services, watch }));
+    await life.start("jobs", jobs(fed, [watchWork(watch), ...backlogWork(relays), ...redriveWork(services)]));
     return {
       url: `http://${options.host ?? "127.0.0.1"}:${portOf(http) ?? options.port}`,
       stop: async (reason) => void (await life.stop(reason)),
@@ -178,7 +179,14 @@ const feeds = ({ service, feedsDatabase }: Connected, kafka: ServerKafka | undef
 
 type Watch = ReturnType<typeof watchDatabases>;
 
-const httpServer = (options: ServerOptions, fed: readonly Fed[], { readiness }: Watch) => ({
+interface Served {
+  readonly fed: readonly Fed[];
+  /** The same, as operators reach them. */
+  readonly services: readonly OperatedService[];
+  readonly watch: Watch;
+}
+
+const httpServer = (options: ServerOptions, { fed, services, watch: { readiness } }: Served) => ({
   async start(): Promise<HttpServer> {
     const http = await createHttpServer({
       name: "Onsale",
@@ -190,8 +198,8 @@ const httpServer = (options: ServerOptions, fed: readonly Fed[], { readiness }: 
       metrics: metricsPage,
     });
     for (const { service, database, feeds } of fed) service.addRoutes(http, { database, feeds });
-    addOperations(http, operated(fed));
-    defineOperationGauges(operated(fed));
+    addOperations(http, services);
+    defineOperationGauges(services);
     await http.listen({ host: options.host ?? "127.0.0.1", port: options.port });
     return http;
   },
@@ -199,8 +207,11 @@ const httpServer = (options: ServerOptions, fed: readonly Fed[], { readiness }: 
   stopWithinMs: httpDrainMs,
 });
 
-const operated = (fed: readonly Fed[]): OperatedService[] =>
-  fed.map(({ service: { name, readers }, database }) => ({ name, readers, database }));
+const operated = (fed: readonly Fed[], kafka: ServerKafka | undefined): OperatedService[] =>
+  fed.map(({ service: { name, readers }, database }) => ({
+    ...{ name, readers, database },
+    ...(kafka && { topicPlaces: (source, moment) => kafka.topicPlaces(source, moment) }),
+  }));
 
 // So that a lost database shows in the log and in the metrics even where nobody asks for readiness.
 const watchEveryMs = 1_000;
@@ -221,7 +232,6 @@ function backlogWork(relays: readonly NamedRelay[]): RecurringWork[] {
 function jobs(fed: readonly Fed[], serversWork: readonly RecurringWork[]) {
   const ownWork: RecurringWork[] = [
     ...fed.flatMap(({ service, database }) => outboxUpkeep(service.name, database)),
-    ...redriveWork(operated(fed)),
     ...serversWork,
   ];
   const work = fed.flatMap(({ service, database, feeds }) => service.jobs({ database, feeds }));

@@ -58,7 +58,7 @@ export { OutboxLog, type OutboxLogOptions } from "./outbox-log.ts";
 export { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox-row.ts";
 export { bulkRowCap, EventRefusedError, publish } from "./publish.ts";
 export { NothingChangedError, type SqlClient } from "./publish-with.ts";
-export { beginAt, exportState, ReaderHasBegunError, type StartingPoint } from "./starting-point.ts";
+export { beginAt, exportState, type JoinableLog, ReaderHasBegunError, type StartingPoint } from "./starting-point.ts";
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
 export { UpcastError, type Upcaster, upcast, upcastData, upcastTo, withEarlierVersions } from "./upcast.ts";
 export { type OutboxChore, outboxUpkeep, type UpkeepOptions } from "./upkeep.ts";

@@ -17,8 +17,10 @@ import {
   voids,
 } from "@onsale/postgres";
 import { cursorMove } from "./cursor-place.ts";
+import { lanes } from "./event.ts";
 import type { CursorMove, CursorStore } from "./log.ts";
 import type { OutboxCursor } from "./snapshot-reader.ts";
+import type { StartingPoint } from "./starting-point.ts";
 import type { FeedName } from "./telemetry.ts";
 import { formatLsn, parseLsn } from "./wal/lsn.ts";
 
@@ -72,6 +74,11 @@ const moveRow = cursorMove("messaging.move-cursor", {
       and wal_lsn is not distinct from $16`,
 });
 
+const beginSql = sql("messaging.begin-at", { takes: [text, text, text, integer, snapshot, bigint], gives: {} })`
+  insert into reader_cursor (reader, source, lane, slot, slots, snap, high, system_identifier)
+  select $1, $2, $3, slot, $4, $5, $6, reader_system_identifier() from generate_series(0, $4 - 1) as slot
+  on conflict (reader, source, lane, slot) do nothing`;
+
 const noticeTimelineSql = sql("messaging.notice-timeline", {
   takes: [text, text, text, integer],
   gives: { from: nullable(integer), to: integer },
@@ -100,6 +107,18 @@ export async function noticeTimeline(
 ): Promise<{ from: number; to: number } | undefined> {
   const [row] = await database.query(noticeTimelineSql, [reader, source, lane, slot]);
   return row && row.from !== null ? { from: row.from, to: row.to } : undefined;
+}
+
+/** Makes the cursors of a reader that begins at an export. False when it has some. */
+export async function beginOutboxCursors(
+  tx: Transaction,
+  { reader, slots }: { reader: string; slots: number },
+  { source, snap, highs }: StartingPoint,
+): Promise<boolean> {
+  const begun = await Promise.all(
+    lanes.map((lane) => tx.execute(beginSql, [reader, source, lane, slots, snap, highs[lane]])),
+  );
+  return begun.every((rows) => rows === slots);
 }
 
 /** The same for every feed. */

@@ -1,8 +1,9 @@
 import type { Database, Transaction } from "@onsale/postgres";
 import { Doorbell } from "./doorbell.ts";
-import type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader } from "./log.ts";
-import { noticeTimeline, outboxCursors } from "./outbox-cursor.ts";
+import type { Chunk, Cursor, CursorMove, CursorStore, LogReader } from "./log.ts";
+import { beginOutboxCursors, noticeTimeline, outboxCursors } from "./outbox-cursor.ts";
 import { type OutboxCursor, SnapshotReader } from "./snapshot-reader.ts";
+import type { JoinableLog, StartingPoint } from "./starting-point.ts";
 import type { FeedName } from "./telemetry.ts";
 import { WalReader } from "./wal/wal-reader.ts";
 import { type OutboxLogTelemetry, silentLogTelemetry } from "./wal/wal-telemetry.ts";
@@ -25,7 +26,7 @@ export interface OutboxLogOptions {
 }
 
 /** The PostgreSQL log: consumers read the outboxes directly, so there is no copy and no relay. */
-export class OutboxLog implements Log {
+export class OutboxLog implements JoinableLog {
   readonly cursors: CursorStore = {
     load: (database, feed) => this.#load(database, feed),
     move: (tx, feed, move) => this.#move(tx, feed, move),
@@ -77,6 +78,10 @@ export class OutboxLog implements Log {
       wait: (signal) => ear.wait(signal),
       close: async () => undefined,
     };
+  }
+
+  begin(tx: Transaction, reader: string, from: StartingPoint): Promise<boolean> {
+    return beginOutboxCursors(tx, { reader, slots: this.#slots }, from);
   }
 
   #openWal(

@@ -1,4 +1,4 @@
-/** Takes a reader of outboxes back to an earlier place, so that it is given again what it had. */
+/** Takes a reader of a source back to an earlier place, so that it is given again what it had. */
 
 import {
   array,
@@ -9,6 +9,7 @@ import {
   identifier,
   instant,
   integer,
+  json,
   nullable,
   sql,
   type Transaction,
@@ -17,6 +18,7 @@ import {
 } from "@onsale/postgres";
 import type { By } from "./dead-letters.ts";
 import type { Lane } from "./event.ts";
+import type { TopicPositions } from "./kafka/positions.ts";
 import { logOperation } from "./operation-log.ts";
 import type { Reader } from "./readers.ts";
 import { type Refusal, refused } from "./refusal.ts";
@@ -33,13 +35,15 @@ export interface Reset extends By {
    */
   readonly again: boolean;
   readonly dryRun: boolean;
+  /** For a reader of Kafka, by lane: where its topics stood at `toTime`, as `topicPlaces` finds them. */
+  readonly topics?: Readonly<Partial<Record<Lane, TopicPositions>>>;
 }
 
 /** What a reset does to one stream. */
 export interface StreamReset {
   readonly lane: Lane;
   readonly slot: number;
-  /** Read up to this position before, and after. */
+  /** Read up to this position of the outbox before, and after; of a topic so many records, of all its partitions together. */
   readonly from: number;
   readonly to: number;
   /** Events that will be given again. */
@@ -49,7 +53,7 @@ export interface StreamReset {
 
 export type ResetOutcome =
   | { readonly kind: "reset" | "would-be-reset"; readonly streams: readonly StreamReset[] }
-  | Refusal<"STREAM_NOT_FOUND" | "NOT_ON_AN_OUTBOX" | "TOO_MANY_EVENTS">;
+  | Refusal<"STREAM_NOT_FOUND" | "TOPIC_NOT_FOUND" | "TOO_MANY_EVENTS">;
 
 /**
  * Events of a stream that may take effect once more in one reset: their inbox rows change in one transaction, which holds
@@ -66,10 +70,10 @@ const lockStreamsSql = sql("messaging.lock-streams", {
     high: bigint,
     at: bigint,
     readsLog: boolean,
-    kafka: nullable(text),
+    kafka: nullable(json<TopicPositions>()),
   },
 })`
-  select lane, slot, slots, high, at, wal_lsn is not null as "readsLog", kafka::text as kafka
+  select lane, slot, slots, high, at, wal_lsn is not null as "readsLog", kafka
   from reader_cursor where reader = $1 and source = $2 order by lane, slot for update`;
 
 const placeSql = (source: string, lane: Lane) =>
@@ -107,6 +111,14 @@ const moveBackSql = sql("messaging.move-cursor-back", { takes: [text, text, text
     epoch = epoch + 1, owner = null, lease_until = '-infinity'
   where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
+const moveBackInTopicSql = sql("messaging.move-cursor-back-in-topic", {
+  takes: [text, text, text, integer, json<TopicPositions>()],
+  gives: {},
+})`
+  update reader_cursor
+  set kafka = $5, watermark = '-infinity', epoch = epoch + 1, owner = null, lease_until = '-infinity'
+  where reader = $1 and source = $2 and lane = $3 and slot = $4`;
+
 /** In the same transaction, so that the outbox lets nothing go that is to be read again. */
 const reportBackSql = (source: string) =>
   composedSql(`messaging.report-back-to-${source}`, {
@@ -122,34 +134,21 @@ export async function resetReader(tx: Transaction, reset: Reset): Promise<ResetO
   const { reader, source, again, dryRun, operator, reason, toTime } = reset;
   const streams = await tx.query(lockStreamsSql, [reader.name, source]);
   if (streams.length === 0) return streamNotFound({ reader: reader.name, source });
-  if (streams.some(({ kafka }) => kafka !== null))
-    return refused("NOT_ON_AN_OUTBOX", `${reader.name} reads ${source} from another log than the outbox.`);
-  const resets: StreamReset[] = [];
-  for (const stream of streams) resets.push(await placeOf(tx, reset, stream));
+  const lost = streams.find(({ lane, kafka }) => kafka !== null && reset.topics?.[lane] === undefined);
+  if (lost)
+    return refused("TOPIC_NOT_FOUND", `${reader.name} reads ${source}/${lost.lane} from a topic that isn't there.`);
+  const ways: WayBack[] = [];
+  for (const stream of streams) ways.push(await wayBack(tx, reset, stream));
+  const resets = ways.map(({ told }) => told);
   const tooMany = again && resets.find(({ events }) => events > againAtMost);
   if (tooMany)
     return refused("TOO_MANY_EVENTS", `${tooMany.events} events would take effect again; ${againAtMost} are allowed.`);
   if (dryRun) return { kind: "would-be-reset", streams: resets };
-  for (const [index, stream] of streams.entries()) {
-    const { lane, slot, slots } = stream;
-    const to = resets[index]?.to ?? stream.high;
-    if (again)
-      await tx.execute(forgetSql(source, lane), [reader.name, to, readTo(stream), typesOf(reset), slots, slot]);
-    await tx.execute(moveBackSql, [reader.name, source, lane, slot, to]);
-    await tx.execute(reportBackSql(source), [reader.name, source, lane, slot]);
-  }
+  for (const way of ways) await goBack(tx, reset, way);
   const target = streamText({ reader: reader.name, source });
   const after = { toTime, again, streams: resets };
   await logOperation(tx, { operation: "consumer.reset", reader: reader.name, target, operator, reason, after });
   return { kind: "reset", streams: resets };
-}
-
-async function placeOf(tx: Transaction, reset: Reset, stream: Stream): Promise<StreamReset> {
-  const { lane, slot, slots, high } = stream;
-  const parameters = [reset.toTime ?? null, readTo(stream), typesOf(reset), slots, slot] as const;
-  const [place] = await tx.query(placeSql(reset.source, lane), parameters);
-  const to = place?.first == null ? high : place.first - 1;
-  return { lane, slot, from: high, to, events: place?.events ?? 0, keys: place?.keys ?? 0 };
 }
 
 interface Stream {
@@ -158,10 +157,62 @@ interface Stream {
   readonly slots: number;
   readonly high: number;
   readonly readsLog: boolean;
+  readonly kafka: TopicPositions | null;
 }
 
-/** Who reads the write-ahead log has read beyond the position that lags behind it, nobody can say how far. */
-const readTo = ({ high, readsLog }: Stream): number => (readsLog ? Number.MAX_SAFE_INTEGER : high);
+/** What is done to one stream. */
+interface WayBack {
+  readonly stream: Stream;
+  readonly told: StreamReset;
+  /** In the outbox the position before the first event that is given again. */
+  readonly before: number;
+  /** Where it goes on in its topic; absent on an outbox. */
+  readonly topic?: TopicPositions;
+}
 
-const typesOf = ({ reader, source }: Reset): string[] =>
+async function wayBack(tx: Transaction, reset: Reset, stream: Stream): Promise<WayBack> {
+  const { lane, slot, slots, high, kafka } = stream;
+  const parameters = [reset.toTime ?? null, readTo(stream), typesOf(reset), slots, slot] as const;
+  const [place] = await tx.query(placeSql(reset.source, lane), parameters);
+  const before = place?.first == null ? readTo(stream) : place.first - 1;
+  const again = { events: place?.events ?? 0, keys: place?.keys ?? 0 };
+  if (!kafka) return { stream, told: { lane, slot, from: high, to: Math.min(high, before), ...again }, before };
+  const topic = earlier(kafka, reset.topics?.[lane]);
+  const told = { lane, slot, from: recordsBefore(kafka), to: recordsBefore(topic), ...again };
+  return { stream, told, before, topic };
+}
+
+async function goBack(tx: Transaction, { reader, source, again }: Reset, way: WayBack): Promise<void> {
+  const { stream, told, before, topic } = way;
+  const { lane, slot, slots } = stream;
+  const types = typesOf({ reader, source });
+  if (again) await tx.execute(forgetSql(source, lane), [reader.name, before, readTo(stream), types, slots, slot]);
+  if (topic) {
+    await tx.execute(moveBackInTopicSql, [reader.name, source, lane, slot, topic]);
+  } else {
+    await tx.execute(moveBackSql, [reader.name, source, lane, slot, told.to]);
+    await tx.execute(reportBackSql(source), [reader.name, source, lane, slot]);
+  }
+}
+
+/** The earlier place in each partition that is read. A topic that was replaced is read from its beginning as it is. */
+function earlier(read: TopicPositions, then: TopicPositions | undefined): TopicPositions {
+  if (then?.topic !== read.topic) return read;
+  const places = Object.entries(read.at).map(([partition, place]) => {
+    const earlierPlace = then.at[partition];
+    return [partition, earlierPlace && earlierPlace.offset < place.offset ? earlierPlace : place] as const;
+  });
+  return { ...read, at: Object.fromEntries(places) };
+}
+
+const recordsBefore = ({ at }: TopicPositions): number =>
+  Object.values(at).reduce((records, { offset }) => records + offset, 0);
+
+/**
+ * Who reads the write-ahead log has read beyond the position that lags behind it, nobody can say how far, and who reads a topic
+ * knows no position at all.
+ */
+const readTo = ({ high, readsLog, kafka }: Stream): number => (readsLog || kafka ? Number.MAX_SAFE_INTEGER : high);
+
+const typesOf = ({ reader, source }: Pick<Reset, "reader" | "source">): string[] =>
   [...reader.hears].filter(([, heard]) => heard.source === source).map(([type]) => type);

@@ -3,9 +3,21 @@
  * and the cursor that belongs to it, taken on one snapshot.
  */
 
-import { array, bigint, type Database, integer, snapshot, sql, type Transaction, text } from "@onsale/postgres";
+import {
+  array,
+  as,
+  bigint,
+  type Database,
+  json,
+  nullable,
+  snapshot,
+  sql,
+  type Transaction,
+  text,
+} from "@onsale/postgres";
 import { type Lane, lanes } from "./event.ts";
-import { outboxCursors } from "./outbox-cursor.ts";
+import type { TopicPositions } from "./kafka/positions.ts";
+import type { Log } from "./log.ts";
 import { WindowSource } from "./window.ts";
 
 /** What an export of the owner's state contains already, and where reading goes on. Plain JSON: it travels with the export. */
@@ -13,7 +25,16 @@ export interface StartingPoint {
   readonly source: string;
   readonly snap: string;
   readonly highs: Readonly<Record<Lane, number>>;
-  /** Keys whose latest events lie beyond `highs` and are in the export all the same: they must not act once more. */
+  /**
+   * How far the topics of the source were written, for who reads them; a lane whose topic had nothing yet is absent. Absent as
+   * a whole: the source's events do not go through Kafka.
+   */
+  readonly topics?: Readonly<Partial<Record<Lane, TopicPositions>>>;
+  /**
+   * Keys whose latest events will be read behind this point, or may be, and are in the export all the same: they must not
+   * act once more. On an outbox these are the few that lie beyond `highs`; to a topic everything that the outbox still has
+   * may be written again.
+   */
   readonly included: readonly { readonly aggregate: string; readonly key: string; readonly sequence: number }[];
 }
 
@@ -32,10 +53,13 @@ const includedSql = sql("messaging.export-included", {
     select aggregatetype, aggregateid, sequence from outbox_bulk where position > $2
   ) as event group by aggregatetype, aggregateid`;
 
-const beginSql = sql("messaging.begin-at", { takes: [text, text, text, integer, snapshot, bigint], gives: {} })`
-  insert into reader_cursor (reader, source, lane, slot, slots, snap, high, system_identifier)
-  select $1, $2, $3, slot, $4, $5, $6, reader_system_identifier() from generate_series(0, $4 - 1) as slot
-  on conflict (reader, source, lane, slot) do nothing`;
+const topicsSql = sql("messaging.export-topics", {
+  takes: [array(text)],
+  gives: { lane: as<Lane>(text), written: nullable(json<TopicPositions>()) },
+})`
+  select topic.lane, relay.kafka as written from kafka_topic as topic
+  left join reader_cursor as relay on relay.reader = 'relay' and relay.lane = topic.lane
+  where topic.lane = any($1)`;
 
 const includeSql = sql("messaging.include-in-inbox", {
   takes: [text, array(text), array(text), array(bigint)],
@@ -61,11 +85,25 @@ export async function exportState<Result>(
     async (tx) => {
       const [row] = await tx.query(snapshotSql, []);
       if (!row) throw new Error("The server gave no snapshot.");
-      const included = await tx.query(includedSql, [highs.online, highs.bulk]);
-      return { exported: await work(tx), from: { source, snap: row.snap, highs, included } };
+      const topics = await readTopics(tx);
+      const beyond = topics ? ([0, 0] as const) : ([highs.online, highs.bulk] as const);
+      const included = await tx.query(includedSql, beyond);
+      const from = { source, snap: row.snap, highs, ...(topics && { topics }), included };
+      return { exported: await work(tx), from };
     },
     { isolation: "repeatable read" },
   );
+}
+
+/** What relays had saved on this snapshot: all records before it are of events that the snapshot shows. */
+async function readTopics(tx: Transaction): Promise<StartingPoint["topics"]> {
+  const rows = await tx.query(topicsSql, [lanes]);
+  if (rows.length === 0) return undefined;
+  const topics: Partial<Record<Lane, TopicPositions>> = {};
+  // Each shard of a relay has written partitions of its own.
+  for (const { lane, written } of rows)
+    if (written) topics[lane] = { ...written, at: { ...topics[lane]?.at, ...written.at } };
+  return topics;
 }
 
 /** The reader has a cursor of its own, which is the truth. */
@@ -76,30 +114,36 @@ export class ReaderHasBegunError extends Error {
   }
 }
 
+/** A log whose readers can begin behind an export. */
+export interface JoinableLog extends Log {
+  /** Makes the cursors of a reader, so that it begins at `from`. False when it has some already. */
+  begin(tx: Transaction, reader: string, from: StartingPoint): Promise<boolean>;
+}
+
 /**
- * Lets a reader that never read begin at `from`, in the transaction that takes over the export. Throws a `ReaderHasBegunError`
- * when it has begun already.
+ * Lets a reader that never read begin at `from`, in the transaction that takes over the export. A consumer whose order is
+ * `unordered` may be given an event that is in the export: its calls are made at least once, here too.
+ * @throws {ReaderHasBegunError}
+ * @throws {OtherLogError} when `log` is Kafka and the source's events did not go through it.
  */
 export async function beginAt(
   database: Database,
-  { reader, from, slots = 1 }: { reader: string; from: StartingPoint; slots?: number },
+  { reader, from, log }: { reader: string; from: StartingPoint; log: JoinableLog },
   takeOver: (tx: Transaction) => Promise<void>,
 ): Promise<void> {
+  const { source, included } = from;
   await database.transaction(async (tx) => {
-    for (const lane of lanes) {
-      const begun = await tx.execute(beginSql, [reader, from.source, lane, slots, from.snap, from.highs[lane]]);
-      if (begun < slots) throw new ReaderHasBegunError(reader, from.source);
-    }
+    if (!(await log.begin(tx, reader, from))) throw new ReaderHasBegunError(reader, source);
     await tx.execute(includeSql, [
       reader,
-      from.included.map(({ aggregate }) => aggregate),
-      from.included.map(({ key }) => key),
-      from.included.map(({ sequence }) => sequence),
+      included.map(({ aggregate }) => aggregate),
+      included.map(({ key }) => key),
+      included.map(({ sequence }) => sequence),
     ]);
     await takeOver(tx);
   });
   // The owner keeps what is not read from now on, and not from the first time that the reader runs.
   for (const lane of lanes)
-    for (let slot = 0; slot < slots; slot++)
-      await outboxCursors.report(database, { reader, source: from.source, lane, slot });
+    for (let slot = 0; slot < log.slots(source); slot++)
+      await log.cursors.report(database, { reader, source, lane, slot });
 }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { consumer } from "../src/consumer.ts";
 import { defineEvent, fact } from "../src/event.ts";
 import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
+import { OutboxLog } from "../src/outbox-log.ts";
 import { publish } from "../src/publish.ts";
 import { beginAt, exportState, ReaderHasBegunError, type StartingPoint } from "../src/starting-point.ts";
 import { type TwoServices, twoServices } from "./two-services.ts";
@@ -27,12 +28,14 @@ let services: TwoServices;
 let home: TestDatabase;
 let alpha: Database;
 let beta: Database;
+let log: OutboxLog;
 let running: RunningFeeds | undefined;
 
 beforeEach(async () => {
   services = await twoServices();
   ({ home, beta } = services);
   alpha = home.open("alpha", { connections: 6 });
+  log = new OutboxLog({ database: beta });
   running = undefined;
 });
 afterEach(async () => {
@@ -63,7 +66,7 @@ test("an export and what is read behind it together have every event exactly onc
   const { exported, from } = await exportState(alpha, (tx) => tx.query(versionsSql, []));
   commit.resolve();
   await late;
-  await beginAt(beta, { reader: "beta", from: travelled(from) }, async () => {
+  await beginAt(beta, { reader: "beta", from: travelled(from), log }, async () => {
     for (const { key, version } of exported) state.set(key, version);
   });
   // Each event counts its key up by one: one that is missing or comes twice leaves a wrong sum.
@@ -95,7 +98,7 @@ test("a commit between the fence and the snapshot is in the export, and does not
     highs: { ...from.highs, online: 0 },
     included: [{ aggregate: "account", key: "key-1", sequence: 1 }],
   };
-  await beginAt(beta, { reader: "beta", from: earlier }, async () => undefined);
+  await beginAt(beta, { reader: "beta", from: earlier, log }, async () => undefined);
   const heard: number[] = [];
   const hear = consumer("beta.hear", {
     on: counted,
@@ -110,8 +113,10 @@ test("a commit between the fence and the snapshot is in the export, and does not
 
 test("a reader that has begun keeps its own cursor", async () => {
   const { from } = await exportState(alpha, async () => undefined);
-  await beginAt(beta, { reader: "beta", from }, async () => undefined);
-  await expect(beginAt(beta, { reader: "beta", from }, async () => undefined)).rejects.toThrow(ReaderHasBegunError);
+  await beginAt(beta, { reader: "beta", from, log }, async () => undefined);
+  await expect(beginAt(beta, { reader: "beta", from, log }, async () => undefined)).rejects.toThrow(
+    ReaderHasBegunError,
+  );
 });
 
 const ports = { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } };

@@ -17,11 +17,12 @@ const errors = defineErrors("operations", {
   REDRIVE_ENDED: { title: "The redrive has ended already.", retryable: false },
   NOT_READ_YET: { title: "The reader has not come to this event yet.", retryable: false },
   CONFIRMATION_NEEDED: { title: "This would take effect a second time; say that it is meant.", retryable: false },
-  NOT_ON_AN_OUTBOX: { title: "This reader reads another log than the outbox.", retryable: false },
+  TOPIC_NOT_FOUND: { title: "The topic that this reader reads isn't there.", retryable: false },
+  KAFKA_UNREACHABLE: { title: "Kafka does not answer.", retryable: true },
   TOO_MANY_EVENTS: { title: "These are more events than one reset may let take effect again.", retryable: false },
 });
 
-const statuses: Readonly<Record<keyof typeof errors, 404 | 409 | 422>> = {
+const statuses: Readonly<Record<keyof typeof errors, 404 | 409 | 422 | 503>> = {
   READER_NOT_FOUND: 404,
   LETTER_NOT_FOUND: 404,
   REDRIVE_NOT_FOUND: 404,
@@ -37,7 +38,8 @@ const statuses: Readonly<Record<keyof typeof errors, 404 | 409 | 422>> = {
   REDRIVE_ENDED: 409,
   NOT_READ_YET: 409,
   CONFIRMATION_NEEDED: 409,
-  NOT_ON_AN_OUTBOX: 409,
+  TOPIC_NOT_FOUND: 409,
+  KAFKA_UNREACHABLE: 503,
   TOO_MANY_EVENTS: 422,
 };
 

@@ -1,4 +1,4 @@
-import type { Reader } from "@onsale/messaging/operations";
+import type { Reader, Reset } from "@onsale/messaging/operations";
 import type { Database } from "@onsale/postgres";
 import { refusal } from "./errors.ts";
 
@@ -8,6 +8,11 @@ export interface OperatedService {
   /** Its role may read every outbox, and write its own tables only. */
   readonly database: Database;
   readonly readers: readonly Reader[];
+  /**
+   * Where the topics of a source stood at a moment (RFC 3339; undefined: their beginning). Absent: it reads outboxes.
+   * @throws {KafkaUnreachableError}
+   */
+  readonly topicPlaces?: (source: string, moment: string | undefined) => Promise<NonNullable<Reset["topics"]>>;
 }
 
 /** Where something of one reader is looked for. */

@@ -1,4 +1,5 @@
 import { answered, type HttpServer, idempotencyOf, idempotently } from "@onsale/http";
+import { KafkaUnreachableError } from "@onsale/messaging/kafka";
 import {
   latestOperations,
   outboxLags,
@@ -8,7 +9,7 @@ import {
   resumeStreams,
 } from "@onsale/messaging/operations";
 import { Type } from "typebox";
-import { orRefuse } from "./errors.ts";
+import { orRefuse, refusal } from "./errors.ts";
 import type { OperatedServices } from "./operated-services.ts";
 import {
   Count,
@@ -196,9 +197,11 @@ export function streamRoutes(http: HttpServer, services: OperatedServices): void
     async (request, reply) => {
       const { params, body, person } = request;
       const { service, reader } = services.ofReader(params.reader);
+      const topics = await orUnreachable(service.topicPlaces?.(body.source, body.toTime));
       const answer = await idempotently(service.database, idempotencyOf(request), async (tx) => {
         const { again = false, dryRun = false, ...rest } = body;
-        const outcome = orRefuse(await resetReader(tx, { ...rest, reader, again, dryRun, operator: person.id }));
+        const wish = { ...rest, reader, again, dryRun, operator: person.id, ...(topics && { topics }) };
+        const outcome = orRefuse(await resetReader(tx, wish));
         return { status: 200, body: { reset: outcome.kind === "reset", streams: [...outcome.streams] } };
       });
       return answered(reply, answer);
@@ -221,4 +224,13 @@ export function streamRoutes(http: HttpServer, services: OperatedServices): void
       return { operations: operations.slice(0, limit) };
     },
   );
+}
+
+async function orUnreachable<Found>(asked: Promise<Found> | undefined): Promise<Found | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof KafkaUnreachableError) throw refusal("KAFKA_UNREACHABLE", error.message);
+    throw error;
+  }
 }

@@ -148,6 +148,12 @@ export class KafkaCluster {
     return { first, next };
   }
 
+  /** The offset of the first record of one partition that the broker took at this moment or later; undefined without one. */
+  async firstSince(name: string, partition: number, milliseconds: number): Promise<number | undefined> {
+    const offset = await this.#offsetAt(name, partition, BigInt(milliseconds));
+    return offset < 0 ? undefined : offset;
+  }
+
   async #offsetAt(name: string, partition: number, timestamp: bigint): Promise<number> {
     const topics = [{ name, partitions: [{ partitionIndex: partition, timestamp }] }];
     const [topic] = await this.#admin.listOffsets({ topics });

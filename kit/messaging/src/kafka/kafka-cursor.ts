@@ -13,11 +13,13 @@ import {
   text,
 } from "@onsale/postgres";
 import { cursorMove } from "../cursor-place.ts";
+import { lanes } from "../event.ts";
 import type { CursorMove, CursorStore } from "../log.ts";
+import type { StartingPoint } from "../starting-point.ts";
 import type { FeedName } from "../telemetry.ts";
 import { OtherLogError } from "./begun-log.ts";
 import type { KafkaCluster } from "./cluster.ts";
-import type { KafkaCursor } from "./positions.ts";
+import { type KafkaCursor, ownPlaces, type TopicPositions } from "./positions.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
 
 const stream = [text, text, text, integer] as const;
@@ -36,6 +38,33 @@ const moveRow = cursorMove("messaging.move-kafka-cursor", {
         unclean_takes = 0
     where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and coalesce(kafka, '{}') = $6`,
 });
+
+const beginSql = sql("messaging.begin-at-in-topic", {
+  takes: [text, text, text, integer, integer, nullable(json<TopicPositions>())],
+  gives: {},
+})`
+  insert into reader_cursor (reader, source, lane, slot, slots, kafka) values ($1, $2, $3, $4, $5, $6)
+  on conflict (reader, source, lane, slot) do nothing`;
+
+/**
+ * Makes the cursors of a reader that begins at an export. False when it has some.
+ * @throws {OtherLogError} when the source's events did not go through Kafka.
+ */
+export async function beginKafkaCursors(
+  tx: Transaction,
+  { reader, slots }: { reader: string; slots: number },
+  { source, topics }: StartingPoint,
+): Promise<boolean> {
+  if (!topics)
+    throw new OtherLogError(`${reader} can't begin in a topic: when ${source} was exported, it had none on Kafka.`);
+  const streams = lanes.flatMap((lane) => Array.from({ length: slots }, (_, slot) => ({ lane, slot })));
+  const begun = await Promise.all(
+    streams.map(({ lane, slot }) =>
+      tx.execute(beginSql, [reader, source, lane, slot, slots, ownPlaces(topics[lane], { slot, slots }) ?? null]),
+    ),
+  );
+  return begun.every((rows) => rows === 1);
+}
 
 export class KafkaCursors implements CursorStore {
   readonly #cluster: KafkaCluster;

@@ -1,9 +1,10 @@
-import type { Database } from "@onsale/postgres";
-import type { CursorStore, Log, LogReader } from "../log.ts";
+import type { Database, Transaction } from "@onsale/postgres";
+import type { CursorStore, LogReader } from "../log.ts";
+import type { JoinableLog, StartingPoint } from "../starting-point.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { KafkaCluster } from "./cluster.ts";
 import { Fetcher } from "./fetcher.ts";
-import { KafkaCursors } from "./kafka-cursor.ts";
+import { beginKafkaCursors, KafkaCursors } from "./kafka-cursor.ts";
 import { type KafkaTelemetry, silentKafkaTelemetry } from "./telemetry.ts";
 import { TopicReader } from "./topic-reader.ts";
 
@@ -22,7 +23,7 @@ export interface KafkaLogOptions {
 }
 
 /** The Kafka log: consumers read topics that relays fill from the outboxes. Progress stays in the consumers' database. */
-export class KafkaLog implements Log {
+export class KafkaLog implements JoinableLog {
   readonly cursors: CursorStore;
   readonly #options: Required<KafkaLogOptions>;
   /** One per reader: two readers stand at different places of the same partition. */
@@ -44,6 +45,10 @@ export class KafkaLog implements Log {
       types: types && new Set(types),
       fetcher: this.#fetcherOf(feed.reader),
     });
+  }
+
+  begin(tx: Transaction, reader: string, from: StartingPoint): Promise<boolean> {
+    return beginKafkaCursors(tx, { reader, slots: this.#options.slots }, from);
   }
 
   /** After the feeds that read from it. */

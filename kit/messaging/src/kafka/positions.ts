@@ -29,3 +29,17 @@ export type KafkaCursor = Cursor & Partial<TopicPositions>;
 export const partitionBegin: Position = { offset: 0, epoch: -1 };
 
 export const positionIn = (at: Positions | undefined, partition: number): Position => at?.[partition] ?? partitionBegin;
+
+/** The partitions of a topic that belong to one slot: partition p to slot p modulo the slots. */
+export const isOwn = (partition: number, { slot, slots }: { slot: number; slots: number }): boolean =>
+  partition % slots === slot;
+
+/** Those of the places that are in partitions of one slot. */
+export const ownPlaces = (
+  places: TopicPositions | undefined,
+  part: { slot: number; slots: number },
+): TopicPositions | undefined =>
+  places && {
+    ...places,
+    at: Object.fromEntries(Object.entries(places.at).filter(([partition]) => isOwn(Number(partition), part))),
+  };

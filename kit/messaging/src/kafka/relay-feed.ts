@@ -7,6 +7,7 @@ import { Appender } from "./appender.ts";
 import type { KafkaCluster, Topic } from "./cluster.ts";
 import { regain } from "./lost-tail.ts";
 import { settleTopic } from "./own-topic.ts";
+import { isOwn } from "./positions.ts";
 import { type RelayCursor, RelayCursors } from "./relay-cursor.ts";
 import { RelayTenure } from "./relay-tenure.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
@@ -66,7 +67,8 @@ export class RelayFeed extends Feed {
   /** The partitions that this shard's keys go to. */
   #own({ leaders }: Topic): number[] {
     const slots = this.#options.outbox.slots(this.name.source);
-    return leaders.map((_, partition) => partition).filter((partition) => partition % slots === this.name.slot);
+    const part = { slot: this.name.slot, slots };
+    return leaders.map((_, partition) => partition).filter((partition) => isOwn(partition, part));
   }
 
   /** Where to go on; earlier than it was saved when the topic has lost its end. */

@@ -9,7 +9,7 @@ import { type FetchedPartition, type FetchedRecord, headerOf, type RecordHeaders
 import type { Fetcher } from "./fetcher.ts";
 import { type ForeignLetter, keepForeignRecords, placeOf } from "./foreign-letters.ts";
 import { momentsOf } from "./hop-header.ts";
-import { type KafkaCursor, positionIn, type TopicPositions } from "./positions.ts";
+import { isOwn, type KafkaCursor, positionIn, type TopicPositions } from "./positions.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
 import { watermarkIn } from "./watermark-record.ts";
 
@@ -31,7 +31,7 @@ const longestWaitMs = 100;
 /** Between looks for a topic that its owner has not made yet; within a third of a lease. */
 const waitForTopicMs = 500;
 
-/** Reads the partitions of one topic that belong to one slot: partition p to slot p modulo the slots. */
+/** Reads the partitions of one topic that belong to one slot. */
 export class TopicReader implements LogReader {
   readonly #options: TopicReaderOptions;
   readonly #name: string;
@@ -85,7 +85,8 @@ export class TopicReader implements LogReader {
     const topic = await cluster.describe(this.#name);
     if (!topic) return undefined;
     this.#refuse(topic, cursor);
-    const own = topic.leaders.map((_, partition) => partition).filter((partition) => partition % slots === feed.slot);
+    const part = { slot: feed.slot, slots };
+    const own = topic.leaders.map((_, partition) => partition).filter((partition) => isOwn(partition, part));
     const at = this.#stillIn(topic, cursor);
     this.#partitions = own.map((partition) =>
       fetcher.add(topic, { partition, position: positionIn(at, partition), arrived: this.#arrived }),

@@ -2,10 +2,10 @@
 
 import type { Database } from "@onsale/postgres";
 import { type TestKafka, waitFor } from "@onsale/testing";
-import { KafkaCluster, KafkaLog, type RunningRelay, startRelay } from "../../src/kafka/index.ts";
-import type { Log } from "../../src/log.ts";
-import { pauseStreams, resumeStreams } from "../../src/operations.ts";
+import { KafkaCluster, KafkaLog, type RunningRelay, startRelay, topicPlaces } from "../../src/kafka/index.ts";
+import { pauseStreams, type Reset, resumeStreams } from "../../src/operations.ts";
 import { OutboxLog } from "../../src/outbox-log.ts";
+import type { JoinableLog } from "../../src/starting-point.ts";
 import { type FeedName, silentTelemetry } from "../../src/telemetry.ts";
 import type { OutboxLogTelemetry } from "../../src/wal/wal-telemetry.ts";
 import type { Place } from "./house.ts";
@@ -26,11 +26,15 @@ export interface OpenLog {
   outboxReader(reader: string): { readonly database: Database; readonly name: string };
   /** As a process that hears opens it. */
   forProcess(database: Database, options: ProcessOptions): ProcessLog;
+  /** Waits until the outbox's events go on to where this log has them. */
+  isFilled(): Promise<unknown>;
   /** From now on nobody reads the outbox; what is published stays there until `goOn`. */
   hold(): Promise<void>;
   goOn(): Promise<void>;
   /** Takes the saved place of a reader back to the beginning, as if it had been lost. */
   rewind(reader: string): Promise<void>;
+  /** For a reset: where the topics of `alpha` stood at this moment. Undefined where there are none. */
+  topicPlaces(moment: string | undefined): Promise<Reset["topics"]>;
   /** What kept those who move events from doing so, in words. */
   readonly faults: readonly string[];
   close(): Promise<void>;
@@ -42,7 +46,7 @@ interface ProcessOptions {
 }
 
 export interface ProcessLog {
-  readonly log: Log;
+  readonly log: JoinableLog;
   /** Waits until the outbox is read by the reader that is tested. Only for a process that has the lease. */
   isServed(): Promise<unknown>;
   close(): Promise<void>;
@@ -66,6 +70,7 @@ export const postgresLog = (reader: OutboxReader): LogUnderTest => ({
         const log = new OutboxLog({ database, reader, slots, pollMs: 20, telemetry: watched.telemetry });
         return { log: watched.watching(log), isServed: watched.isServed, close: async () => undefined };
       },
+      isFilled: async () => undefined,
       async hold() {
         await switched(pauseStreams)();
         await waitFor(async () => {
@@ -85,6 +90,7 @@ export const postgresLog = (reader: OutboxReader): LogUnderTest => ({
           [name],
         );
       },
+      topicPlaces: async () => undefined,
       close: async () => undefined,
     };
   },
@@ -120,11 +126,16 @@ export const kafkaLog = (reader: OutboxReader, kafka: () => Promise<TestKafka>):
         const log = new KafkaLog({ cluster, database, slots, knows });
         return { log, isServed: () => served(), close: () => log.close() };
       },
+      isFilled: () =>
+        waitFor(async () => (await place.admin.query("select from alpha.kafka_topic")).rows.length > 0, {
+          what: "the relay's topics",
+        }),
       hold: () => relay.drain(),
       goOn: async () => start(),
       async rewind(name) {
         await place.admin.query("update reader_cursor set kafka = null where reader = $1", [name]);
       },
+      topicPlaces: (moment) => topicPlaces(cluster, "alpha", moment),
       async close() {
         await relay.drain();
         await cluster.close();
@@ -151,9 +162,10 @@ function watch(reader: OutboxReader) {
       () => opened.size > 0 && (reader === "snapshot" || [...opened].every((name) => served.get(name) === "wal")),
       { what: `the ${reader} reader for ${[...opened]}` },
     );
-  const watching = (log: Log): Log => ({
+  const watching = (log: JoinableLog): JoinableLog => ({
     slots: (source) => log.slots(source),
     cursors: log.cursors,
+    begin: (tx, name, from) => log.begin(tx, name, from),
     open(feed, types) {
       opened.add(nameOf(feed));
       return log.open(feed, types);

@@ -11,6 +11,7 @@ import { type RunningFeeds, startFeeds } from "../../src/feeds.ts";
 import type { Log } from "../../src/log.ts";
 import { publish } from "../../src/publish.ts";
 import { type Reader, readersOf } from "../../src/readers.ts";
+import { beginAt, type StartingPoint } from "../../src/starting-point.ts";
 import { type FeedName, type MessagingTelemetry, silentTelemetry } from "../../src/telemetry.ts";
 import type { Place } from "./house.ts";
 import type { OpenLog } from "./logs.ts";
@@ -252,6 +253,17 @@ export class Stage {
     });
   }
 
+  /** The hearing service takes over an export of the telling one, to read on behind it. */
+  async takeOver(from: StartingPoint): Promise<void> {
+    const database = this.openBeta();
+    const { log, close } = this.log.forProcess(database, { slots: 1, knows });
+    try {
+      await beginAt(database, { reader: "beta", from, log }, async () => undefined);
+    } finally {
+      await close();
+    }
+  }
+
   /** What the hearing service's reader is called where it is operated. */
   get reader(): Reader {
     const [reader] = readersOf("beta", [{ kind: "batch", name: "beta.hear", on: [moved, painted] }], () => "alpha");
@@ -271,6 +283,8 @@ export class Stage {
     await this.place[Symbol.asyncDispose]();
   }
 }
+
+const knows = (type: string): boolean => type !== rung.type;
 
 const record = (tx: Transaction, owner: string, events: readonly Delivered[]): Promise<number> =>
   tx.execute(effectsSql, [
@@ -297,7 +311,7 @@ class RunningProcess implements Process {
     this.name = name;
     this.#stage = stage;
     this.#database = mortal(stage.place.open("beta", name), () => this.#isDead);
-    this.#processLog = stage.log.forProcess(this.#database, { slots, knows: (type) => type !== rung.type });
+    this.#processLog = stage.log.forProcess(this.#database, { slots, knows });
   }
 
   get feeds(): RunningFeeds {

@@ -11,6 +11,7 @@ import { begunLog, KafkaCluster, KafkaLog, type RunningRelay, startRelay, whyOth
 import type { Log } from "../../src/log.ts";
 import { OutboxLog } from "../../src/outbox-log.ts";
 import { publish } from "../../src/publish.ts";
+import { beginAt, exportState } from "../../src/starting-point.ts";
 import { silentTelemetry } from "../../src/telemetry.ts";
 import { type TwoServices, twoServices } from "../two-services.ts";
 
@@ -263,13 +264,45 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     await publishSteps([1, 2]);
     await atLeast(40);
     await first.drain();
-    const kafka = new Admin({ clientId: "test", bootstrapBrokers: [bootstrap] });
-    await kafka.deleteTopics({ topics: [cluster.topicOf("alpha", "online")] });
-    await kafka.close();
+    await deleteTopic();
     await publishSteps([3]);
     relay();
     await atLeast(60);
     for (const key of keys) expect(stepsOf(key)).toEqual([1, 2, 3]);
     expect(heard.length).toBe(60);
   });
+
+  test("who began at an export has nothing of it again, though all of it is written to the topic once more", async () => {
+    const first = relay();
+    await publishSteps([1, 2]);
+    await expect.poll(() => cluster.describe(cluster.topicOf("alpha", "online")), { timeout: 15_000 }).toBeDefined();
+    const { from } = await exportState(alpha, async () => undefined);
+    const log = new KafkaLog({ cluster, database: beta });
+    closing.push(() => log.close());
+    await beginAt(beta, { reader: "beta", from, log }, async () => undefined);
+    await first.drain();
+    await deleteTopic();
+    await publishSteps([3]);
+    relay();
+    const { atLeast, heard } = hear({ log });
+    await atLeast(20);
+    await publishSteps([4]);
+    await atLeast(40);
+    expect(new Set(heard.map(({ sequence }) => sequence))).toEqual(new Set([3, 4]));
+    expect(heard).toHaveLength(40);
+  });
+
+  test("an export of a source that had no topic is no beginning in one", async () => {
+    const { from } = await exportState(alpha, async () => undefined);
+    const log = new KafkaLog({ cluster, database: beta });
+    await expect(beginAt(beta, { reader: "beta", from, log }, async () => undefined)).rejects.toThrow(
+      "beta can't begin in a topic: when alpha was exported, it had none on Kafka.",
+    );
+  });
+
+  async function deleteTopic(): Promise<void> {
+    const kafka = new Admin({ clientId: "test", bootstrapBrokers: [bootstrap] });
+    await kafka.deleteTopics({ topics: [cluster.topicOf("alpha", "online")] });
+    await kafka.close();
+  }
 });

@@ -2,10 +2,10 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import { resetReader } from "../../../src/operations.ts";
+import { type Reset, resetReader } from "../../../src/operations.ts";
 import { retirePartitions, sealPartitions } from "../../../src/outbox.ts";
 import { outboxCursors } from "../../../src/outbox-cursor.ts";
-import { beginAt, exportState, ReaderHasBegunError } from "../../../src/starting-point.ts";
+import { exportState, ReaderHasBegunError } from "../../../src/starting-point.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, range, type Stage } from "../stage.ts";
 
@@ -15,25 +15,23 @@ export const placeBehaviours: readonly Behaviour[] = [
   {
     name: "a new consumer begins at the owner's export, and has every event once, in the export or behind it",
     async play(stage) {
-      await stage.tell(keys, [1, 2]);
+      await stage.tell(keys, [1]);
+      await stage.log.isFilled();
+      // In the export, and on a topic only when it has been made.
+      await stage.log.hold();
+      await stage.tell(keys, [2]);
       const { exported, from } = await exportState(stage.alpha, async () => [1, 2]);
+      await stage.log.goOn();
       await stage.tell(keys, [3]);
       // As it travels: plain JSON.
       const travelled = JSON.parse(JSON.stringify(from));
-      await beginAt(stage.openBeta(), { reader: "beta", from: travelled }, async () => undefined);
+      await stage.takeOver(travelled);
       const process = await stage.hear();
       await stage.tell(keys, [4]);
-      if (stage.log.kind === "kafka") {
-        // The export's cursor is a place in the outbox. Better refused by name than begun at a place that is not its.
-        await waitFor(() => process.faults.some((fault) => fault.includes("can't go on from Kafka")));
-        return;
-      }
       await stage.untilEffects(40);
       await stage.untilQuiet(process);
       for (const key of keys) expect([...exported, ...(await stage.stepsOf(key))]).toEqual(range(1, 4));
-      await expect(
-        beginAt(stage.openBeta(), { reader: "beta", from: travelled }, async () => undefined),
-      ).rejects.toThrow(ReaderHasBegunError);
+      await expect(stage.takeOver(travelled)).rejects.toThrow(ReaderHasBegunError);
     },
   },
   {
@@ -43,25 +41,41 @@ export const placeBehaviours: readonly Behaviour[] = [
       await stage.tell(keys, [1, 2]);
       await stage.untilEffects(40);
       await first.feeds.drain();
-      const reset = (again: boolean, dryRun = false) =>
-        stage
-          .openBeta()
-          .transaction((tx) => resetReader(tx, { reader: stage.reader, source: "alpha", again, dryRun, ...by }));
-      if (stage.log.kind === "kafka") {
-        // A topic's places are not the outbox's: refused by name, and nothing has changed.
-        expect(await reset(true)).toMatchObject({ kind: "refused", code: "NOT_ON_AN_OUTBOX" });
-        return;
-      }
-      expect(await reset(true, true)).toMatchObject({ kind: "would-be-reset" });
-      expect(await reset(false)).toMatchObject({ kind: "reset" });
+      expect(await reset(stage, { again: true, dryRun: true })).toMatchObject({ kind: "would-be-reset" });
+      expect(await reset(stage, { again: false })).toMatchObject({ kind: "reset" });
       const ignoring = await stage.hear();
       await stage.untilQuiet(ignoring);
       expect(await stage.effects(), "given and ignored").toHaveLength(40);
       await ignoring.feeds.drain();
-      expect(await reset(true)).toMatchObject({ kind: "reset" });
+      expect(await reset(stage, { again: true })).toMatchObject({ kind: "reset" });
       await stage.hear();
       await stage.untilEffects(80);
       for (const key of keys) expect(await stage.stepsOf(key)).toEqual([1, 2, 1, 2]);
+    },
+  },
+  {
+    name: "a reset to a moment lets what was told since then take effect once more, and nothing before it",
+    async play(stage) {
+      const process = await stage.hear();
+      await stage.tell(keys, [1, 2]);
+      await stage.untilEffects(40);
+      const toTime = await stage.now();
+      // A moment is given in milliseconds: the third step is told in another one.
+      await waitFor(async () => (await stage.now()) > toTime);
+      await stage.tell(keys, [3]);
+      await stage.untilEffects(60);
+      expect(await reset(stage, { again: true, dryRun: true, toTime })).toMatchObject({
+        streams: [
+          { lane: "bulk", events: 0, keys: 0 },
+          { lane: "online", events: 20, keys: 20 },
+        ],
+      });
+      // Under a process that reads: it is fenced, and begins again from there.
+      expect(await reset(stage, { again: true, toTime })).toMatchObject({ kind: "reset" });
+      await stage.untilEffects(80);
+      await stage.tell(keys, [4]);
+      await stage.untilQuiet(process);
+      for (const key of keys) expect(await stage.stepsOf(key)).toEqual([1, 2, 3, 3, 4]);
     },
   },
   {
@@ -91,6 +105,12 @@ export const placeBehaviours: readonly Behaviour[] = [
     },
   },
 ];
+
+async function reset(stage: Stage, wish: Pick<Reset, "again"> & Partial<Pick<Reset, "dryRun" | "toTime">>) {
+  const topics = await stage.log.topicPlaces(wish.toTime);
+  const whole = { reader: stage.reader, source: "alpha", dryRun: false, ...by, ...wish, ...(topics && { topics }) };
+  return await stage.openBeta().transaction((tx) => resetReader(tx, whole));
+}
 
 /** Partitions of ten positions instead of half a million. */
 async function smallPartitions({ admin }: Stage): Promise<void> {
