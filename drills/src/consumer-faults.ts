@@ -1,10 +1,21 @@
 /** Parts of a consumer as others have built them, each with the fault that it is known for. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Chunk, Cursor, CursorMove, CursorStore, Delivered, FeedName, Log, LogReader } from "@onsale/messaging";
+import type {
+  Chunk,
+  Cursor,
+  CursorMove,
+  CursorStore,
+  Delivered,
+  FeedName,
+  Log,
+  LogReader,
+  Moved,
+} from "@onsale/messaging";
 import {
   array,
   bigint,
+  boolean,
   composedSql,
   type Database,
   double,
@@ -96,16 +107,16 @@ const moveUnaskedSql = sql("drills.move-unasked", {
     nullable(instant),
     double,
   ],
-  gives: { now: instant },
+  gives: { now: instant, isPaused: boolean },
 })`
   update reader_cursor
   set snap = $5, high = $6, next_snap = $7, next_high = $8, at = $9, next_taken_at = $10,
       watermark = greatest(watermark, $11), lease_until = clock_timestamp() + $12 * interval '1 millisecond',
       system_identifier = coalesce(system_identifier, reader_system_identifier()), unclean_takes = 0
   where reader = $1 and source = $2 and lane = $3 and slot = $4
-  returning clock_timestamp() as now`;
+  returning clock_timestamp() as now, paused_at is not null as "isPaused"`;
 
-async function moveUnasked(tx: Transaction, feed: FeedName, move: CursorMove): Promise<string | undefined> {
+async function moveUnasked(tx: Transaction, feed: FeedName, move: CursorMove): Promise<Moved | undefined> {
   const { snap, high, window } = move.to as SavedCursor;
   const [row] = await tx.query(moveUnaskedSql, [
     ...([feed.reader, feed.source, feed.lane, feed.slot] as const),
@@ -118,7 +129,7 @@ async function moveUnasked(tx: Transaction, feed: FeedName, move: CursorMove): P
     move.watermark ?? null,
     move.leaseMs,
   ]);
-  return row?.now;
+  return row;
 }
 
 /** A place in the outbox that has no snapshots: a position, and with the second fault a transaction id before it. */
@@ -230,13 +241,13 @@ const loadNaiveSql = sql("drills.load-naive-cursor", {
 
 const moveNaiveSql = sql("drills.move-naive-cursor", {
   takes: [...stream, bigint, bigint, bigint, nullable(instant), double],
-  gives: { now: instant },
+  gives: { now: instant, isPaused: boolean },
 })`
   update reader_cursor
   set high = $6, next_high = $7, watermark = greatest(watermark, $8),
       lease_until = clock_timestamp() + $9 * interval '1 millisecond', unclean_takes = 0
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5
-  returning clock_timestamp() as now`;
+  returning clock_timestamp() as now, paused_at is not null as "isPaused"`;
 
 const naiveCursors: CursorStore = {
   async load(database, { reader, source, lane, slot }): Promise<Cursor> {
@@ -247,7 +258,7 @@ const naiveCursors: CursorStore = {
     const { position, xid } = to as NaiveCursor;
     const parameters = [reader, source, lane, slot, epoch, position, xid, watermark ?? null, leaseMs] as const;
     const [row] = await tx.query(moveNaiveSql, parameters);
-    return row?.now;
+    return row;
   },
   report: async () => undefined,
 };

@@ -4,19 +4,19 @@
  * the same. Whoever does not know the place, or finds that the row has left it, looks by the key.
  */
 
-import { composedSql, instant, type ParametersOf, type Takes, type Transaction, text } from "@onsale/postgres";
-import type { Cursor, CursorMove } from "./log.ts";
+import { boolean, composedSql, instant, type ParametersOf, type Takes, type Transaction, text } from "@onsale/postgres";
+import type { Cursor, CursorMove, Moved } from "./log.ts";
 
 /** By the cursor that was written last. */
 const places = new WeakMap<Cursor, string>();
 
 /**
  * Declares how a kind of cursor is moved. `update` finds the row by its key and ends with its conditions. What is given back
- * moves it and gives the database's time, or undefined when somebody else moved or took it.
+ * moves it; undefined when somebody else moved or took it.
  */
 export function cursorMove<const T extends Takes>(name: string, { takes, update }: { takes: T; update: string }) {
-  const gives = { now: instant, place: text };
-  const returning = "returning clock_timestamp() as now, ctid::text as place";
+  const gives = { now: instant, isPaused: boolean, place: text };
+  const returning = `returning clock_timestamp() as now, paused_at is not null as "isPaused", ctid::text as place`;
   const byKey = composedSql(name, { takes, gives, text: `${update} ${returning}` });
   const withPlace: Takes = [...takes, text];
   const atPlace = composedSql(`${name}-at-place`, {
@@ -28,11 +28,11 @@ export function cursorMove<const T extends Takes>(name: string, { takes, update 
     tx: Transaction,
     { from, to }: Pick<CursorMove, "from" | "to">,
     values: ParametersOf<T>,
-  ): Promise<string | undefined> => {
+  ): Promise<Moved | undefined> => {
     const known = places.get(from);
     const [stillThere] = known === undefined ? [] : await tx.query(atPlace, [...values, known]);
     const [moved] = stillThere ? [stillThere] : await tx.query(byKey, values);
     if (moved) places.set(to, moved.place);
-    return moved?.now;
+    return moved;
   };
 }

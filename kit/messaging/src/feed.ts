@@ -143,7 +143,7 @@ export abstract class Feed {
     while (!stop.aborted) {
       await pause(pauseLookMs, stop);
       // A database that does not answer is noticed, and told, where the stream is read.
-      if (!stop.aborted && (await progress.isPaused().catch(() => false))) over.abort();
+      if (!stop.aborted && (await progress.wasPausedWithin(pauseLookMs).catch(() => false))) over.abort();
     }
   }
 

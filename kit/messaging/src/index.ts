@@ -44,7 +44,7 @@ export { type Break, type FrozenEvent, type FrozenShape, freeze, type Hearer, ju
 export { type Hop, type HopDurations, HopReport, type HopRow, hops } from "./hops.ts";
 export { claimFresh } from "./inbox.ts";
 export { LaneGate } from "./lane-gate.ts";
-export type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader, ReadEvent } from "./log.ts";
+export type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader, Moved, ReadEvent } from "./log.ts";
 export {
   type ApplicationTelemetry,
   type ConsumeOptions,

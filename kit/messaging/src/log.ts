@@ -59,14 +59,22 @@ export interface CursorMove {
   readonly leaseMs: number;
 }
 
+/** What the row of a cursor says when it is moved. */
+export interface Moved {
+  /** The database's time. */
+  readonly now: string;
+  /** Whether an operator has paused the stream. */
+  readonly isPaused: boolean;
+}
+
 export interface CursorStore {
   /** The saved cursor. Asked right after the lease was taken, so nobody else moves it. Throws when it can't be read on from. */
   load(database: Database, feed: FeedName): Promise<Cursor>;
   /**
-   * Moves the cursor in the transaction of the effects, which also ends the count of `unclean_takes`; gives the database's
-   * time, or undefined when somebody else moved it.
+   * Moves the cursor in the transaction of the effects, which also ends the count of `unclean_takes`. Undefined when somebody
+   * else moved it.
    */
-  move(tx: Transaction, feed: FeedName, move: CursorMove): Promise<string | undefined>;
+  move(tx: Transaction, feed: FeedName, move: CursorMove): Promise<Moved | undefined>;
   /** Tells the log how far the saved cursor is, so that it keeps what is not read and may let go what is. */
   report(database: Database, feed: FeedName): Promise<void>;
 }

@@ -18,7 +18,7 @@ import {
 } from "@onsale/postgres";
 import { cursorMove } from "./cursor-place.ts";
 import { lanes } from "./event.ts";
-import type { CursorMove, CursorStore } from "./log.ts";
+import type { CursorMove, CursorStore, Moved } from "./log.ts";
 import type { OutboxCursor } from "./snapshot-reader.ts";
 import type { StartingPoint } from "./starting-point.ts";
 import type { FeedName } from "./telemetry.ts";
@@ -140,7 +140,7 @@ export const outboxCursors: CursorStore = {
 
   // All fields of the cursor are always written: a commit that left out the snapshots would redeliver the whole window
   // after a take-over.
-  async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<string | undefined> {
+  async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<Moved | undefined> {
     const from = move.from as OutboxCursor;
     const to = move.to as OutboxCursor;
     return await moveRow(tx, move, [

@@ -1,6 +1,6 @@
 import type { Database, Transaction } from "@onsale/postgres";
 import { Doorbell } from "./doorbell.ts";
-import type { Chunk, Cursor, CursorMove, CursorStore, LogReader } from "./log.ts";
+import type { Chunk, Cursor, CursorMove, CursorStore, LogReader, Moved } from "./log.ts";
 import { beginOutboxCursors, noticeTimeline, outboxCursors } from "./outbox-cursor.ts";
 import { type OutboxCursor, SnapshotReader } from "./snapshot-reader.ts";
 import type { JoinableLog, StartingPoint } from "./starting-point.ts";
@@ -102,12 +102,12 @@ export class OutboxLog implements JoinableLog {
     return cursor;
   }
 
-  async #move(tx: Transaction, feed: FeedName, move: CursorMove): Promise<string | undefined> {
-    const now = await outboxCursors.move(tx, feed, move);
+  async #move(tx: Transaction, feed: FeedName, move: CursorMove): Promise<Moved | undefined> {
+    const moved = await outboxCursors.move(tx, feed, move);
     const reader = this.#walReaders.get(keyOf(feed));
     // Only what is committed is acknowledged: the server forgets what is.
     if (reader) tx.afterCommit(() => reader.settled(move.to as OutboxCursor));
-    return now;
+    return moved;
   }
 
   #windowsOf(source: string): WindowSource {

@@ -73,6 +73,8 @@ export class Progress {
   readonly #leaseMs: number;
   #saved: Cursor;
   #savedAt = performance.now();
+  #movedAt = Number.NEGATIVE_INFINITY;
+  #wasPaused = false;
   #reportDueAt = 0;
   /**
    * How many owners in a row ended without giving the lease back, and without moving the cursor: killed perhaps by the very
@@ -134,19 +136,21 @@ export class Progress {
    * that was already applied, stops here. Gives the database's time.
    */
   async move(tx: Transaction, to: Cursor, watermark?: string): Promise<string> {
-    const now = await this.#cursors.move(tx, this.#feed, {
+    const moved = await this.#cursors.move(tx, this.#feed, {
       epoch: this.#epoch,
       from: this.#saved,
       to,
       ...(watermark !== undefined && { watermark }),
       leaseMs: this.#leaseMs,
     });
-    if (now === undefined) throw new FencedError(this.#feed);
+    if (!moved) throw new FencedError(this.#feed);
     tx.afterCommit(() => {
       this.#saved = to;
       this.#savedAt = performance.now();
+      this.#movedAt = this.#savedAt;
+      this.#wasPaused = moved.isPaused;
     });
-    return now;
+    return moved.now;
   }
 
   /**
@@ -174,8 +178,12 @@ export class Progress {
     await this.#cursors.report(this.#database, this.#feed);
   }
 
-  /** Whether an operator has paused the stream. */
-  async isPaused(): Promise<boolean> {
+  /**
+   * Whether an operator has paused the stream, as it was within the last `milliseconds`. Where the cursor moves, its row is not
+   * looked up for it: under an old transaction every version of it would be looked at.
+   */
+  async wasPausedWithin(milliseconds: number): Promise<boolean> {
+    if (performance.now() - this.#movedAt <= milliseconds) return this.#wasPaused;
     const [row] = await this.#database.query(pausedSql, nameOf(this.#feed));
     return row?.paused ?? false;
   }

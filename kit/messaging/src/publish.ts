@@ -49,6 +49,19 @@ const insertBulkSql = sql("messaging.insert-outbox-bulk", insertColumns)`
 
 const insertSql = { online: insertOnlineSql, bulk: insertBulkSql };
 
+const oneRow = { takes: [uuid, text, text, text, bigint, jsonText, jsonText], gives: {} } as const;
+
+// One event is what most transactions of requests publish: as plain values it takes the server two thirds of the time.
+const insertOneOnlineSql = sql("messaging.insert-one-outbox-online", oneRow)`
+  insert into outbox_online (id, aggregatetype, aggregateid, type, sequence, payload, headers)
+  values ($1, $2, $3, $4, $5, $6, $7)`;
+
+const insertOneBulkSql = sql("messaging.insert-one-outbox-bulk", oneRow)`
+  insert into outbox_bulk (id, aggregatetype, aggregateid, type, sequence, payload, headers)
+  values ($1, $2, $3, $4, $5, $6, $7)`;
+
+const insertOneSql = { online: insertOneOnlineSql, bulk: insertOneBulkSql };
+
 /** CloudEvents extension attributes, in their own spelling, as they lie in the outbox. */
 export interface Headers {
   readonly correlationid: string;
@@ -93,8 +106,13 @@ function countBulk(tx: Transaction, rows: readonly PreparedRow[]): void {
 export type PreparedRow = ReturnType<typeof prepareRow>;
 
 async function insert(tx: Transaction, lane: Lane, rows: readonly PreparedRow[]): Promise<void> {
-  if (rows.length > 0) await tx.execute(insertSql[lane], parametersOf(rows));
+  const [first] = rows;
+  if (first && rows.length === 1) await tx.execute(insertOneSql[lane], valuesOf(first));
+  else if (first) await tx.execute(insertSql[lane], parametersOf(rows));
 }
+
+const valuesOf = ({ id, aggregate, key, type, sequence, payload, headers }: PreparedRow) =>
+  [id, aggregate, key, type, sequence, payload, JSON.stringify(headers)] as const;
 
 export const parametersOf = (rows: readonly PreparedRow[]) =>
   [

@@ -75,3 +75,14 @@ test("an owner that was taken over can't move it, wherever the row lies", async 
   expect(await move(other)).toBe(1);
   await expect(move()).rejects.toThrow(FencedError);
 });
+
+test("a cursor that moves knows whether it was paused without a look, one that rests looks", async () => {
+  const notes: boolean[] = [];
+  await move();
+  notes.push(await progress.wasPausedWithin(60_000));
+  await doors.beta.transaction((tx) => pauseStreams(tx, { reader: "beta", operator: "olga" }));
+  notes.push(await progress.wasPausedWithin(60_000), await progress.wasPausedWithin(0));
+  await move();
+  notes.push(await progress.wasPausedWithin(60_000));
+  expect(notes).toEqual([false, false, true, true]);
+});

@@ -14,7 +14,7 @@ import {
 } from "@onsale/postgres";
 import { cursorMove } from "../cursor-place.ts";
 import { lanes } from "../event.ts";
-import type { CursorMove, CursorStore } from "../log.ts";
+import type { CursorMove, CursorStore, Moved } from "../log.ts";
 import type { StartingPoint } from "../starting-point.ts";
 import type { FeedName } from "../telemetry.ts";
 import { OtherLogError } from "./begun-log.ts";
@@ -85,7 +85,7 @@ export class KafkaCursors implements CursorStore {
     return row.kafka ?? {};
   }
 
-  async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<string | undefined> {
+  async move(tx: Transaction, { reader, source, lane, slot }: FeedName, move: CursorMove): Promise<Moved | undefined> {
     const { epoch, from, to, watermark = null, leaseMs } = move;
     return await moveRow(tx, move, [reader, source, lane, slot, epoch, from, to, watermark, leaseMs]);
   }

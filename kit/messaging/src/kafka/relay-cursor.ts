@@ -2,7 +2,7 @@
 
 import { bigint, type Database, double, integer, json, nullable, sql, type Transaction, text } from "@onsale/postgres";
 import type { Lane } from "../event.ts";
-import type { Cursor, CursorMove, CursorStore } from "../log.ts";
+import type { Cursor, CursorMove, CursorStore, Moved } from "../log.ts";
 import type { OutboxCursor } from "../snapshot-reader.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { KafkaCursor, TopicPositions } from "./positions.ts";
@@ -40,16 +40,16 @@ export class RelayCursors implements CursorStore {
     return { outbox, kafka: row?.kafka ?? {} };
   }
 
-  async move(tx: Transaction, feed: FeedName, move: CursorMove): Promise<string | undefined> {
+  async move(tx: Transaction, feed: FeedName, move: CursorMove): Promise<Moved | undefined> {
     const from = move.from as RelayCursor;
     const to = move.to as RelayCursor;
     const { reader, source, lane, slot } = feed;
-    const [now] = await Promise.all([
+    const [moved] = await Promise.all([
       // Copied: the second statement moves the row once more, so that its place is not remembered.
       this.#outbox.move(tx, feed, { ...move, from: { ...from.outbox }, to: to.outbox }),
       tx.execute(moveSql, [reader, source, lane, slot, move.epoch, to.kafka]),
     ]);
-    return now;
+    return moved;
   }
 
   report(database: Database, feed: FeedName): Promise<void> {
