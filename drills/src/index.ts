@@ -1,3 +1,4 @@
+export { type BrokerOutageOptions, drillBrokerOutage } from "./broker-outage.ts";
 export { drillFailingKey, type FailingKeyOptions } from "./failing-key.ts";
 export { type FaultName, faultNames } from "./fault-names.ts";
 export { type BulkFloodOptions, drillBulkFlood } from "./flood/bulk-flood.ts";

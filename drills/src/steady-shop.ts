@@ -5,14 +5,17 @@ import {
   type BasePorts,
   consumer,
   type Delivered,
+  type Log,
   OutboxLog,
   type RunningFeeds,
   silentTelemetry,
   startFeeds,
 } from "@onsale/messaging";
+import { KafkaCluster, KafkaLog, startRelay } from "@onsale/messaging/kafka";
 import { listLetters, redriveLetter } from "@onsale/messaging/operations";
 import { type Database, openDatabase } from "@onsale/postgres";
 import { accountChanged } from "./account-event.ts";
+import type { KafkaPlace } from "./assignment.ts";
 import { effectsIn, factsOf, openAccounts, parkedKeys } from "./books.ts";
 import { changeAccount } from "./change-account.ts";
 import { recordEffects, saga } from "./consumer.ts";
@@ -53,10 +56,14 @@ export class SteadyShop implements AsyncDisposable {
   readonly #due = new Map<string, number>();
   #othersUnderWay = 0;
   #latencies: number[] = [];
+  #commits: number[] = [];
   readonly #failingKey: string | undefined;
   #fails = false;
 
-  constructor(stage: Stage, { failingKey }: { readonly failingKey?: string } = {}) {
+  readonly #between: Between;
+
+  /** `kafka`: events go through it. Absent: the consumer reads the outbox. */
+  constructor(stage: Stage, { failingKey, kafka }: { readonly failingKey?: string; readonly kafka?: KafkaPlace } = {}) {
     this.#stage = stage;
     this.#failingKey = failingKey;
     const open = (schema: "source" | "sink"): Database =>
@@ -69,6 +76,7 @@ export class SteadyShop implements AsyncDisposable {
       });
     this.#source = open("source");
     this.#sink = open("sink");
+    this.#between = kafka ? kafkaBetween(kafka, this.#source, this.#sink) : outboxBetween(this.#sink);
     this.#feeds = startFeeds<BasePorts>({
       service: "sink",
       database: this.#sink,
@@ -85,7 +93,7 @@ export class SteadyShop implements AsyncDisposable {
       ],
       ports: { clock: { now: () => new Date().toISOString() }, ids: { uuid: () => crypto.randomUUID() } },
       sourceOf: () => "source",
-      log: new OutboxLog({ database: this.#sink }),
+      log: this.#between.log,
       // The second attempt is the last: what fails is dead before the part is over, and waits for a person.
       retry: { attempts: 2, firstDelayMs: 100 },
       telemetry: { ...silentTelemetry, interrupted: ({ error }) => console.error(`interrupted: ${error}`) },
@@ -99,6 +107,21 @@ export class SteadyShop implements AsyncDisposable {
     await this.part(milliseconds);
   }
 
+  /** Of the changes of this part so far: milliseconds from when each was due to its commit. */
+  get commits(): readonly number[] {
+    return this.#commits;
+  }
+
+  /** Changes that are committed, or about to be, and not applied yet. */
+  get underWay(): number {
+    return this.#othersUnderWay;
+  }
+
+  /** Events that wait in the outbox for the broker, as the relay's metric tells it. */
+  async backlog(): Promise<number> {
+    return await this.#between.backlog();
+  }
+
   /** What was made of all changes so far. */
   async judge(): Promise<Invariant[]> {
     const { admin } = this.#stage;
@@ -107,6 +130,7 @@ export class SteadyShop implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#feeds.drain();
+    await this.#between.close();
     await Promise.all([this.#source.close(), this.#sink.close()]);
   }
 
@@ -116,6 +140,7 @@ export class SteadyShop implements AsyncDisposable {
    */
   async part(milliseconds: number): Promise<readonly number[]> {
     this.#latencies = [];
+    this.#commits = [];
     const changes = Math.round((milliseconds * changesPerSecond) / 1_000);
     const beganAt = performance.now();
     let next = 0;
@@ -162,6 +187,7 @@ export class SteadyShop implements AsyncDisposable {
       // Before the commit: the consumer may be quicker than the answer to it.
       this.#due.set(token, dueAt);
     });
+    this.#commits.push(performance.now() - dueAt);
   }
 
   #applied(changes: readonly Change[]): void {
@@ -181,4 +207,32 @@ export class SteadyShop implements AsyncDisposable {
     if (change % failingShare === 0) return this.#failingKey;
     return keys[(change - Math.ceil(change / failingShare)) % keys.length] ?? "";
   }
+}
+
+/** What stands between the outbox and the consumer. */
+interface Between {
+  readonly log: Log;
+  backlog(): Promise<number>;
+  close(): Promise<void>;
+}
+
+const outboxBetween = (sink: Database): Between => ({
+  log: new OutboxLog({ database: sink }),
+  backlog: async () => 0,
+  close: async () => undefined,
+});
+
+function kafkaBetween(kafka: KafkaPlace, source: Database, sink: Database): Between {
+  const cluster = new KafkaCluster(kafka);
+  const relay = startRelay({ database: source, cluster });
+  const log = new KafkaLog({ cluster, database: sink });
+  return {
+    log,
+    backlog: async () => (await relay.backlog()).reduce((sum, { events }) => sum + events, 0),
+    async close() {
+      await log.close();
+      await relay.drain();
+      await cluster.close();
+    },
+  };
 }

@@ -12,7 +12,7 @@ interface DrillOptions extends DataAndOutput {
   readonly from: number;
   readonly seed: number;
   readonly events: number;
-  readonly minutes: number;
+  readonly minutes?: number;
   readonly log: "postgres" | "kafka" | "both";
 }
 
@@ -24,7 +24,11 @@ export function register(program: Command): void {
     .option("--from <number>", "first round, so that a long count can be done in pieces", wholeNumber(1, 1_000_000), 1)
     .option("--seed <number>", "decides who dies when", wholeNumber(0, 1_000_000_000), 1)
     .option("--events <number>", "imported events of a flood", wholeNumber(1_000, 100_000_000), 1_000_000)
-    .option("--minutes <number>", "how long `old-transactions` holds them open", wholeNumber(1, 1_440), 10)
+    .option(
+      "--minutes <number>",
+      "how long `old-transactions` holds them open (default 10), or the broker of `broker-outage` is away each time (default 1)",
+      wholeNumber(1, 1_440),
+    )
     .addOption(
       new Option("--log <name>", "where the events of `kill` go")
         .choices(["postgres", "kafka", "both"])
@@ -44,6 +48,7 @@ const drills = {
   "bulk-flood": bulkFlood,
   "failing-key": failingKey,
   "old-transactions": oldTransactions,
+  "broker-outage": brokerOutage,
 } satisfies Record<string, (options: DrillOptions) => Promise<DrillReport>>;
 
 async function kill({ data, rounds, from, seed, log }: DrillOptions): Promise<DrillReport> {
@@ -64,9 +69,7 @@ async function openBroker(data: string | undefined, log: DrillOptions["log"]) {
     say(`SKIPPED: the drill on the Kafka log. ${missing}`);
     return undefined;
   }
-  const directory = besideData(data, "drill-kafka");
-  await rm(directory, { recursive: true, force: true });
-  const server = await startKafka({ directory, jars: jarsFolder });
+  const server = await startKafka({ directory: await brokerFolder(data), jars: jarsFolder });
   return {
     ...{ bootstrap: server.bootstrap, prefix: "drill." },
     [Symbol.asyncDispose]: () => server.stop(),
@@ -88,12 +91,25 @@ async function failingKey({ data, rounds }: DrillOptions): Promise<DrillReport> 
   return await drillFailingKey({ server: { directory: serverFolder(data) }, pairs: rounds, say });
 }
 
-async function oldTransactions({ data, minutes }: DrillOptions): Promise<DrillReport> {
+async function oldTransactions({ data, minutes = 10 }: DrillOptions): Promise<DrillReport> {
   const { drillOldTransactions } = await import("@onsale/drills");
   return await drillOldTransactions({ server: { directory: serverFolder(data) }, heldMs: minutes * 60_000, say });
+}
+
+async function brokerOutage({ data, minutes = 1 }: DrillOptions): Promise<DrillReport> {
+  const { drillBrokerOutage } = await import("@onsale/drills");
+  const broker = { directory: await brokerFolder(data), jars: jarsFolder };
+  return await drillBrokerOutage({ server: { directory: serverFolder(data) }, broker, awayMs: minutes * 60_000, say });
 }
 
 /** Drills break things, so they do it on a server of their own, beside the shop's data and never in it. */
 const serverFolder = (data: string | undefined): string => besideData(data, "drill-postgres");
 
 const besideData = (data: string | undefined, name: string): string => join(dirname(dataFolder(data).root), name);
+
+/** Empty: a drill's topics are of its own database, which is another one each time. */
+async function brokerFolder(data: string | undefined): Promise<string> {
+  const directory = besideData(data, "drill-kafka");
+  await rm(directory, { recursive: true, force: true });
+  return directory;
+}
