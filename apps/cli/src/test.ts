@@ -12,7 +12,7 @@ export function register(program: Command): void {
     .command("test")
     .description("run every test: types, lint, and the tests of all packages")
     .argument("[pattern]", "only test files whose path has this in it")
-    .option("--drills", "also a sample of each drill: minutes of kills under load")
+    .option("--drills", "also minutes of kills under load: shops in mid-replay, brokers, a sample of each drill")
     .option("--long", "also the tests that take many minutes, of which all others are a sample")
     .action(async (pattern: string | undefined, { drills, long }: { drills?: true; long?: true }) => {
       if (!existsSync(join(checkout, "node_modules/vitest")))
