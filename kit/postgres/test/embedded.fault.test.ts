@@ -93,6 +93,9 @@ const readSql = sql("embedded.read", { takes: [], gives: { value: integer } })`s
 const dropSql = sql("embedded.drop-table", { takes: [], gives: {} })`drop table if exists kept`;
 const createSql = sql("embedded.create", { takes: [], gives: {} })`create table if not exists kept (value int)`;
 
+const secretSql = sql("embedded.secret", { takes: [], gives: { secret: text } })`
+  select rolpassword as secret from pg_authid where rolname = current_user`;
+
 /** Writes the first value, into a table of its own. */
 async function writeFirst(url: string): Promise<void> {
   const database = openDatabase({ url, connections: 1, applicationName: "embedded test" });
@@ -208,6 +211,15 @@ describe("an ordinary life", () => {
     expect(await settingOf(server, "wal_level")).toBe("logical");
     expect(Number(await settingOf(server, "max_prepared_transactions"))).toBeGreaterThan(0);
     expect(await settingOf(server, "data_checksums")).toBe("on");
+  });
+
+  test("stretches passwords that people choose, and not its own, which is long and random", async () => {
+    const server = await start();
+    expect(await settingOf(server, "scram_iterations")).toBe("4096");
+    const database = openDatabase({ url: server.url, connections: 1, applicationName: "embedded test" });
+    const [row] = await database.query(secretSql, []);
+    await database.close();
+    expect(row?.secret).toMatch(/^SCRAM-SHA-256\$1:/);
   });
 
   test("takes another port when somebody has taken its own, and says so when it was to have just this one", async () => {

@@ -50,7 +50,7 @@ export const hasEnded = (outcome: OrderOutcome | undefined): boolean =>
   outcome !== undefined && outcome.status !== "PENDING";
 
 /** Milliseconds between two looks at an order: soon at first, because most end at once, then ever more seldom. */
-const firstPauseMs = 10;
+const firstPauseMs = 40;
 const longestPauseMs = 500;
 /** Milliseconds after which an order that has not ended is left as it is and counted as pending: above an order's own bound, eleven minutes. */
 const patienceMs = 900_000;

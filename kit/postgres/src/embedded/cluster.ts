@@ -76,6 +76,8 @@ async function initialise(make: {
     ...["--pgdata", unfinished, "--username", administrator, "--pwfile", passwordFile, "--auth", "scram-sha-256"],
     // Text sorts by code point, the same on every machine and for ever; no library's update can damage an index.
     ...["--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"],
+    // The password is 24 random bytes: to hash it thousands of times protects nobody, and would cost each connection 2 ms.
+    ...["--set", "scram_iterations=1"],
     "--no-instructions",
   ]);
   try {

@@ -30,6 +30,9 @@ export const serverSettings: Readonly<Record<string, string>> = {
   // checkpoints twice a minute, and its log grows by half. A crash recovers 4 GB in well under a minute.
   max_wal_size: "4GB",
 
+  // For passwords that people choose. The administrator's own was hashed with fewer when the cluster was made.
+  scram_iterations: "4096",
+
   // A session whose client was killed ends within this time even while it waits for a lock.
   client_connection_check_interval: "2s",
 
