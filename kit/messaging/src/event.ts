@@ -184,3 +184,7 @@ export const causedBy = (event: Pick<Delivered, "id" | "cause">): Cause => ({ ..
 
 /** The aggregate that a type belongs to: its first word. */
 export const aggregateOf = (type: string): string => type.slice(0, type.indexOf("."));
+
+/** The lanes in which any of these may come. One that none of them may use is not read at all. */
+export const lanesOf = (on: readonly EventDefinition[]): Lane[] =>
+  lanes.filter((lane) => on.some((definition) => definition.lanes[lane]));

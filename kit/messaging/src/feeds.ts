@@ -4,7 +4,7 @@ import { BatchFeed } from "./batch-feed.ts";
 import type { BasePorts, Consumer } from "./consumer.ts";
 import { ring } from "./doorbell.ts";
 import { EachFeed } from "./each-feed.ts";
-import { type EventDefinition, type Lane, lanes } from "./event.ts";
+import { type EventDefinition, type Lane, lanesOf } from "./event.ts";
 import type { Feed } from "./feed.ts";
 import { LaneGate } from "./lane-gate.ts";
 import type { Log } from "./log.ts";
@@ -130,12 +130,10 @@ const onlyFrom = <C extends Listening>(consumer: C, source: string, sourceOf: So
   on: consumer.on.filter((definition) => sourceOf(definition) === source),
 });
 
-/** A lane that none of the types may use is not read at all. */
-const lanesOf = (consumers: readonly Listening[]) =>
-  lanes.filter((lane) => consumers.some(({ on }) => on.some((definition) => definition.lanes[lane])));
-
 const streamsOf = (consumers: readonly Listening[], slots: number) =>
-  lanesOf(consumers).flatMap((lane) => Array.from({ length: slots }, (_, slot) => ({ lane, slot })));
+  lanesOf(consumers.flatMap(({ on }) => on)).flatMap((lane) =>
+    Array.from({ length: slots }, (_, slot) => ({ lane, slot })),
+  );
 
 async function passed<Ports extends BasePorts>(
   { service, database }: FeedsOptions<Ports>,

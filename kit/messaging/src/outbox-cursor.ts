@@ -17,7 +17,7 @@ import {
   voids,
 } from "@onsale/postgres";
 import { cursorMove } from "./cursor-place.ts";
-import { lanes } from "./event.ts";
+import type { Lane } from "./event.ts";
 import type { CursorMove, CursorStore, Moved } from "./log.ts";
 import type { OutboxCursor } from "./snapshot-reader.ts";
 import type { StartingPoint } from "./starting-point.ts";
@@ -112,11 +112,11 @@ export async function noticeTimeline(
 /** Makes the cursors of a reader that begins at an export. False when it has some. */
 export async function beginOutboxCursors(
   tx: Transaction,
-  { reader, slots }: { reader: string; slots: number },
+  { name, lanes, slots }: { readonly name: string; readonly lanes: readonly Lane[]; readonly slots: number },
   { source, snap, highs }: StartingPoint,
 ): Promise<boolean> {
   const begun = await Promise.all(
-    lanes.map((lane) => tx.execute(beginSql, [reader, source, lane, slots, snap, highs[lane]])),
+    lanes.map((lane) => tx.execute(beginSql, [name, source, lane, slots, snap, highs[lane]])),
   );
   return begun.every((rows) => rows === slots);
 }

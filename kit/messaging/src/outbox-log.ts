@@ -1,5 +1,6 @@
 import type { Database, Transaction } from "@onsale/postgres";
 import { Doorbell } from "./doorbell.ts";
+import type { Lane } from "./event.ts";
 import type { Chunk, Cursor, CursorMove, CursorStore, LogReader, Moved } from "./log.ts";
 import { beginOutboxCursors, noticeTimeline, outboxCursors } from "./outbox-cursor.ts";
 import { type OutboxCursor, SnapshotReader } from "./snapshot-reader.ts";
@@ -80,8 +81,8 @@ export class OutboxLog implements JoinableLog {
     };
   }
 
-  begin(tx: Transaction, reader: string, from: StartingPoint): Promise<boolean> {
-    return beginOutboxCursors(tx, { reader, slots: this.#slots }, from);
+  begin(tx: Transaction, reader: { name: string; lanes: readonly Lane[] }, from: StartingPoint): Promise<boolean> {
+    return beginOutboxCursors(tx, { ...reader, slots: this.#slots }, from);
   }
 
   #openWal(

@@ -15,7 +15,7 @@ import {
   type Transaction,
   text,
 } from "@onsale/postgres";
-import { type Lane, lanes } from "./event.ts";
+import { type EventDefinition, type Lane, lanes, lanesOf } from "./event.ts";
 import type { TopicPositions } from "./kafka/positions.ts";
 import type { Log } from "./log.ts";
 import { WindowSource } from "./window.ts";
@@ -116,8 +116,12 @@ export class ReaderHasBegunError extends Error {
 
 /** A log whose readers can begin behind an export. */
 export interface JoinableLog extends Log {
-  /** Makes the cursors of a reader, so that it begins at `from`. False when it has some already. */
-  begin(tx: Transaction, reader: string, from: StartingPoint): Promise<boolean>;
+  /** Makes the cursors of a reader on these lanes, so that it begins at `from`. False when it has some already. */
+  begin(
+    tx: Transaction,
+    reader: { readonly name: string; readonly lanes: readonly Lane[] },
+    from: StartingPoint,
+  ): Promise<boolean>;
 }
 
 /**
@@ -128,12 +132,24 @@ export interface JoinableLog extends Log {
  */
 export async function beginAt(
   database: Database,
-  { reader, from, log }: { reader: string; from: StartingPoint; log: JoinableLog },
+  {
+    reader,
+    on,
+    from,
+    log,
+  }: {
+    reader: string;
+    /** What it will hear of this source: a lane that none of it may use is not read, so nobody may wait for it. */
+    on: readonly EventDefinition[];
+    from: StartingPoint;
+    log: JoinableLog;
+  },
   takeOver: (tx: Transaction) => Promise<void>,
 ): Promise<void> {
   const { source, included } = from;
+  const own = lanesOf(on);
   await database.transaction(async (tx) => {
-    if (!(await log.begin(tx, reader, from))) throw new ReaderHasBegunError(reader, source);
+    if (!(await log.begin(tx, { name: reader, lanes: own }, from))) throw new ReaderHasBegunError(reader, source);
     await tx.execute(includeSql, [
       reader,
       included.map(({ aggregate }) => aggregate),
@@ -143,7 +159,7 @@ export async function beginAt(
     await takeOver(tx);
   });
   // The owner keeps what is not read from now on, and not from the first time that the reader runs.
-  for (const lane of lanes)
+  for (const lane of own)
     for (let slot = 0; slot < log.slots(source); slot++)
       await log.cursors.report(database, { reader, source, lane, slot });
 }

@@ -6,6 +6,7 @@ import { consumer } from "../src/consumer.ts";
 import { defineEvent, fact } from "../src/event.ts";
 import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
 import { OutboxLog } from "../src/outbox-log.ts";
+import { watermarkOf } from "../src/progress.ts";
 import { publish } from "../src/publish.ts";
 import { beginAt, exportState, ReaderHasBegunError, type StartingPoint } from "../src/starting-point.ts";
 import { type TwoServices, twoServices } from "./two-services.ts";
@@ -22,6 +23,7 @@ const countUpSql = sql("test.count-up", { takes: [text], gives: { version: bigin
 const versionsSql = sql("test.versions", { takes: [], gives: { key: text, version: bigint } })`
   select key, version from account`;
 
+const on = [counted];
 const keys = Array.from({ length: 8 }, (_, index) => `key-${index}`);
 
 let services: TwoServices;
@@ -66,7 +68,7 @@ test("an export and what is read behind it together have every event exactly onc
   const { exported, from } = await exportState(alpha, (tx) => tx.query(versionsSql, []));
   commit.resolve();
   await late;
-  await beginAt(beta, { reader: "beta", from: travelled(from), log }, async () => {
+  await beginAt(beta, { reader: "beta", on, from: travelled(from), log }, async () => {
     for (const { key, version } of exported) state.set(key, version);
   });
   // Each event counts its key up by one: one that is missing or comes twice leaves a wrong sum.
@@ -98,7 +100,7 @@ test("a commit between the fence and the snapshot is in the export, and does not
     highs: { ...from.highs, online: 0 },
     included: [{ aggregate: "account", key: "key-1", sequence: 1 }],
   };
-  await beginAt(beta, { reader: "beta", from: earlier, log }, async () => undefined);
+  await beginAt(beta, { reader: "beta", on, from: earlier, log }, async () => undefined);
   const heard: number[] = [];
   const hear = consumer("beta.hear", {
     on: counted,
@@ -111,10 +113,18 @@ test("a commit between the fence and the snapshot is in the export, and does not
   expect(heard).toEqual([2]);
 });
 
+test("nobody waits for a lane that the reader does not read", async () => {
+  const { from } = await exportState(alpha, async () => undefined);
+  await beginAt(beta, { reader: "beta", on, from, log }, async () => undefined);
+  const hear = consumer("beta.hear", { on: counted, in: "batch", do: async () => undefined });
+  running = startFeeds({ service: "beta", database: beta, consumers: [hear], ports, sourceOf: () => "alpha" });
+  await waitFor(async () => (await watermarkOf(beta, "beta", "alpha")) !== undefined);
+});
+
 test("a reader that has begun keeps its own cursor", async () => {
   const { from } = await exportState(alpha, async () => undefined);
-  await beginAt(beta, { reader: "beta", from, log }, async () => undefined);
-  await expect(beginAt(beta, { reader: "beta", from, log }, async () => undefined)).rejects.toThrow(
+  await beginAt(beta, { reader: "beta", on, from, log }, async () => undefined);
+  await expect(beginAt(beta, { reader: "beta", on, from, log }, async () => undefined)).rejects.toThrow(
     ReaderHasBegunError,
   );
 });

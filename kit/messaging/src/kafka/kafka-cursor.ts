@@ -13,7 +13,7 @@ import {
   text,
 } from "@onsale/postgres";
 import { cursorMove } from "../cursor-place.ts";
-import { lanes } from "../event.ts";
+import type { Lane } from "../event.ts";
 import type { CursorMove, CursorStore, Moved } from "../log.ts";
 import type { StartingPoint } from "../starting-point.ts";
 import type { FeedName } from "../telemetry.ts";
@@ -52,15 +52,15 @@ const beginSql = sql("messaging.begin-at-in-topic", {
  */
 export async function beginKafkaCursors(
   tx: Transaction,
-  { reader, slots }: { reader: string; slots: number },
+  { name, lanes, slots }: { readonly name: string; readonly lanes: readonly Lane[]; readonly slots: number },
   { source, topics }: StartingPoint,
 ): Promise<boolean> {
   if (!topics)
-    throw new OtherLogError(`${reader} can't begin in a topic: when ${source} was exported, it had none on Kafka.`);
+    throw new OtherLogError(`${name} can't begin in a topic: when ${source} was exported, it had none on Kafka.`);
   const streams = lanes.flatMap((lane) => Array.from({ length: slots }, (_, slot) => ({ lane, slot })));
   const begun = await Promise.all(
     streams.map(({ lane, slot }) =>
-      tx.execute(beginSql, [reader, source, lane, slot, slots, ownPlaces(topics[lane], { slot, slots }) ?? null]),
+      tx.execute(beginSql, [name, source, lane, slot, slots, ownPlaces(topics[lane], { slot, slots }) ?? null]),
     ),
   );
   return begun.every((rows) => rows === 1);

@@ -1,4 +1,5 @@
 import type { Database, Transaction } from "@onsale/postgres";
+import type { Lane } from "../event.ts";
 import type { CursorStore, LogReader } from "../log.ts";
 import type { JoinableLog, StartingPoint } from "../starting-point.ts";
 import type { FeedName } from "../telemetry.ts";
@@ -47,8 +48,8 @@ export class KafkaLog implements JoinableLog {
     });
   }
 
-  begin(tx: Transaction, reader: string, from: StartingPoint): Promise<boolean> {
-    return beginKafkaCursors(tx, { reader, slots: this.#options.slots }, from);
+  begin(tx: Transaction, reader: { name: string; lanes: readonly Lane[] }, from: StartingPoint): Promise<boolean> {
+    return beginKafkaCursors(tx, { ...reader, slots: this.#options.slots }, from);
   }
 
   /** After the feeds that read from it. */

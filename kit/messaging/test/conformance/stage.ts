@@ -258,7 +258,7 @@ export class Stage {
     const database = this.openBeta();
     const { log, close } = this.log.forProcess(database, { slots: 1, knows });
     try {
-      await beginAt(database, { reader: "beta", from, log }, async () => undefined);
+      await beginAt(database, { reader: "beta", on: [moved, painted], from, log }, async () => undefined);
     } finally {
       await close();
     }

@@ -279,7 +279,7 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     const { from } = await exportState(alpha, async () => undefined);
     const log = new KafkaLog({ cluster, database: beta });
     closing.push(() => log.close());
-    await beginAt(beta, { reader: "beta", from, log }, async () => undefined);
+    await beginAt(beta, { reader: "beta", on: [opened], from, log }, async () => undefined);
     await first.drain();
     await deleteTopic();
     await publishSteps([3]);
@@ -295,7 +295,7 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
   test("an export of a source that had no topic is no beginning in one", async () => {
     const { from } = await exportState(alpha, async () => undefined);
     const log = new KafkaLog({ cluster, database: beta });
-    await expect(beginAt(beta, { reader: "beta", from, log }, async () => undefined)).rejects.toThrow(
+    await expect(beginAt(beta, { reader: "beta", on: [opened], from, log }, async () => undefined)).rejects.toThrow(
       "beta can't begin in a topic: when alpha was exported, it had none on Kafka.",
     );
   });
