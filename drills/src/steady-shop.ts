@@ -60,7 +60,7 @@ export class SteadyShop implements AsyncDisposable {
   readonly #failingKey: string | undefined;
   #fails = false;
 
-  readonly #between: Between;
+  readonly #transport: Transport;
 
   /** `kafka`: events go through it. Absent: the consumer reads the outbox. */
   constructor(stage: Stage, { failingKey, kafka }: { readonly failingKey?: string; readonly kafka?: KafkaPlace } = {}) {
@@ -76,7 +76,7 @@ export class SteadyShop implements AsyncDisposable {
       });
     this.#source = open("source");
     this.#sink = open("sink");
-    this.#between = kafka ? kafkaBetween(kafka, this.#source, this.#sink) : outboxBetween(this.#sink);
+    this.#transport = kafka ? kafkaTransport(kafka, this.#source, this.#sink) : outboxTransport(this.#sink);
     this.#feeds = startFeeds<BasePorts>({
       service: "sink",
       database: this.#sink,
@@ -93,7 +93,7 @@ export class SteadyShop implements AsyncDisposable {
       ],
       ports: { clock: { now: () => new Date().toISOString() }, ids: { uuid: () => crypto.randomUUID() } },
       sourceOf: () => "source",
-      log: this.#between.log,
+      log: this.#transport.log,
       // The second attempt is the last: what fails is dead before the part is over, and waits for a person.
       retry: { attempts: 2, firstDelayMs: 100 },
       telemetry: { ...silentTelemetry, interrupted: ({ error }) => console.error(`interrupted: ${error}`) },
@@ -119,7 +119,7 @@ export class SteadyShop implements AsyncDisposable {
 
   /** Events that wait in the outbox for the broker, as the relay's metric tells it. */
   async backlog(): Promise<number> {
-    return await this.#between.backlog();
+    return await this.#transport.backlog();
   }
 
   /** What was made of all changes so far. */
@@ -130,7 +130,7 @@ export class SteadyShop implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#feeds.drain();
-    await this.#between.close();
+    await this.#transport.close();
     await Promise.all([this.#source.close(), this.#sink.close()]);
   }
 
@@ -209,20 +209,20 @@ export class SteadyShop implements AsyncDisposable {
   }
 }
 
-/** What stands between the outbox and the consumer. */
-interface Between {
+/** How events come from the outbox to the consumer. */
+interface Transport {
   readonly log: Log;
   backlog(): Promise<number>;
   close(): Promise<void>;
 }
 
-const outboxBetween = (sink: Database): Between => ({
+const outboxTransport = (sink: Database): Transport => ({
   log: new OutboxLog({ database: sink }),
   backlog: async () => 0,
   close: async () => undefined,
 });
 
-function kafkaBetween(kafka: KafkaPlace, source: Database, sink: Database): Between {
+function kafkaTransport(kafka: KafkaPlace, source: Database, sink: Database): Transport {
   const cluster = new KafkaCluster(kafka);
   const relay = startRelay({ database: source, cluster });
   const log = new KafkaLog({ cluster, database: sink });

@@ -7,7 +7,7 @@
 import { Check } from "typebox/schema";
 import { type Misfit, misfits, same } from "./compatibility.ts";
 import { type JsonSchema, opened, unannotated } from "./content-model.ts";
-import type { Compatibility, EventDefinition, Lane } from "./event.ts";
+import { type Compatibility, type EventDefinition, type Lane, lanesOf } from "./event.ts";
 import { earlierVersions, upcastTo } from "./upcast.ts";
 
 /** A type as it was frozen. */
@@ -54,13 +54,11 @@ export function freeze(definition: EventDefinition, before?: FrozenEvent): Froze
     type,
     compatibility,
     key,
-    lanes: lanesOf(definition),
+    lanes: lanesOf([definition]),
     laneChange,
     shapes: isKnown ? shapes : [...shapes, { schema, sample }],
   };
 }
-
-const lanesOf = ({ lanes }: EventDefinition): Lane[] => Object.keys(lanes) as Lane[];
 
 /** Every promise that the definitions break, against what was frozen, and who is broken by it. */
 export function judge(
@@ -129,7 +127,7 @@ function forwardFaults(before: FrozenEvent, now: EventDefinition): Misfit[] {
     ...misfit,
     what: `consumers that are not renewed yet can't read new events: ${misfit.what}`,
   });
-  const joined = lanesOf(now).filter((lane) => !before.lanes.includes(lane));
+  const joined = lanesOf([now]).filter((lane) => !before.lanes.includes(lane));
   return [
     ...before.shapes
       .flatMap(({ schema }) => misfitsOr(misfits(unannotated(now.schema), schema), Check(opened(schema), now.sample)))

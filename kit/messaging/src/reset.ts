@@ -18,7 +18,7 @@ import {
 } from "@onsale/postgres";
 import type { By } from "./dead-letters.ts";
 import type { Lane } from "./event.ts";
-import type { TopicPositions } from "./kafka/positions.ts";
+import type { KafkaCursor, TopicPositions } from "./kafka/positions.ts";
 import { logOperation } from "./operation-log.ts";
 import type { Reader } from "./readers.ts";
 import { type Refusal, refused } from "./refusal.ts";
@@ -70,7 +70,7 @@ const lockStreamsSql = sql("messaging.lock-streams", {
     high: bigint,
     at: bigint,
     readsLog: boolean,
-    kafka: nullable(json<TopicPositions>()),
+    kafka: nullable(json<KafkaCursor>()),
   },
 })`
   select lane, slot, slots, high, at, wal_lsn is not null as "readsLog", kafka
@@ -112,7 +112,7 @@ const moveBackSql = sql("messaging.move-cursor-back", { takes: [text, text, text
   where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
 const moveBackInTopicSql = sql("messaging.move-cursor-back-in-topic", {
-  takes: [text, text, text, integer, json<TopicPositions>()],
+  takes: [text, text, text, integer, json<KafkaCursor>()],
   gives: {},
 })`
   update reader_cursor
@@ -134,7 +134,7 @@ export async function resetReader(tx: Transaction, reset: Reset): Promise<ResetO
   const { reader, source, again, dryRun, operator, reason, toTime } = reset;
   const streams = await tx.query(lockStreamsSql, [reader.name, source]);
   if (streams.length === 0) return streamNotFound({ reader: reader.name, source });
-  const lost = streams.find(({ lane, kafka }) => kafka !== null && reset.topics?.[lane] === undefined);
+  const lost = streams.find(({ lane, kafka }) => kafka?.topic !== undefined && reset.topics?.[lane] === undefined);
   if (lost)
     return refused("TOPIC_NOT_FOUND", `${reader.name} reads ${source}/${lost.lane} from a topic that isn't there.`);
   const ways: WayBack[] = [];
@@ -157,36 +157,49 @@ interface Stream {
   readonly slots: number;
   readonly high: number;
   readonly readsLog: boolean;
-  readonly kafka: TopicPositions | null;
+  /** Empty or null before it first met its topic; null on an outbox. */
+  readonly kafka: KafkaCursor | null;
 }
 
 /** What is done to one stream. */
 interface WayBack {
   readonly stream: Stream;
   readonly told: StreamReset;
+  /**
+   * In the outbox the last position that it may have read: who reads the write-ahead log is beyond its position, nobody can say
+   * how far, and who reads a topic has none.
+   */
+  readonly readTo: number;
   /** In the outbox the position before the first event that is given again. */
   readonly before: number;
   /** Where it goes on in its topic; absent on an outbox. */
-  readonly topic?: TopicPositions;
+  readonly topic?: KafkaCursor;
 }
 
 async function wayBack(tx: Transaction, reset: Reset, stream: Stream): Promise<WayBack> {
-  const { lane, slot, slots, high, kafka } = stream;
-  const parameters = [reset.toTime ?? null, readTo(stream), typesOf(reset), slots, slot] as const;
-  const [place] = await tx.query(placeSql(reset.source, lane), parameters);
-  const before = place?.first == null ? readTo(stream) : place.first - 1;
+  const { lane, slot, slots, high } = stream;
+  const kafka = reset.topics ? (stream.kafka ?? {}) : undefined;
+  const readTo = kafka || stream.readsLog ? Number.MAX_SAFE_INTEGER : high;
+  const [place] = await tx.query(placeSql(reset.source, lane), [
+    reset.toTime ?? null,
+    readTo,
+    typesOf(reset),
+    slots,
+    slot,
+  ]);
+  const before = place?.first == null ? readTo : place.first - 1;
   const again = { events: place?.events ?? 0, keys: place?.keys ?? 0 };
-  if (!kafka) return { stream, told: { lane, slot, from: high, to: Math.min(high, before), ...again }, before };
+  if (!kafka) return { stream, told: { lane, slot, from: high, to: Math.min(high, before), ...again }, readTo, before };
   const topic = earlier(kafka, reset.topics?.[lane]);
   const told = { lane, slot, from: recordsBefore(kafka), to: recordsBefore(topic), ...again };
-  return { stream, told, before, topic };
+  return { stream, told, readTo, before, topic };
 }
 
 async function goBack(tx: Transaction, { reader, source, again }: Reset, way: WayBack): Promise<void> {
-  const { stream, told, before, topic } = way;
+  const { stream, told, readTo, before, topic } = way;
   const { lane, slot, slots } = stream;
   const types = typesOf({ reader, source });
-  if (again) await tx.execute(forgetSql(source, lane), [reader.name, before, readTo(stream), types, slots, slot]);
+  if (again) await tx.execute(forgetSql(source, lane), [reader.name, before, readTo, types, slots, slot]);
   if (topic) {
     await tx.execute(moveBackInTopicSql, [reader.name, source, lane, slot, topic]);
   } else {
@@ -196,23 +209,17 @@ async function goBack(tx: Transaction, { reader, source, again }: Reset, way: Wa
 }
 
 /** The earlier place in each partition that is read. A topic that was replaced is read from its beginning as it is. */
-function earlier(read: TopicPositions, then: TopicPositions | undefined): TopicPositions {
-  if (then?.topic !== read.topic) return read;
+function earlier(read: KafkaCursor, then: TopicPositions | undefined): KafkaCursor {
+  if (then?.topic !== read.topic || read.at === undefined) return read;
   const places = Object.entries(read.at).map(([partition, place]) => {
-    const earlierPlace = then.at[partition];
+    const earlierPlace = then?.at[partition];
     return [partition, earlierPlace && earlierPlace.offset < place.offset ? earlierPlace : place] as const;
   });
   return { ...read, at: Object.fromEntries(places) };
 }
 
-const recordsBefore = ({ at }: TopicPositions): number =>
+const recordsBefore = ({ at = {} }: KafkaCursor): number =>
   Object.values(at).reduce((records, { offset }) => records + offset, 0);
-
-/**
- * Who reads the write-ahead log has read beyond the position that lags behind it, nobody can say how far, and who reads a topic
- * knows no position at all.
- */
-const readTo = ({ high, readsLog, kafka }: Stream): number => (readsLog || kafka ? Number.MAX_SAFE_INTEGER : high);
 
 const typesOf = ({ reader, source }: Pick<Reset, "reader" | "source">): string[] =>
   [...reader.hears].filter(([, heard]) => heard.source === source).map(([type]) => type);

@@ -9,7 +9,7 @@ import { latestOperations } from "../src/operation-log.ts";
 import { alarmOfSlot, alarmsOf, outboxLags } from "../src/outbox-lag.ts";
 import { publish } from "../src/publish.ts";
 import { resendEvent } from "../src/resend.ts";
-import { resetReader } from "../src/reset.ts";
+import { type Reset, resetReader } from "../src/reset.ts";
 import { pauseStreams, readerLags, resumeStreams, type StreamFilter, type StreamLag } from "../src/streams.ts";
 import { eventById, eventsAfter, latestEvents } from "../src/told-events.ts";
 import { type Doors, heard, moved, openDoors, painted, readers } from "./doors.ts";
@@ -304,7 +304,7 @@ describe("sending again", () => {
 });
 
 describe("taking a reader back", () => {
-  const reset = (wish: { source?: string; toTime?: string; again?: boolean; dryRun?: boolean } = {}) => {
+  const reset = (wish: Partial<Pick<Reset, "source" | "toTime" | "again" | "dryRun" | "topics">> = {}) => {
     const [reader] = readers([hear]);
     if (!reader) throw new Error("There is no reader.");
     const whole = { reader, source: "alpha", again: false, dryRun: false, ...by, ...wish };
@@ -357,7 +357,24 @@ describe("taking a reader back", () => {
     expect(applied.stepsOf("b")).toEqual([1, 2, 2, 3]);
   });
 
-  test("a stream that isn't there is refused", async () => {
+  test("one that reads Kafka and has not met its topic has nothing to go back to, and is made no reader of the outbox", async () => {
+    await doors.admin.query("update reader_cursor set kafka = case lane when 'bulk' then '{}'::jsonb end");
+    const registered = async () => (await doors.admin.query("select * from alpha.outbox_reader order by lane")).rows;
+    const before = await registered();
+    expect(await reset({ again: true, topics: {} })).toMatchObject({
+      kind: "reset",
+      streams: [
+        { lane: "bulk", from: 0, to: 0 },
+        { lane: "online", from: 0, to: 0 },
+      ],
+    });
+    expect(await registered()).toEqual(before);
+  });
+
+  test("a stream that isn't there is refused, and a topic that isn't", async () => {
+    await doors.admin.query(`update reader_cursor set kafka = '{"cluster": "c", "topic": "t", "at": {}}'`);
+    expect(await reset()).toMatchObject({ code: "TOPIC_NOT_FOUND" });
+    expect(await reset({ topics: {} })).toMatchObject({ code: "TOPIC_NOT_FOUND" });
     expect(await reset({ source: "gamma" })).toMatchObject({ code: "STREAM_NOT_FOUND" });
     expect(await latestOperations(doors.beta, { limit: 1 })).toEqual([]);
   });

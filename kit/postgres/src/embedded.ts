@@ -143,10 +143,10 @@ async function freePort(wanted: number): Promise<number> {
 
 const connectMs = 10_000;
 
-/** Connects to the database, which proves that the server works; makes it on the first start. */
+/** Connects to the database, which proves that the server works, and waits until it can be written; makes it on the first start. */
 async function ensureDatabase(cluster: Cluster, port: number): Promise<void> {
   try {
-    await withClient(urlOf(cluster, port, databaseName), async () => undefined);
+    await withClient(urlOf(cluster, port, databaseName), untilWritable);
   } catch (error) {
     if ((error as { code?: string }).code !== unknownDatabase) throw error;
     const create = `create database ${databaseName}`;
@@ -155,6 +155,23 @@ async function ensureDatabase(cluster: Cluster, port: number): Promise<void> {
 }
 
 const unknownDatabase = "3D000";
+
+// A backup's log, a day of it at the most, is played at some 50 MB/s.
+const restoreMs = 600_000;
+
+/** A server that was restored from a backup can be read while it still plays the log; it is ours when it can be written. */
+async function untilWritable(client: pg.Client): Promise<void> {
+  const deadline = performance.now() + restoreMs;
+  for (;;) {
+    const { rows } = await client.query("select pg_is_in_recovery() as restoring");
+    if (rows[0]?.restoring === false) return;
+    if (performance.now() > deadline)
+      throw new Error(
+        `The server still plays the log of a backup after ${restoreMs / 60_000} min: is it told to pause at its target?`,
+      );
+    await sleep(100);
+  }
+}
 
 async function withClient(url: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client({

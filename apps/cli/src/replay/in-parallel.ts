@@ -56,8 +56,7 @@ export async function atRate<Item>(
   const underWay = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
   for (const [index, item] of items.entries()) {
-    const waitMs = startedAt + (index * 1_000) / ratePerSecond - performance.now();
-    if (waitMs > 0) await sleep(waitMs, undefined, { signal });
+    await until(startedAt + (index * 1_000) / ratePerSecond, signal);
     while (underWay.size >= width) await Promise.race(underWay);
     signal.throwIfAborted();
     if (failure) break;
@@ -70,6 +69,12 @@ export async function atRate<Item>(
   }
   await Promise.all(underWay);
   if (failure) throw failure.error;
+}
+
+/** Waits for a moment of `performance.now()`. A timer counts from its loop's last look at the clock, so it may end early. */
+async function until(moment: number, signal: AbortSignal): Promise<void> {
+  for (let waitMs = moment - performance.now(); waitMs > 0; waitMs = moment - performance.now())
+    await sleep(waitMs, undefined, { signal });
 }
 
 function throwFirst(outcomes: readonly PromiseSettledResult<void>[]): void {

@@ -1,4 +1,4 @@
-import { requiresKafka, testKafka } from "@onsale/testing";
+import { requiresKafka, testKafka, waitFor } from "@onsale/testing";
 import { type Connection, NetworkError, type Producer } from "@platformatic/kafka";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { BatchProducer } from "../../src/kafka/batch-producer.ts";
@@ -39,11 +39,7 @@ async function emptyTopic() {
   onTestFinished(() => cluster.close());
   const name = cluster.topicOf("batches", "online");
   await cluster.make(name, 1);
-  const topic = await expect
-    .poll(() => cluster.describe(name))
-    .toBeDefined()
-    .then(() => cluster.describe(name));
-  if (!topic) throw new Error(`${name} was made and is not there.`);
+  const topic = await waitFor(() => cluster.describe(name));
   return { cluster, topic };
 }
 
