@@ -6,6 +6,7 @@ import * as catalog from "./catalog.ts";
 import * as inventory from "./inventory.ts";
 import * as orders from "./orders.ts";
 import * as payments from "./payments.ts";
+import * as wallet from "./wallet.ts";
 
 const isEvent = (value: unknown): value is EventDefinition =>
   typeof value === "object" && value !== null && "aggregate" in value && "sample" in value;
@@ -22,4 +23,5 @@ export const eventsByOwner = {
   inventory: eventsIn(inventory),
   orders: eventsIn(orders),
   payments: eventsIn(payments),
+  wallet: eventsIn(wallet),
 } as const;

@@ -11,6 +11,7 @@ import { type PaymentsPorts, payments } from "@onsale/payments";
 import { createCardProvider } from "@onsale/payments/card-provider";
 import { eagerAsking } from "@onsale/payments/ports";
 import { ids } from "@onsale/runtime";
+import { wallet } from "@onsale/wallet";
 import { type HostedService, host } from "./hosted-service.ts";
 
 /** What the services are given from outside: addresses and secrets of others, and ours. */
@@ -51,6 +52,7 @@ export function compose({ url, tokens, operator, provider, chatUrl }: Wiring): C
       host(inventory, base, ownerOf),
       host(orders, base, ownerOf),
       host(payments, paymentsPorts, ownerOf),
+      host(wallet, base, ownerOf),
       host(notifications, { ...base, sender }, ownerOf),
     ],
     close: () => card.close(),

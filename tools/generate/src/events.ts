@@ -9,6 +9,7 @@ import { notifications } from "@onsale/notifications";
 import { orders } from "@onsale/orders";
 import { payments } from "@onsale/payments";
 import type { House, Source } from "@onsale/tidy";
+import { wallet } from "@onsale/wallet";
 import { code, table } from "./markdown.ts";
 
 /** One who hears, as the documents see it. */
@@ -20,7 +21,10 @@ export interface Hearer {
 
 /** Every service by its name, with those in it who hear. */
 export const services: Readonly<Record<string, readonly Hearer[]>> = Object.fromEntries(
-  [accounts, catalog, inventory, notifications, orders, payments].map(({ name, consumers }) => [name, consumers]),
+  [accounts, catalog, inventory, notifications, orders, payments, wallet].map(({ name, consumers }) => [
+    name,
+    consumers,
+  ]),
 );
 
 export function eventsPage(house: House): string {

@@ -9,6 +9,7 @@ import { notifications } from "@onsale/notifications";
 import { orders } from "@onsale/orders";
 import { payments } from "@onsale/payments";
 import type { ServiceDefinition } from "@onsale/runtime";
+import { wallet } from "@onsale/wallet";
 
 /** What the audit knows of a service. */
 type Service = Pick<ServiceDefinition, "name" | "migrations"> & {
@@ -19,7 +20,7 @@ type Service = Pick<ServiceDefinition, "name" | "migrations"> & {
   }[];
 };
 
-export const services: readonly Service[] = [accounts, catalog, inventory, orders, payments, notifications];
+export const services: readonly Service[] = [accounts, catalog, inventory, orders, payments, wallet, notifications];
 
 /** The services that tell something. */
 export const owners: readonly string[] = Object.entries(eventsByOwner).flatMap(([owner, events]) =>
