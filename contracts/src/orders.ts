@@ -9,8 +9,8 @@ import { Instant } from "./time.ts";
 /** Lines of one order, at most: the largest real invoice seen had 1,114, a basket of a person has far fewer. */
 export const maximumLines = 1_000;
 
-/** How the order is paid. */
-export const PaymentMethod = Type.Union([Type.Literal("card")]);
+/** How the order is paid: by card, with points of the buyer's wallet, or one part with each. */
+export const PaymentMethod = Type.Union([Type.Literal("card"), Type.Literal("wallet"), Type.Literal("split")]);
 
 export const OrderLine = Type.Object({ sku: Sku, units: Units, unitPriceMinor: PriceMinor });
 const ReturnedLine = Type.Object({ sku: Sku, units: Units });
@@ -29,7 +29,8 @@ export const orderPlaced = defineEvent("order.placed.v1", {
     currency: Currency,
     totalMinor: AmountMinor,
     lines: Type.Array(OrderLine, { minItems: 1, maxItems: maximumLines }),
-    payment: Type.Object({ method: PaymentMethod }),
+    /** `pointsMinor` is the part of the total that is paid with points; the card pays the rest. */
+    payment: Type.Object({ method: PaymentMethod, pointsMinor: AmountMinor }),
     /** Holds that the order brings with it, to be attached instead of new ones. */
     holdIds: Type.Array(HoldId, { maxItems: maximumLines }),
     /** The arrival ticket: a later order has a higher one. Who is first is decided by it alone. */
@@ -42,14 +43,22 @@ export const orderPlaced = defineEvent("order.placed.v1", {
     currency: "GBP",
     totalMinor: 1530,
     lines: [{ sku: "85123A", units: 6, unitPriceMinor: 255 }],
-    payment: { method: "card" },
+    payment: { method: "card", pointsMinor: 0 },
     holdIds: [],
     arrival: 1,
     placedAt: "2026-11-21T09:00:00.000Z",
   },
 });
 
-/** Stock is held for the whole order: it may be paid. */
+/** Stock is held for the whole order: this part of its price is to be paid with the buyer's points. */
+export const orderPointsPayable = defineEvent("order.points-payable.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, amountMinor: AmountMinor, currency: Currency }),
+  sample: { orderId, buyerId, amountMinor: 500, currency: "GBP" },
+});
+
+/** Stock is held for the whole order: this part of its price may be taken from the buyer's card. */
 export const orderPayable = defineEvent("order.payable.v1", {
   key: "orderId",
   lanes: { online: true },
@@ -87,10 +96,12 @@ export const orderConfirmed = defineEvent("order.confirmed.v1", {
     orderId: OrderId,
     buyerId: BuyerId,
     totalMinor: AmountMinor,
+    /** The part of the total that was paid with points. */
+    pointsMinor: AmountMinor,
     currency: Currency,
     lineCount: Type.Integer({ minimum: 1 }),
   }),
-  sample: { orderId, buyerId, totalMinor: 1530, currency: "GBP", lineCount: 1 },
+  sample: { orderId, buyerId, totalMinor: 1530, pointsMinor: 0, currency: "GBP", lineCount: 1 },
 });
 
 /** Why an order does not end CONFIRMED. */
@@ -101,6 +112,7 @@ export const OrderEndReason = Type.Union([
   Type.Literal("HOLD_EXPIRED"),
   Type.Literal("PAYMENT_DECLINED"),
   Type.Literal("PAYMENT_FAILED"),
+  Type.Literal("INSUFFICIENT_POINTS"),
   Type.Literal("CANCELLED_BY_BUYER"),
   Type.Literal("TIMED_OUT"),
 ]);
@@ -137,8 +149,18 @@ export const orderReturned = defineEvent("order.returned.v1", {
     orderId: OrderId,
     returnId: ReturnId,
     lines: Type.Array(ReturnedLine, { minItems: 1, maxItems: maximumLines }),
+    /** Given back to the card. */
     refundMinor: AmountMinor,
+    /** Given back as points. */
+    pointsMinor: AmountMinor,
     currency: Currency,
   }),
-  sample: { orderId, returnId, lines: [{ sku: "85123A", units: 2 }], refundMinor: 510, currency: "GBP" },
+  sample: {
+    orderId,
+    returnId,
+    lines: [{ sku: "85123A", units: 2 }],
+    refundMinor: 510,
+    pointsMinor: 0,
+    currency: "GBP",
+  },
 });

@@ -7,6 +7,7 @@ const order = {
   orderId: "0192f0c1-0000-7000-8000-000000000001",
   buyerId: "0192f0c1-0000-7000-8000-000000000002",
   totalMinor: 1530,
+  pointsMinor: 0,
   currency: "GBP",
   lineCount: 1,
 };

@@ -169,7 +169,11 @@ function balanceAfter(
 function tellingOf(move: Move<OrderStepName>, order: Order): Telling | undefined {
   const { orderId, buyerId, totalMinor, currency, lineCount, method } = order;
   if (move.ended === "completed")
-    return (rest) => fact(orderConfirmed, { data: { orderId, buyerId, totalMinor, currency, lineCount }, ...rest });
+    return (rest) =>
+      fact(orderConfirmed, {
+        data: { orderId, buyerId, totalMinor, pointsMinor: 0, currency, lineCount },
+        ...rest,
+      });
   if (move.ended === "undone") {
     const end = order.status === "CANCELLED" ? orderCancelled : orderRejected;
     return (rest) => fact(end, { data: { orderId, buyerId, reason: reasonOf(order) }, ...rest });

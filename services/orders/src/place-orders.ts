@@ -207,7 +207,7 @@ const announcement = (
       currency,
       totalMinor,
       lines: lines.map(({ sku, quantity, unitPriceMinor }) => ({ sku, units: quantity, unitPriceMinor })),
-      payment: { method },
+      payment: { method, pointsMinor: 0 },
       holdIds: [],
       arrival,
       placedAt,

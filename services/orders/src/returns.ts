@@ -62,6 +62,7 @@ export function returnStep(
     returnId,
     lines: lines.map(({ sku, quantity }) => ({ sku, units: quantity })),
     refundMinor,
+    pointsMinor: 0,
     currency: order.currency,
   };
   const news = { what: "return-requested", money: { kind: "refunded", amountMinor: refundMinor } } as const;

@@ -80,7 +80,14 @@ describe("going forward", () => {
     expect(payable?.data).toEqual({ orderId, buyerId: personId(1), amountMinor: 510, currency: "GBP", method: "card" });
     expect(payable?.cause).toMatchObject({ causationId: told("reserved", orderId).id });
     const [confirmed] = await readOutbox(shop, orderConfirmed);
-    expect(confirmed?.data).toEqual({ orderId, buyerId: personId(1), totalMinor: 510, currency: "GBP", lineCount: 1 });
+    expect(confirmed?.data).toEqual({
+      orderId,
+      buyerId: personId(1),
+      totalMinor: 510,
+      pointsMinor: 0,
+      currency: "GBP",
+      lineCount: 1,
+    });
   });
 
   test("a batch of several hundred orders goes on at once, sold out ones apart; delivered twice it acts once", async () => {
