@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 import { CostliestFirst } from "./kit/testing/src/vitest/costliest-first.ts";
 import { LastLineReporter } from "./kit/testing/src/vitest/reporter.ts";
 
-const everyday = ["unit", "pg", "kafka", "fault"];
+const everyday = ["unit", "pg", "kafka", "redis", "fault"];
 /** Samples of the drills, minutes of kills under load (`./onsale test --drills`, and continuous integration). */
 const withDrills = [...everyday, "drill"];
 /** Also what takes many minutes, of which the others are a sample (`./onsale test --long`). */

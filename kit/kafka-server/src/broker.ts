@@ -4,10 +4,9 @@ import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { endLeftover, freePorts, startChild } from "@onsale/child-process";
 import { classArchive } from "./class-archive.ts";
-import { freePorts } from "./free-port.ts";
 import { fetchJars } from "./jars.ts";
-import { endLeftover, startJava } from "./java-process.ts";
 import { requireParts } from "./requirements.ts";
 
 const run = promisify(execFile);
@@ -50,7 +49,7 @@ export interface KafkaServer {
 
 /**
  * Starts one Kafka node (KRaft: broker and controller in one, no ZooKeeper) on 127.0.0.1 and resolves when it serves. Its
- * log is made on the first start. A broker whose owner was killed is ended first; see `startJava`.
+ * log is made on the first start. A broker whose owner was killed is ended first; see `startChild`.
  * Topics are never made by themselves. Not started again when it ends: whoever owns it decides.
  * @throws {RealPartMissingError} when Java, or Maven where the jars are not there yet, is missing.
  * @throws {InUseError} while a living process runs a broker in the directory.
@@ -94,8 +93,9 @@ type StartOptions = Pick<KafkaOptions, "directory" | "machine" | "heapMegabytes"
 
 async function startOn(port: number, options: StartOptions, classes: Classes): Promise<KafkaServer> {
   const { directory, machine = "default", heapMegabytes = 512 } = options;
-  const java = await startJava({
+  const java = await startChild({
     name,
+    program: "java",
     directory,
     logFile: join(directory, "kafka.log"),
     args: [

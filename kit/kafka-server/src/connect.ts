@@ -3,9 +3,8 @@
 import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePorts } from "./free-port.ts";
+import { type Child, endLeftover, freePorts, startChild } from "@onsale/child-process";
 import { fetchJars } from "./jars.ts";
-import { endLeftover, type JavaProcess, startJava } from "./java-process.ts";
 import { requireParts, whatIsMissing } from "./requirements.ts";
 
 export interface ConnectOptions {
@@ -27,7 +26,7 @@ export interface ConnectOptions {
 
 export type Settings = Readonly<Record<string, string>>;
 
-export interface ConnectServer extends JavaProcess {
+export interface ConnectServer extends Child {
   /** Of its HTTP interface. */
   readonly url: string;
 }
@@ -57,8 +56,9 @@ export async function startConnect(options: ConnectOptions): Promise<ConnectServ
   const url = `http://127.0.0.1:${port}`;
   const files = await writeSettings(directory, { url, plugins, options });
   const { machine = "default", heapMegabytes = 512, connectors } = options;
-  const java = await startJava({
+  const java = await startChild({
     name,
+    program: "java",
     directory,
     logFile: join(directory, "connect.log"),
     args: [

@@ -1,4 +1,3 @@
 export { type KafkaOptions, type KafkaServer, PortTakenError, startKafka } from "./broker.ts";
 export { fetchJars, type RealPart } from "./jars.ts";
-export { InUseError } from "./java-process.ts";
 export { RealPartMissingError, whatIsMissing, whatKafkaLacks } from "./requirements.ts";

@@ -4,12 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KafkaServer } from "@onsale/kafka-server";
 import { type ConnectOptions, type ConnectServer, startConnect } from "@onsale/kafka-server/connect";
-import { inject } from "vitest";
 import { partOfThisRun } from "./part-of-this-run.ts";
-import { present } from "./requires.ts";
+import { requiresPart } from "./requires.ts";
 import { jarsOfTests, startThrowAwayKafka } from "./vitest/kafka-of-this-run.ts";
 import { reapWhenWeDie } from "./vitest/reaper.ts";
-import "./vitest/provided.ts";
 
 /**
  * Whether this run has Kafka: `describe.skipIf(!(await requiresKafka()))`. Where Java or Maven is absent, or Maven Central
@@ -19,12 +17,6 @@ export const requiresKafka = (): Promise<boolean> => requiresPart("kafka", "Kafk
 
 /** The same for Kafka Connect with Debezium. */
 export const requiresConnect = (): Promise<boolean> => requiresPart("connect", "Kafka Connect with Debezium");
-
-async function requiresPart(part: string, name: string): Promise<boolean> {
-  const answer = await fetch(`${inject("partsOfThisRun")}/why-without-${part}`);
-  const why = await answer.text();
-  return present(`${name} (${why})`, answer.ok && why === "");
-}
 
 /** The broker that all tests of the run share, and a place of its own on it. */
 export interface TestKafka {

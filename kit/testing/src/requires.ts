@@ -19,3 +19,10 @@ export function present(name: string, isHere: boolean): boolean {
   console.warn(`SKIPPED: the tests of this file that need ${name}, which is absent.`);
   return false;
 }
+
+/** The same for a part of the run, which says itself why it can't be had. */
+export async function requiresPart(part: string, name: string): Promise<boolean> {
+  const answer = await fetch(`${inject("partsOfThisRun")}/why-without-${part}`);
+  const why = await answer.text();
+  return present(`${name} (${why})`, answer.ok && why === "");
+}

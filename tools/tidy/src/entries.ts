@@ -66,10 +66,10 @@ export const fileNames: Rule = ({ sources }) =>
       : [faultAt(source, 0, `name it in lower case with hyphens: ${name}`)];
   });
 
-const cost = /\.(unit|pg|kafka|fault|drill|long)\.test\.ts$/;
+const cost = /\.(unit|pg|kafka|redis|fault|drill|long)\.test\.ts$/;
 
 /** A test's name says what it costs. */
 export const testNames: Rule = ({ sources }) =>
   sources
     .filter(({ path }) => path.endsWith(".test.ts") && !cost.test(path))
-    .map((source) => faultAt(source, 0, "name the test's cost: .unit, .pg, .kafka, .fault, .drill or .long"));
+    .map((source) => faultAt(source, 0, "name the test's cost: .unit, .pg, .kafka, .redis, .fault, .drill or .long"));

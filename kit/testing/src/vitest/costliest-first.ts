@@ -1,7 +1,7 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** From what takes a minute to what takes milliseconds, as the names of the files say. */
-const kinds = ["long", "drill", "kafka", "fault", "pg", "unit"];
+const kinds = ["long", "drill", "kafka", "fault", "redis", "pg", "unit"];
 
 /** Begins with the files that take longest: begun last, one of them would keep one worker busy while the others have nothing left. */
 export class CostliestFirst extends BaseSequencer {

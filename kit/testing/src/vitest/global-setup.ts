@@ -4,13 +4,15 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "@onsale/postgres";
+import { whatRedisLacks } from "@onsale/redis/server";
 import type { TestProject } from "vitest/node";
 import "./provided.ts";
 import { startThrowAwayKafka, whyWithout } from "./kafka-of-this-run.ts";
+import { startThrowAwayRedis } from "./redis-of-this-run.ts";
 import { makeRunFolder } from "./run-folder.ts";
 
 /**
- * Gives the run a folder of its own, and offers one PostgreSQL and one Kafka to all of its tests; returns what ends them. Each
+ * Gives the run a folder of its own, and offers one PostgreSQL, one Kafka and one Redis to all of its tests; returns what ends them. Each
  * starts when the first test asks.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -18,15 +20,19 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.config.env = { ...project.config.env, TMPDIR: folder.path };
   const postgres = lazy(() => startThrowAwayServer(folder.path));
   const kafka = lazy(() => startThrowAwayKafka({ home: folder.path }));
+  const redis = lazy(() => startThrowAwayRedis({ home: folder.path }));
   const withoutKafka = lazy(() => whyWithout(["kafka"]));
   const withoutConnect = lazy(() => whyWithout(["kafka", "connect", "debezium"]));
+  const withoutRedis = lazy(whatRedisLacks);
   const secretPath = `/${randomBytes(16).toString("hex")}`;
   const answers: Readonly<Record<string, () => Promise<string>>> = {
     [`${secretPath}/postgres`]: async () => (await postgres.get()).localUrl,
     [`${secretPath}/postgres-tcp`]: async () => (await postgres.get()).url,
     [`${secretPath}/kafka`]: async () => (await kafka.get()).bootstrap,
+    [`${secretPath}/redis`]: async () => (await redis.get()).server.url,
     [`${secretPath}/why-without-kafka`]: async () => (await withoutKafka.get()) ?? "",
     [`${secretPath}/why-without-connect`]: async () => (await withoutConnect.get()) ?? "",
+    [`${secretPath}/why-without-redis`]: async () => (await withoutRedis.get()) ?? "",
   };
   const broker = createServer((request, response) => {
     const answer = answers[request.url ?? ""];
@@ -43,7 +49,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return async () => {
     broker.closeAllConnections();
     broker.close();
-    await Promise.all([postgres, kafka].map((part) => part.begun?.then(({ remove }) => remove())));
+    await Promise.all([postgres, kafka, redis].map((part) => part.begun?.then(({ remove }) => remove())));
     await folder.remove();
   };
 }

@@ -22,7 +22,7 @@ function homes(): string[] {
 }
 
 async function endServersOf(home: string): Promise<void> {
-  killKafka(home);
+  killChild(home);
   await stopPostgres(join(home, "data"));
 }
 
@@ -35,8 +35,8 @@ async function stopPostgres(data: string): Promise<void> {
   if (postmaster(data) === pid) process.kill(pid, "SIGKILL");
 }
 
-/** The broker whose folder it is; its warden would let it end in good order, but nobody needs its data any more. */
-function killKafka(home: string): void {
+/** The broker or Redis whose folder it is; its warden would let it end in good order, but nobody needs its data any more. */
+function killChild(home: string): void {
   try {
     const pid = Number.parseInt(readFileSync(join(home, "process"), "utf8"), 10);
     if (readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${home}/`)) process.kill(pid, "SIGKILL");

@@ -5,21 +5,22 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { endProcess, isProcessOf, parentOf, signal } from "./processes.ts";
 
-export interface JavaOptions {
+export interface ChildOptions {
   /** What people call it. */
   readonly name: string;
+  /** Its command, as on the path. */
+  readonly program: string;
   /** Its folder, which stands in its command line: by it the process is known again. One process at a time works there. */
   readonly directory: string;
   readonly logFile: string;
-  /** Options of the virtual machine, class path, class, arguments. */
   readonly args: readonly string[];
   /** Waits until it does its work. A rejection, or its end, ends the start. */
   readonly untilReady: (log: () => Promise<string>, stop: AbortSignal) => Promise<void>;
   readonly readyWithinMs: number;
 }
 
-/** A running Java program that this process started. */
-export interface JavaProcess {
+/** A running program that this process started. */
+export interface Child {
   readonly pid: number;
   /** Resolves when it has ended, however, with words for how. */
   readonly ended: Promise<string>;
@@ -44,10 +45,10 @@ export class InUseError extends Error {
 }
 
 /**
- * Starts a Java program in a session of its own, so that Ctrl-C at the terminal reaches only us. It does not outlive this
+ * Starts a program in a session of its own, so that Ctrl-C at the terminal reaches only us. It does not outlive this
  * process: a warden ends it when we die without having done so. The caller has ended what an earlier run left.
  */
-export async function startJava(options: JavaOptions): Promise<JavaProcess> {
+export async function startChild(options: ChildOptions): Promise<Child> {
   await setAsideLongLog(options.logFile);
   const log = await open(options.logFile, constants.O_CREAT | constants.O_APPEND | constants.O_RDWR, 0o600);
   try {
@@ -65,8 +66,8 @@ export async function startJava(options: JavaOptions): Promise<JavaProcess> {
   }
 }
 
-async function launch({ name, directory, args }: JavaOptions, log: number): Promise<JavaProcess> {
-  const child = spawn("java", args, { cwd: directory, detached: true, stdio: ["ignore", log, log] });
+async function launch({ name, program, directory, args }: ChildOptions, log: number): Promise<Child> {
+  const child = spawn(program, args, { cwd: directory, detached: true, stdio: ["ignore", log, log] });
   const ended = endOf(child);
   const { pid } = child;
   if (pid === undefined) throw new Error(`${name} did not start: ${await ended}`);
@@ -123,7 +124,7 @@ const pidFile = "process";
  * be believed.
  * @throws {InUseError} when the owner lives.
  */
-export async function endLeftover({ name, directory }: Pick<JavaOptions, "name" | "directory">): Promise<void> {
+export async function endLeftover({ name, directory }: Pick<ChildOptions, "name" | "directory">): Promise<void> {
   const text = await readFile(join(directory, pidFile), "utf8").catch(() => "");
   const [pid = 0, owner = 0] = text.trim().split(" ").map(Number);
   if (!(pid > 0) || !(await isProcessOf(pid, directory))) return;
@@ -133,8 +134,8 @@ export async function endLeftover({ name, directory }: Pick<JavaOptions, "name" 
 
 /** Why it is not at work; undefined when it is. */
 async function faultOfStart(
-  { ended }: JavaProcess,
-  { untilReady, readyWithinMs }: JavaOptions,
+  { ended }: Child,
+  { untilReady, readyWithinMs }: ChildOptions,
   log: () => Promise<string>,
 ): Promise<string | undefined> {
   const over = new AbortController();

@@ -1,4 +1,4 @@
-/** Run by `java-process.ts` as a process of its own: `warden-process.ts PID DIRECTORY`. */
+/** Run by `child.ts` as a process of its own: `warden-process.ts PID DIRECTORY`. */
 
 import { text } from "node:stream/consumers";
 import { endProcess } from "./processes.ts";
