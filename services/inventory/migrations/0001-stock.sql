@@ -1,12 +1,14 @@
--- What there is of each SKU, in pieces. `held` waits for its orders' payment, `sold` is the orders' for good (less what
--- came back); the rest is available. The checks are the last line against overselling: whatever the code above believes,
--- a change that takes more than was received does not commit.
+-- What there is of each SKU, in pieces. `received` is what came in to be sold, corrected by what people found or missed;
+-- `held` waits for its orders' payment, `sold` is the orders' for good (less what came back); the rest is available.
+-- `quarantined` is here and not for sale. The checks are the last line against overselling: whatever the code above
+-- believes, a change that takes more than was received does not commit.
 -- SKUs compare by code point, so that every process locks rows in the same order whatever the server's language is.
 create table stock (
   sku text collate "C" primary key,
   received bigint not null default 0 check (received >= 0),
   held bigint not null default 0 check (held >= 0),
   sold bigint not null default 0 check (sold >= 0),
+  quarantined bigint not null default 0 check (quarantined >= 0),
   -- Counts the shelf.* events of this SKU.
   version int not null default 0,
   per_buyer_limit int check (per_buyer_limit >= 1),
@@ -47,12 +49,13 @@ create table hold (
   primary key (order_id, sku)
 );
 
--- What each buyer has of a SKU that has a limit per buyer.
+-- What each buyer has of a SKU that has a limit per buyer. By SKU first: whether anybody took anything under a limit is
+-- asked before the limit is changed.
 create table buyer_take (
-  buyer_id uuid not null,
   sku text collate "C" not null,
+  buyer_id uuid not null,
   units bigint not null check (units >= 0),
-  primary key (buyer_id, sku)
+  primary key (sku, buyer_id)
 ) with (fillfactor = 80);
 
 -- Goods that came in. A purchase order's number counts once per SKU, however often it is delivered.
@@ -61,9 +64,32 @@ create table receipt (
   receipt_number text,
   sku text collate "C" not null,
   units int not null check (units >= 1),
+  -- Whether somebody looks at them first; until then none of them is for sale.
+  inspect boolean not null,
   received_by uuid not null,
   received_at timestamptz not null default clock_timestamp(),
   unique (receipt_number, sku)
+);
+
+-- What was found when a receipt was looked at, once. What is neither accepted nor damaged was not in the box.
+create table inspection (
+  receipt_id uuid primary key references receipt,
+  accepted int not null check (accepted >= 0),
+  damaged int not null check (damaged >= 0),
+  note text,
+  inspected_by uuid not null,
+  inspected_at timestamptz not null default clock_timestamp()
+);
+
+-- What people changed by hand, and why. The reason says which of stock's columns it changed (src/adjustment.ts).
+create table adjustment (
+  adjustment_id uuid primary key,
+  sku text collate "C" not null,
+  units int not null check (units <> 0),
+  reason text not null,
+  note text,
+  adjusted_by uuid not null,
+  adjusted_at timestamptz not null default clock_timestamp()
 );
 
 -- Returns that were put back, each once.
@@ -78,17 +104,19 @@ create table restock (
 create table movement (
   position bigint generated always as identity primary key,
   sku text collate "C" not null,
-  kind text not null check (kind in ('RECEIVED', 'HELD', 'SOLD', 'RELEASED', 'EXPIRED', 'UNSOLD', 'RETURNED')),
+  kind text not null check (kind in ('RECEIVED', 'HELD', 'SOLD', 'RELEASED', 'EXPIRED', 'UNSOLD', 'RETURNED',
+    'REFUSED', 'ADDED', 'REMOVED', 'SET_ASIDE', 'CLEARED', 'DISPOSED')),
   received_delta int not null,
   held_delta int not null,
   sold_delta int not null,
+  quarantined_delta int not null,
   order_id uuid,
-  -- The receipt or the return that moved it, where it was one of these.
+  -- The receipt, the return or the adjustment that moved it, where it was one of these.
   document_id uuid,
   moved_at timestamptz not null default clock_timestamp()
 );
 
 do $do$
 begin
-  execute format('revoke update, delete, truncate on movement, receipt, restock from %I', current_setting('onsale.role'));
+  execute format('revoke update, delete, truncate on movement, receipt, inspection, adjustment, restock from %I', current_setting('onsale.role'));
 end $do$;

@@ -8,19 +8,31 @@ import { takeKey } from "./stock.ts";
 /** What one unit of a move changes. Available is what was received and is neither held nor sold. */
 export const moves = {
   /** Came in. */
-  RECEIVED: { received: 1, held: 0, sold: 0 },
+  RECEIVED: { received: 1, held: 0, sold: 0, quarantined: 0 },
   /** Set aside for an order. */
-  HELD: { received: 0, held: 1, sold: 0 },
+  HELD: { received: 0, held: 1, sold: 0, quarantined: 0 },
   /** The held units are the order's. */
-  SOLD: { received: 0, held: -1, sold: 1 },
+  SOLD: { received: 0, held: -1, sold: 1, quarantined: 0 },
   /** Held units back on the shelf: their order ended without them. */
-  RELEASED: { received: 0, held: -1, sold: 0 },
+  RELEASED: { received: 0, held: -1, sold: 0, quarantined: 0 },
   /** Held units back on the shelf: their time had passed. */
-  EXPIRED: { received: 0, held: -1, sold: 0 },
+  EXPIRED: { received: 0, held: -1, sold: 0, quarantined: 0 },
   /** Sold units back on the shelf: their order was cancelled. */
-  UNSOLD: { received: 0, held: 0, sold: -1 },
+  UNSOLD: { received: 0, held: 0, sold: -1, quarantined: 0 },
   /** Sold units back on the shelf: the buyer sent them back. */
-  RETURNED: { received: 0, held: 0, sold: -1 },
+  RETURNED: { received: 0, held: 0, sold: -1, quarantined: 0 },
+  /** Came in damaged. */
+  REFUSED: { received: 0, held: 0, sold: 0, quarantined: 1 },
+  /** More on the shelf than the books said. */
+  ADDED: { received: 1, held: 0, sold: 0, quarantined: 0 },
+  /** Fewer on the shelf than the books said. */
+  REMOVED: { received: -1, held: 0, sold: 0, quarantined: 0 },
+  /** From the shelf into quarantine. */
+  SET_ASIDE: { received: -1, held: 0, sold: 0, quarantined: 1 },
+  /** From quarantine onto the shelf. */
+  CLEARED: { received: 1, held: 0, sold: 0, quarantined: -1 },
+  /** Out of quarantine, and gone. */
+  DISPOSED: { received: 0, held: 0, sold: 0, quarantined: -1 },
 } as const;
 
 export type MoveKind = keyof typeof moves;
@@ -30,32 +42,43 @@ export interface Movement {
   readonly sku: Sku;
   readonly units: Units;
   readonly orderId: OrderId | null;
-  /** The receipt or the return, where it was one of these. */
+  /** The receipt, the return or the adjustment, where it was one of these. */
   readonly documentId: string | null;
   /** Who has the units, where they count against a limit per buyer. */
   readonly limitedBuyer: BuyerId | null;
   readonly cause: Cause;
 }
 
-/** What a batch of moves does to one SKU's stock. */
-export interface StockChange {
-  readonly sku: Sku;
+/** Pieces by what they are counted as. */
+export interface Counts {
   readonly received: number;
   readonly held: number;
   readonly sold: number;
+  readonly quarantined: number;
+}
+
+const nothing: Counts = { received: 0, held: 0, sold: 0, quarantined: 0 };
+
+function plus(sum: Counts, { kind, units }: Pick<Movement, "kind" | "units">): Counts {
+  const move = moves[kind];
+  return {
+    received: sum.received + move.received * units,
+    held: sum.held + move.held * units,
+    sold: sum.sold + move.sold * units,
+    quarantined: sum.quarantined + move.quarantined * units,
+  };
+}
+
+/** What a batch of moves does to one SKU's stock. */
+export interface StockChange extends Counts {
+  readonly sku: Sku;
 }
 
 /** Adds the moves up per SKU, in SKU order: the order in which every transaction locks stock. */
 export function stockChanges(movements: readonly Movement[]): StockChange[] {
-  const bySku = new Map<Sku, { sku: Sku; received: number; held: number; sold: number }>();
-  for (const { kind, sku, units } of movements) {
-    const sum = bySku.get(sku) ?? { sku, received: 0, held: 0, sold: 0 };
-    sum.received += moves[kind].received * units;
-    sum.held += moves[kind].held * units;
-    sum.sold += moves[kind].sold * units;
-    bySku.set(sku, sum);
-  }
-  return [...bySku.values()].sort(inSkuOrder);
+  const bySku = new Map<Sku, Counts>();
+  for (const movement of movements) bySku.set(movement.sku, plus(bySku.get(movement.sku) ?? nothing, movement));
+  return [...bySku].map(([sku, counts]) => ({ sku, ...counts })).sort(inSkuOrder);
 }
 
 /** By UTF-16 unit. It differs from the table's order by code point only beyond the basic plane, where a deadlock would be retried. */

@@ -1,58 +1,48 @@
-import { Sku } from "@onsale/contracts/ids";
-import { Units } from "@onsale/contracts/money";
 import { answered, type HttpServer, idempotencyOf, idempotently, problem } from "@onsale/http";
 import type { ServiceContext } from "@onsale/runtime";
 import { Type } from "typebox";
+import { adjustStock } from "./adjust-stock.ts";
 import { errors } from "./errors.ts";
+import { type Inspected, inspectReceipt } from "./inspect-receipt.ts";
+import { limitBuyers } from "./limit-buyers.ts";
 import { receiveGoods } from "./receive-goods.ts";
-import { limitBuyers, stockOf } from "./store/stock.ts";
+import {
+  Adjustment,
+  Inspection,
+  NewAdjustment,
+  NewInspection,
+  NewReceipt,
+  PerBuyerLimit,
+  Receipt,
+  ReceiptPath,
+  SkuInPath,
+  Stock,
+} from "./stock-schemas.ts";
+import { inspectionOf, receiptOf } from "./store/receipt.ts";
+import { stockOf } from "./store/stock.ts";
 
-const ReceiptNumber = Type.String({
-  minLength: 1,
-  maxLength: 64,
-  pattern: "^[^\\u0000-\\u001f\\u007f]+$",
-  description: "The purchase order's number. It counts once per SKU, however often it is delivered.",
-});
+export function routes(http: HttpServer, context: ServiceContext): void {
+  receiving(http, context);
+  inspecting(http, context);
+  adjusting(http, context);
+  limiting(http, context);
+}
 
-const Receipt = Type.Object({
-  receiptId: Type.String({ description: "Receipt id, a UUID." }),
-  receiptNumber: Type.Union([ReceiptNumber, Type.Null()]),
-  sku: Sku,
-  units: Units,
-});
-
-const Pieces = Type.Integer({ minimum: 0, description: "Pieces." });
-const PerBuyerLimit = Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()], {
-  description:
-    "The most that one buyer may take; null where anybody may take all. It counts what is taken from when it was set.",
-});
-
-const Stock = Type.Object({
-  sku: Sku,
-  received: Pieces,
-  held: Pieces,
-  sold: Pieces,
-  available: Pieces,
-  perBuyerLimit: PerBuyerLimit,
-});
-
-const SkuInPath = Type.Object({ sku: Sku });
-
-export function routes(http: HttpServer, { database, ports }: ServiceContext): void {
+function receiving(http: HttpServer, { database, ports }: ServiceContext): void {
   http.post(
     "/v1/admin/stock-receipts",
     {
       config: { access: "operator", idempotent: true },
       schema: {
-        summary: "Puts goods that came in on the shelf.",
-        description: "200 where the receipt number came before for this SKU with as many units: nothing is added.",
-        body: Type.Object({ sku: Sku, units: Units, receiptNumber: Type.Optional(ReceiptNumber) }),
+        summary: "Puts goods that came in on the shelf, or aside until they are inspected.",
+        description: "200 where the receipt number came before for this SKU with the same contents: nothing is added.",
+        body: NewReceipt,
         response: { 200: Receipt, 201: Receipt },
       },
     },
     async (request, reply) => {
-      const { sku, units, receiptNumber = null } = request.body;
-      const delivery = { sku, units, receiptNumber, receivedBy: request.person.id, cause: request.cause };
+      const { receiptNumber = null, inspect = false, ...goods } = request.body;
+      const delivery = { ...goods, receiptNumber, inspect, receivedBy: request.person.id, cause: request.cause };
       const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
         const received = await receiveGoods(tx, delivery, ports);
         if (received.kind === "number-reused") throw problem(409, errors.RECEIPT_NUMBER_REUSED);
@@ -62,6 +52,110 @@ export function routes(http: HttpServer, { database, ports }: ServiceContext): v
     },
   );
 
+  http.get(
+    "/v1/admin/stock-receipts/:receiptId",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "One receipt, and what was found when it was looked at.",
+        params: ReceiptPath,
+        response: {
+          200: Type.Object({ ...Receipt.properties, inspection: Type.Union([Inspection, Type.Null()]) }),
+        },
+      },
+    },
+    async ({ params: { receiptId } }) => {
+      const [receipt, found] = await Promise.all([receiptOf(database, receiptId), inspectionOf(database, receiptId)]);
+      if (!receipt) throw problem(404, errors.RECEIPT_NOT_FOUND);
+      return { ...receipt, inspection: found ? shownInspection(receipt, found) : null };
+    },
+  );
+}
+
+function inspecting(http: HttpServer, { database }: ServiceContext): void {
+  http.post(
+    "/v1/admin/stock-receipts/:receiptId/inspection",
+    {
+      config: { access: "operator", idempotent: true },
+      schema: {
+        summary: "Says what was found when a receipt was looked at.",
+        description:
+          "What is accepted is for sale, what is damaged goes into quarantine, and the rest was not in the box. 200 where " +
+          "the same was said before.",
+        params: ReceiptPath,
+        body: NewInspection,
+        response: { 200: Inspection, 201: Inspection },
+      },
+    },
+    async (request, reply) => {
+      const { note = null, ...found } = request.body;
+      const { receiptId } = request.params;
+      const report = { ...found, receiptId, note, inspectedBy: request.person.id, cause: request.cause };
+      const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
+        const inspected = await inspectReceipt(tx, report);
+        if (!("receipt" in inspected) || inspected.kind === "too-many") throw inspectionProblem(inspected);
+        return {
+          status: inspected.kind === "inspected" ? 201 : 200,
+          body: shownInspection(inspected.receipt, report),
+        };
+      });
+      return answered(reply, answer);
+    },
+  );
+}
+
+const shownInspection = (
+  { receiptId, sku, units }: { receiptId: string; sku: string; units: number },
+  { accepted, damaged }: { accepted: number; damaged: number },
+) => ({ receiptId, sku, accepted, damaged, missing: units - accepted - damaged });
+
+function inspectionProblem(refusal: Exclude<Inspected, { readonly kind: "inspected" | "repeated" }>) {
+  switch (refusal.kind) {
+    case "unknown-receipt":
+      return problem(404, errors.RECEIPT_NOT_FOUND);
+    case "not-awaited":
+      return problem(409, errors.RECEIPT_NOT_AWAITED);
+    case "contradicted":
+      return problem(409, errors.INSPECTION_CONTRADICTED);
+    case "too-many":
+      return problem(422, errors.INSPECTION_EXCEEDS_RECEIPT, { detail: `${refusal.receipt.units} came in.` });
+    default:
+      return refusal satisfies never;
+  }
+}
+
+function adjusting(http: HttpServer, { database, ports }: ServiceContext): void {
+  http.post(
+    "/v1/admin/stock-adjustments",
+    {
+      config: { access: "operator", idempotent: true },
+      schema: {
+        summary: "Changes by hand what is on the shelf or in quarantine, with a reason.",
+        description:
+          "COUNTED and CORRECTION go both ways, FOUND adds, LOST, STOLEN and OWN_USE take off the shelf. DAMAGED moves " +
+          "from the shelf into quarantine, CLEARED back, and DISPOSED takes out of quarantine for good.",
+        body: NewAdjustment,
+        response: { 201: Adjustment },
+      },
+    },
+    async (request, reply) => {
+      const { note = null, ...wish } = request.body;
+      const adjustment = { ...wish, note, adjustedBy: request.person.id, cause: request.cause };
+      const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
+        const adjusted = await adjustStock(tx, adjustment, ports);
+        if (adjusted.kind === "unknown-sku") throw problem(404, errors.STOCK_NOT_FOUND);
+        if (adjusted.kind === "wrong-way") throw problem(422, errors.ADJUSTMENT_WRONG_WAY);
+        if (adjusted.kind === "too-many")
+          throw problem(409, errors.ADJUSTMENT_EXCEEDS_STOCK, { detail: `${adjusted.there} are there.` });
+        const stock = (await stockOf(tx, wish.sku)) ?? refuseUnknown();
+        return { status: 201, body: { adjustmentId: adjusted.adjustmentId, stock } };
+      });
+      return answered(reply, answer);
+    },
+  );
+}
+
+function limiting(http: HttpServer, { database }: ServiceContext): void {
   http.get(
     "/v1/admin/stock/:sku",
     {
@@ -77,13 +171,16 @@ export function routes(http: HttpServer, { database, ports }: ServiceContext): v
       config: { access: "operator" },
       schema: {
         summary: "Sets or lifts the most that one buyer may take.",
+        description: "It is never lowered once a unit is held or sold under it: 409.",
         params: SkuInPath,
         body: Type.Object({ perBuyerLimit: PerBuyerLimit }),
         response: { 200: Stock },
       },
     },
     async ({ params: { sku }, body: { perBuyerLimit } }) => {
-      if (!(await limitBuyers(database, sku, perBuyerLimit))) refuseUnknown();
+      const limited = await database.transaction((tx) => limitBuyers(tx, sku, perBuyerLimit));
+      if (limited === "unknown-sku") refuseUnknown();
+      if (limited === "lowered") throw problem(409, errors.LIMIT_LOWERED);
       return (await stockOf(database, sku)) ?? refuseUnknown();
     },
   );

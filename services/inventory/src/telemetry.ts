@@ -8,5 +8,7 @@ export const telemetry = {
   stockReleased: defineFact("stock released", { counter: "onsale_stock_released_total" }),
   stockExpired: defineFact("stock expired", { counter: "onsale_stock_expired_total", level: "warn" }),
   stockRestocked: defineFact("stock restocked", { counter: "onsale_stock_restocked_total" }),
+  stockAdjusted: defineFact("stock adjusted", { counter: "onsale_stock_adjusted_total", labels: ["reason"] }),
+  receiptInspected: defineFact("receipt inspected", { counter: "onsale_receipts_inspected_total" }),
   goodsReceived: defineFact("goods received", { counter: "onsale_goods_received_total" }),
 };

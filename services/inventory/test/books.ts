@@ -40,7 +40,7 @@ export const placed = (number: number, lines: Record<Sku, number>, buyer = numbe
 
 export async function receive(database: Database, stock: Record<Sku, number>): Promise<void> {
   for (const [sku, units] of Object.entries(stock)) {
-    const delivery = { sku, units, receiptNumber: null, receivedBy: buyerId(0), cause };
+    const delivery = { sku, units, receiptNumber: null, inspect: false, receivedBy: buyerId(0), cause };
     await database.transaction((tx) => receiveGoods(tx, delivery, ports()));
   }
 }
@@ -57,9 +57,13 @@ const booksSql = sql("test.inventory-books", {
     ledgerSold: bigint,
     ordersHold: bigint,
     ordersOwn: bigint,
+    quarantined: bigint,
+    ledgerQuarantined: bigint,
   },
 })`
-  select s.sku, s.received, s.held, s.sold,
+  select s.sku, s.received, s.held, s.sold, s.quarantined,
+    (select coalesce(sum(quarantined_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint
+      as "ledgerQuarantined",
     (select coalesce(sum(received_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint as "ledgerReceived",
     (select coalesce(sum(held_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint as "ledgerHeld",
     (select coalesce(sum(sold_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint as "ledgerSold",
@@ -72,9 +76,9 @@ const booksSql = sql("test.inventory-books", {
 /** Stock per SKU as `[received, held, sold]`, once stock, ledger and the orders' holds were seen to agree. */
 export async function books(database: Database): Promise<Record<Sku, [number, number, number]>> {
   const rows = await database.query(booksSql, []);
-  for (const { sku, received, held, sold, ...others } of rows) {
+  for (const { sku, received, held, sold, quarantined, ...others } of rows) {
     expect({ sku, ...others }).toEqual({
-      ...{ sku, ledgerReceived: received, ledgerHeld: held, ledgerSold: sold },
+      ...{ sku, ledgerQuarantined: quarantined, ledgerReceived: received, ledgerHeld: held, ledgerSold: sold },
       ...{ ordersHold: held, ordersOwn: sold },
     });
   }

@@ -4,8 +4,8 @@ import { type Database, sql } from "@onsale/postgres";
 import { eventOf, everyCrashPoint } from "@onsale/testing";
 import { describe, expect, test } from "vitest";
 import { expireHolds } from "../src/expire-holds.ts";
+import { limitBuyers } from "../src/limit-buyers.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
-import { limitBuyers } from "../src/store/stock.ts";
 import { books, buyerId, content, hear, orderId, placed, ports, receive, returnId, states, told } from "./books.ts";
 
 // Wherever a use case is broken off, the same events delivered again must lead to where an undisturbed delivery leads:
@@ -35,7 +35,7 @@ const orders = [
 ];
 const open = async (database: Database) => {
   await receive(database, { mug: 4, cup: 2 });
-  await limitBuyers(database, "mug", 2);
+  await database.transaction((tx) => limitBuyers(tx, "mug", 2));
 };
 const reserved = async (database: Database) => {
   await open(database);
@@ -92,6 +92,7 @@ describe("every crash point", { timeout }, () => {
       sku: "mug",
       units: 3,
       receiptNumber: "PO-1",
+      inspect: false,
       receivedBy: buyerId(0),
       cause: { correlationId: "c" },
     };

@@ -14,10 +14,14 @@ import {
 } from "@onsale/postgres";
 import { eventOf, readOutbox, type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { adjustStock } from "../src/adjust-stock.ts";
+import type { AdjustmentReason } from "../src/adjustment.ts";
 import { expireHolds } from "../src/expire-holds.ts";
+import { inspectReceipt } from "../src/inspect-receipt.ts";
 import { jobs } from "../src/jobs.ts";
+import { limitBuyers } from "../src/limit-buyers.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
-import { limitBuyers } from "../src/store/stock.ts";
+import { stockOf } from "../src/store/stock.ts";
 import { books, buyerId, content, hear, orderId, placed, ports, receive, returnId, states, told } from "./books.ts";
 
 let own: TestDatabase;
@@ -113,7 +117,7 @@ describe("reserving", () => {
 
   test("a buyer's limit holds over batches, and is given back with the units", async () => {
     await receive(shop, { mug: 100 });
-    await limitBuyers(shop, "mug", 2);
+    await shop.transaction((tx) => limitBuyers(tx, "mug", 2));
     await reserve(placed(1, { mug: 1 }, 7), placed(2, { mug: 2 }, 7));
     await reserve(placed(3, { mug: 1 }, 7), placed(4, { mug: 1 }, 7), placed(5, { mug: 2 }, 8));
     expect(await states(shop)).toEqual({ 1: "HELD", 2: "REFUSED", 3: "HELD", 4: "REFUSED", 5: "HELD" });
@@ -125,7 +129,7 @@ describe("reserving", () => {
   test("what was taken before there was a limit gives nothing back of it", async () => {
     await receive(shop, { mug: 100 });
     await reserve(placed(1, { mug: 5 }, 7));
-    await limitBuyers(shop, "mug", 2);
+    await shop.transaction((tx) => limitBuyers(tx, "mug", 2));
     await reserve(placed(2, { mug: 2 }, 7));
     await hear(shop, "release-holds", [cancelled(1)]);
     await reserve(placed(3, { mug: 1 }, 7));
@@ -335,7 +339,9 @@ const lockOneSql = sql("test.lock-one", { takes: [uuid], gives: { locked: boolea
 describe("receiving", () => {
   const cause = { correlationId: "a-test" };
   const delivery = (units: number, receiptNumber: string | null, sku = "mug") =>
-    shop.transaction((tx) => receiveGoods(tx, { sku, units, receiptNumber, receivedBy: buyerId(0), cause }, ports()));
+    shop.transaction((tx) =>
+      receiveGoods(tx, { sku, units, receiptNumber, inspect: false, receivedBy: buyerId(0), cause }, ports()),
+    );
 
   test("a purchase order delivered twice is one", async () => {
     const first = await delivery(5, "PO-1");
@@ -358,6 +364,94 @@ describe("receiving", () => {
     await delivery(5, null);
     expect(await books(shop)).toEqual({ mug: [10, 0, 0] });
     expect(await told(shop)).toEqual(["shelf.refilled mug"]);
+  });
+});
+
+describe("inspecting", () => {
+  const cause = { correlationId: "a-test" };
+  const announce = async (units: number) => {
+    const goods = { sku: "mug", units, receiptNumber: null, inspect: true, receivedBy: buyerId(0), cause };
+    const { receipt } = await shop.transaction((tx) => receiveGoods(tx, goods, ports()));
+    return receipt.receiptId;
+  };
+  const inspect = (receiptId: string, accepted: number, damaged: number) =>
+    shop.transaction((tx) =>
+      inspectReceipt(tx, { receiptId, accepted, damaged, note: null, inspectedBy: buyerId(0), cause }),
+    );
+
+  test("nothing is for sale before it was looked at; then what is good is, and what is damaged is kept apart", async () => {
+    const receiptId = await announce(10);
+    await reserve(placed(1, { mug: 1 }));
+    expect(await readOutbox(shop, stockRejected)).toMatchObject([{ data: { reason: "SOLD_OUT" } }]);
+    expect(await inspect(receiptId, 7, 2)).toMatchObject({ kind: "inspected" });
+    expect(await stockOf(shop, "mug")).toMatchObject({ received: 7, available: 7, quarantined: 2 });
+    expect(await books(shop)).toEqual({ mug: [7, 0, 0] });
+    expect(await told(shop)).toEqual(["stock.rejected 1", "shelf.refilled mug"]);
+  });
+
+  test("two inspectors at once: one result counts, the same again repeats it, another contradicts it", async () => {
+    const receiptId = await announce(10);
+    const same = await Promise.all(range(1, 4).map(() => inspect(receiptId, 10, 0)));
+    expect(same.map(({ kind }) => kind).sort()).toEqual(["inspected", "repeated", "repeated", "repeated"]);
+    expect(await inspect(receiptId, 9, 1)).toEqual({ kind: "contradicted" });
+    expect(await books(shop)).toEqual({ mug: [10, 0, 0] });
+  });
+});
+
+describe("adjusting", () => {
+  const cause = { correlationId: "a-test" };
+  const adjust = (reason: AdjustmentReason, units: number) =>
+    shop.transaction((tx) =>
+      adjustStock(tx, { sku: "mug", units, reason, note: null, adjustedBy: buyerId(0), cause }, ports()),
+    );
+
+  test("what is held or sold is never taken off by hand", async () => {
+    await receive(shop, { mug: 5 });
+    await reserve(placed(1, { mug: 2 }), placed(2, { mug: 1 }));
+    await hear(shop, "confirm-holds", [await authorised(2)]);
+    expect(await adjust("COUNTED", -3)).toEqual({ kind: "too-many", there: 2 });
+    expect(await adjust("COUNTED", -2)).toMatchObject({ kind: "adjusted" });
+    expect(await books(shop)).toEqual({ mug: [3, 2, 1] });
+  });
+
+  test("damaged goods go into quarantine, from there back or away, and the shelf's turns are told", async () => {
+    await receive(shop, { mug: 3 });
+    await adjust("DAMAGED", -3);
+    expect(await adjust("DISPOSED", -4)).toEqual({ kind: "too-many", there: 3 });
+    await adjust("DISPOSED", -1);
+    await adjust("CLEARED", 2);
+    expect(await stockOf(shop, "mug")).toMatchObject({ received: 2, available: 2, quarantined: 0 });
+    expect(await books(shop)).toEqual({ mug: [2, 0, 0] });
+    expect(await told(shop)).toEqual(["shelf.refilled mug", "shelf.emptied mug", "shelf.refilled mug"]);
+  });
+
+  test("a buyer and a stocktaker want the last unit: one of them gets it", async () => {
+    await receive(shop, { mug: 1 });
+    const [, adjusted] = await Promise.all([reserve(placed(1, { mug: 1 })), adjust("LOST", -1)]);
+    const [state] = Object.values(await states(shop));
+    expect([
+      ["HELD", "too-many"],
+      ["REFUSED", "adjusted"],
+    ]).toContainEqual([state, adjusted.kind]);
+    await books(shop);
+  });
+});
+
+describe("the limit per buyer", () => {
+  const limit = (perBuyerLimit: number | null) => shop.transaction((tx) => limitBuyers(tx, "mug", perBuyerLimit));
+
+  test("is lowered only while nobody has taken anything under it; it is raised and lifted at any time", async () => {
+    await receive(shop, { mug: 100 });
+    await reserve(placed(1, { mug: 5 }));
+    expect(await limit(4)).toBe("limited");
+    expect(await limit(2)).toBe("limited");
+    await reserve(placed(2, { mug: 2 }));
+    expect(await limit(1)).toBe("lowered");
+    expect(await limit(3)).toBe("limited");
+    expect(await limit(null)).toBe("limited");
+    expect(await limit(3), "a lifted limit is above every other").toBe("lowered");
+    await hear(shop, "release-holds", [cancelled(2)]);
+    expect(await limit(1), "nobody has anything of it any more").toBe("limited");
   });
 });
 

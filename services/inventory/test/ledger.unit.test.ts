@@ -23,7 +23,7 @@ test("the changes of the stock are the sum of its moves, one per SKU and in SKU 
       expect(changes.map(({ sku }) => sku)).toEqual([...new Set(rows.map(({ sku }) => sku))].sort());
       for (const { sku, ...change } of changes) {
         const ofSku = rows.filter((row) => row.sku === sku);
-        for (const column of ["received", "held", "sold"] as const) {
+        for (const column of ["received", "held", "sold", "quarantined"] as const) {
           expect(change[column]).toBe(sumOf(ofSku.map(({ kind, units }) => moves[kind][column] * units)));
         }
       }
@@ -46,7 +46,7 @@ test("what an order takes and gives back leaves nothing with its buyer, whicheve
       }),
     );
     expect(takeChanges(rows)).toEqual([]);
-    expect(stockChanges(rows)).toEqual([{ sku: "a", received: 0, held: 0, sold: 0 }]);
+    expect(stockChanges(rows)).toEqual([{ sku: "a", received: 0, held: 0, sold: 0, quarantined: 0 }]);
   }
 });
 

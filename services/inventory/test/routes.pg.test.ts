@@ -80,6 +80,53 @@ test("a receipt is taken once, whether its request or its purchase order comes a
   expect(await books(database)).toMatchObject({ cup: [7, 0, 0] });
 });
 
+test("a receipt that is inspected is for sale afterwards", async () => {
+  const { body } = await receive({ sku: "vase", units: 10, inspect: true });
+  const url = `/v1/admin/stock-receipts/${body.receiptId}`;
+  const inspect = (found: object, key?: string) => call("POST", `${url}/inspection`, found, "operator", key);
+  expect(await call("GET", url)).toMatchObject({ status: 200, body: { units: 10, inspect: true, inspection: null } });
+  expect(await inspect({ accepted: 10, damaged: 1 })).toMatchObject({
+    status: 422,
+    body: { code: "INSPECTION_EXCEEDS_RECEIPT" },
+  });
+  const found = { accepted: 7, damaged: 2, note: "two are cracked" };
+  expect(await inspect(found)).toMatchObject({ status: 201, body: { accepted: 7, damaged: 2, missing: 1 } });
+  expect(await inspect(found)).toMatchObject({ status: 200, body: { missing: 1 } });
+  expect(await inspect({ accepted: 8, damaged: 2 })).toMatchObject({
+    status: 409,
+    body: { code: "INSPECTION_CONTRADICTED" },
+  });
+  expect(await call("GET", url)).toMatchObject({ body: { inspection: { accepted: 7, damaged: 2, missing: 1 } } });
+  expect(await call("GET", "/v1/admin/stock/vase")).toMatchObject({ body: { available: 7, quarantined: 2 } });
+  const { body: plain } = await receive({ sku: "vase", units: 1 });
+  expect(
+    await call("POST", `/v1/admin/stock-receipts/${plain.receiptId}/inspection`, { accepted: 1, damaged: 0 }),
+  ).toMatchObject({ status: 409, body: { code: "RECEIPT_NOT_AWAITED" } });
+  expect(await call("GET", `/v1/admin/stock-receipts/${buyerId(1)}`)).toMatchObject({ status: 404 });
+});
+
+test("stock is adjusted with a reason, once per key, and never below what is there", async () => {
+  await receive({ sku: "bowl", units: 5 });
+  const adjust = (wish: object, key?: string) => call("POST", "/v1/admin/stock-adjustments", wish, "operator", key);
+  const lost = { sku: "bowl", units: -2, reason: "LOST", note: "the van was open" };
+  const first = await adjust(lost, "lost-bowls");
+  expect(first).toMatchObject({ status: 201, body: { stock: { received: 3, available: 3 } } });
+  expect(await adjust(lost, "lost-bowls")).toMatchObject({ status: 201, body: first.body });
+  expect(await adjust({ ...lost, units: -4 })).toMatchObject({
+    status: 409,
+    body: { code: "ADJUSTMENT_EXCEEDS_STOCK", detail: "3 are there." },
+  });
+  expect(await adjust({ ...lost, units: 2 })).toMatchObject({ status: 422, body: { code: "ADJUSTMENT_WRONG_WAY" } });
+  for (const wrong of [
+    { ...lost, units: 0 },
+    { ...lost, reason: "MOOD" },
+    { ...lost, units: 1_000_001 },
+  ])
+    expect(await adjust(wrong)).toMatchObject({ status: 422, body: { code: "VALIDATION_FAILED" } });
+  expect(await adjust({ ...lost, sku: "nothing" })).toMatchObject({ status: 404 });
+  expect(await call("GET", "/v1/admin/stock/bowl")).toMatchObject({ body: { received: 3 } });
+});
+
 test("the limit per buyer is set and lifted", async () => {
   await receive({ sku: "plate", units: 1 });
   const url = "/v1/admin/stock/plate/per-buyer-limit";

@@ -5,43 +5,70 @@ import { type Check, finding, statementCheck } from "./check.ts";
 
 const withinReceivedSql = sql("audit.stock-within-received", { takes: [], gives: finding })`
   with bad as (
-    select format('SKU %s: received %s, held %s, sold %s', sku, received, held, sold) as what
+    select format('SKU %s: received %s, held %s, sold %s, quarantined %s', sku, received, held, sold, quarantined) as what
     from inventory.stock
-    where received < 0 or held < 0 or sold < 0 or held + sold > received)
+    where received < 0 or held < 0 or sold < 0 or quarantined < 0 or held + sold > received)
   select (select count(*) from inventory.stock) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
 
 const ledgerSql = sql("audit.stock-ledger", { takes: [], gives: finding })`
   with moved as (
-    select sku, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold
+    select sku, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold,
+      sum(quarantined_delta) as quarantined
     from inventory.movement group by sku),
   compared as (
-    select coalesce(stock.sku, moved.sku) as sku, stock.received, stock.held, stock.sold,
+    select coalesce(stock.sku, moved.sku) as sku, stock.received, stock.held, stock.sold, stock.quarantined,
       coalesce(moved.received, 0) as moved_received, coalesce(moved.held, 0) as moved_held,
-      coalesce(moved.sold, 0) as moved_sold
+      coalesce(moved.sold, 0) as moved_sold, coalesce(moved.quarantined, 0) as moved_quarantined
     from inventory.stock full join moved on moved.sku = stock.sku),
   bad as (
-    select format('SKU %s: stock has received %s, held %s, sold %s; its movements add up to %s, %s, %s',
-      sku, received, held, sold, moved_received, moved_held, moved_sold) as what
+    select format('SKU %s: stock has received %s, held %s, sold %s, quarantined %s; its movements add up to %s, %s, %s, %s',
+      sku, received, held, sold, quarantined, moved_received, moved_held, moved_sold, moved_quarantined) as what
     from compared
-    where (received, held, sold) is distinct from (moved_received, moved_held, moved_sold))
+    where (received, held, sold, quarantined)
+      is distinct from (moved_received, moved_held, moved_sold, moved_quarantined))
   select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
 
 const receiptsSql = sql("audit.stock-receipts", { takes: [], gives: finding })`
-  with compared as (
-    select coalesce(receipt.receipt_id, moved.document_id) as receipt_id, receipt.sku, receipt.units,
-      moved.sku as moved_sku, moved.received_delta, moved.movements
-    from inventory.receipt
-    full join (
-      select document_id, min(sku) as sku, sum(received_delta) as received_delta, count(*) as movements
-      from inventory.movement where kind = 'RECEIVED' group by document_id) as moved
-      on moved.document_id = receipt.receipt_id),
+  with due as (
+    select receipt_id, sku, units, accepted, damaged,
+      case when inspect then coalesce(accepted, 0) else units end as on_shelf, coalesce(damaged, 0) as apart
+    from inventory.receipt left join inventory.inspection using (receipt_id)),
+  moved as (
+    select document_id, min(sku) as sku, sum(received_delta) as received, sum(quarantined_delta) as quarantined,
+      count(*) filter (where kind = 'RECEIVED') as shelved, count(*) filter (where kind = 'REFUSED') as refused
+    from inventory.movement where kind in ('RECEIVED', 'REFUSED') group by document_id),
+  compared as (
+    select coalesce(due.receipt_id, moved.document_id) as receipt_id, due.sku, due.units, due.accepted, due.damaged,
+      due.on_shelf, due.apart, moved.sku as moved_sku, coalesce(moved.received, 0) as received,
+      coalesce(moved.quarantined, 0) as quarantined, coalesce(moved.shelved, 0) as shelved,
+      coalesce(moved.refused, 0) as refused
+    from due full join moved on moved.document_id = due.receipt_id),
   bad as (
-    select format('receipt %s: %s of SKU %s came in, %s movements put %s of %s on the shelf',
-      receipt_id, units, sku, coalesce(movements, 0), received_delta, moved_sku) as what
+    select format('receipt %s: of %s of SKU %s, %s are due on the shelf and %s in quarantine; its movements put %s and %s of %s there',
+      receipt_id, units, sku, on_shelf, apart, received, quarantined, moved_sku) as what
     from compared
-    where (sku, units::bigint, 1::bigint) is distinct from (moved_sku, received_delta, movements))
+    where sku is null or sku <> moved_sku or (on_shelf, apart) <> (received, quarantined)
+      or accepted + damaged > units or shelved > 1 or refused > 1)
+  select (select count(*) from compared) + (select count(*) from inventory.stock) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const adjustmentsSql = sql("audit.stock-adjustments", { takes: [], gives: finding })`
+  with moved as (
+    select document_id, min(sku) as sku, count(*) as movements, sum(received_delta) as received,
+      sum(quarantined_delta) as quarantined
+    from inventory.movement where kind in ('ADDED', 'REMOVED', 'SET_ASIDE', 'CLEARED', 'DISPOSED') group by document_id),
+  compared as (
+    select coalesce(adjustment_id, document_id) as adjustment_id, adjustment.sku, units, reason, movements,
+      moved.sku as moved_sku, received, quarantined
+    from inventory.adjustment full join moved on document_id = adjustment_id),
+  bad as (
+    select format('adjustment %s: %s of SKU %s (%s); its movements, %s, changed shelf and quarantine of %s by %s and %s',
+      adjustment_id, units, sku, reason, coalesce(movements, 0), moved_sku, received, quarantined) as what
+    from compared
+    where (sku, 1::bigint) is distinct from (moved_sku, movements)
+      or units::bigint is distinct from case when reason = 'DISPOSED' then quarantined else received end)
   select (select count(*) from compared) + (select count(*) from inventory.stock) as rows,
     (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
@@ -175,9 +202,17 @@ export const stockChecks: readonly Check[] = [
     {
       id: "stock.receipts",
       invariant: 1,
-      title: "Every receipt is on the shelf once, and nothing came in without one.",
+      title: "Every receipt is on the shelf once, or where its inspection put it, and nothing came in without one.",
     },
     receiptsSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.adjustments",
+      invariant: 1,
+      title: "Every adjustment moved its units once, and nothing moved by hand without one.",
+    },
+    adjustmentsSql,
   ),
   statementCheck(
     {

@@ -76,6 +76,10 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     change: `update inventory.receipt set units = units + 1 where sku = '${limited}'`,
     names: limited,
   }),
+  "stock.adjustments": ({ limited }) => ({
+    change: `update inventory.adjustment set units = units - 1 where sku = '${limited}'`,
+    names: limited,
+  }),
   "stock.holds": ({ confirmed, plain }) => ({
     change: `update inventory.hold set units = units + 1 where order_id = '${confirmed}' and sku = '${plain}'`,
     names: confirmed,
@@ -85,8 +89,8 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     names: plain,
   }),
   "stock.once": ({ confirmed }) => ({
-    change: `insert into inventory.movement (sku, kind, received_delta, held_delta, sold_delta, order_id)
-      select sku, kind, 0, 0, 0, order_id from inventory.movement where order_id = '${confirmed}' and kind = 'SOLD'`,
+    change: `insert into inventory.movement (sku, kind, received_delta, held_delta, sold_delta, quarantined_delta, order_id)
+      select sku, kind, 0, 0, 0, 0, order_id from inventory.movement where order_id = '${confirmed}' and kind = 'SOLD'`,
     names: confirmed,
   }),
   "stock.sold-to-orders": ({ returned }) => ({

@@ -60,6 +60,8 @@ async function fillShelves({ operator }: TestShop, api: Shop, client: ShopClient
     await api.publishProduct(await call(), { sku, name: sku, priceMinor: 250, currency: "GBP" });
     await api.receiveStock(await call(), { sku, units: 100 });
   }
+  const byHand = { sku: limited, units: -1, reason: "LOST" };
+  await client.send({ ...(await call()), method: "POST", path: "/v1/admin/stock-adjustments", body: byHand });
   const path = `/v1/admin/stock/${limited}/per-buyer-limit`;
   await client.send({ method: "PUT", path, accessToken: await token(), body: { perBuyerLimit: 5 } });
 }

@@ -9,6 +9,7 @@ const recordMovementsSql = sql("inventory.record-movements", {
     integer,
     integer,
     integer,
+    integer,
     array(as<Sku>(text)),
     array(integer),
     array(nullable(as<OrderId>(uuid))),
@@ -16,9 +17,9 @@ const recordMovementsSql = sql("inventory.record-movements", {
   ],
   gives: {},
 })`
-  insert into inventory.movement (sku, kind, received_delta, held_delta, sold_delta, order_id, document_id)
-  select sku, $1::text, $2::int * units, $3::int * units, $4::int * units, order_id, document_id
-  from unnest($5::text[], $6::int[], $7::uuid[], $8::uuid[]) as line(sku, units, order_id, document_id)`;
+  insert into inventory.movement (sku, kind, received_delta, held_delta, sold_delta, quarantined_delta, order_id, document_id)
+  select sku, $1::text, $2::int * units, $3::int * units, $4::int * units, $5::int * units, order_id, document_id
+  from unnest($6::text[], $7::int[], $8::uuid[], $9::uuid[]) as line(sku, units, order_id, document_id)`;
 
 /** Writes moves into the ledger. */
 export async function recordMovements(tx: Transaction, movements: readonly Movement[]): Promise<void> {
@@ -27,12 +28,13 @@ export async function recordMovements(tx: Transaction, movements: readonly Movem
 }
 
 async function record(tx: Transaction, kind: MoveKind, movements: readonly Movement[]): Promise<void> {
-  const { received, held, sold } = moves[kind];
+  const { received, held, sold, quarantined } = moves[kind];
   await tx.execute(recordMovementsSql, [
     kind,
     received,
     held,
     sold,
+    quarantined,
     movements.map(({ sku }) => sku),
     movements.map(({ units }) => units),
     movements.map(({ orderId }) => orderId),

@@ -57,7 +57,7 @@ export async function takenByBuyers(
 // The version counts a step where the shelf turns empty, or is empty no longer, because these are told. The nested loop
 // over the changes takes the row locks in their order.
 const changeStockSql = sql("inventory.change-stock", {
-  takes: [array(as<Sku>(text)), array(bigint), array(bigint), array(bigint)],
+  takes: [array(as<Sku>(text)), array(bigint), array(bigint), array(bigint), array(bigint)],
   gives: { sku: as<Sku>(text), version: integer, isEmpty: boolean },
 })`
   with changed as (
@@ -65,10 +65,12 @@ const changeStockSql = sql("inventory.change-stock", {
       received = s.received + change.received,
       held = s.held + change.held,
       sold = s.sold + change.sold,
+      quarantined = s.quarantined + change.quarantined,
       version = s.version + case
         when (s.received - s.held - s.sold = 0)
           <> (s.received + change.received - s.held - change.held - s.sold - change.sold = 0) then 1 else 0 end
-    from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) as change(sku, received, held, sold)
+    from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+      as change(sku, received, held, sold, quarantined)
     where s.sku = change.sku
     returning s.sku, s.version, s.received - s.held - s.sold as available,
       change.received - change.held - change.sold as gained)
@@ -89,6 +91,7 @@ export async function changeStock(tx: Transaction, changes: readonly StockChange
     changes.map(({ received }) => received),
     changes.map(({ held }) => held),
     changes.map(({ sold }) => sold),
+    changes.map(({ quarantined }) => quarantined),
   ]);
 }
 
@@ -100,7 +103,7 @@ const takeColumns = {
 const addTakesSql = sql("inventory.add-takes", takeColumns)`
   insert into inventory.buyer_take as take (buyer_id, sku, units)
   select buyer_id, sku, units from unnest($1::uuid[], $2::text[], $3::bigint[]) as change(buyer_id, sku, units)
-  on conflict (buyer_id, sku) do update set units = take.units + excluded.units`;
+  on conflict (sku, buyer_id) do update set units = take.units + excluded.units`;
 
 const giveBackTakesSql = sql("inventory.give-back-takes", takeColumns)`
   update inventory.buyer_take take set units = take.units - change.units
@@ -132,12 +135,33 @@ export const openShelf = async (tx: Transaction, sku: Sku): Promise<void> => {
   await tx.execute(openShelfSql, [sku]);
 };
 
+const lockLevelSql = sql("inventory.lock-level", {
+  takes: [as<Sku>(text)],
+  gives: { available: bigint, quarantined: bigint, perBuyerLimit: nullable(integer) },
+})`
+  select received - held - sold as available, quarantined, per_buyer_limit as "perBuyerLimit"
+  from inventory.stock where sku = $1 for update`;
+
+/** Locks a SKU and gives what there is of it; undefined where it never came in. */
+export const lockLevel = async (tx: Transaction, sku: Sku) => (await tx.query(lockLevelSql, [sku]))[0];
+
+const takenUnderLimitSql = sql("inventory.taken-under-limit", {
+  takes: [as<Sku>(text)],
+  gives: { isTaken: boolean },
+})`
+  select exists (select from inventory.buyer_take where sku = $1 and units > 0) as "isTaken"`;
+
+/** Whether anybody has units that count against the SKU's limit. The caller holds the SKU's row. */
+export const isTakenUnderLimit = async (tx: Transaction, sku: Sku): Promise<boolean> =>
+  (await tx.query(takenUnderLimitSql, [sku]))[0]?.isTaken ?? false;
+
 const limitBuyersSql = sql("inventory.limit-buyers", { takes: [as<Sku>(text), nullable(integer)], gives: {} })`
   update inventory.stock set per_buyer_limit = $2 where sku = $1`;
 
-/** Sets or lifts the limit per buyer; false where there is no such SKU. */
-export const limitBuyers = async (database: Queryable, sku: Sku, perBuyerLimit: number | null): Promise<boolean> =>
-  (await database.execute(limitBuyersSql, [sku, perBuyerLimit])) === 1;
+/** Sets or lifts the limit per buyer. */
+export const storeLimit = async (tx: Transaction, sku: Sku, perBuyerLimit: number | null): Promise<void> => {
+  await tx.execute(limitBuyersSql, [sku, perBuyerLimit]);
+};
 
 const stockOfSql = sql("inventory.stock-of", {
   takes: [as<Sku>(text)],
@@ -147,10 +171,12 @@ const stockOfSql = sql("inventory.stock-of", {
     held: bigint,
     sold: bigint,
     available: bigint,
+    quarantined: bigint,
     perBuyerLimit: nullable(integer),
   },
 })`
-  select sku, received, held, sold, received - held - sold as available, per_buyer_limit as "perBuyerLimit"
+  select sku, received, held, sold, received - held - sold as available, quarantined,
+    per_buyer_limit as "perBuyerLimit"
   from inventory.stock where sku = $1`;
 
 /** What there is of one SKU; undefined where it never came in. */

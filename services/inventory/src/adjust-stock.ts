@@ -1,0 +1,46 @@
+import type { BuyerId, Sku } from "@onsale/contracts/ids";
+import type { BasePorts, Cause } from "@onsale/messaging";
+import type { Transaction } from "@onsale/postgres";
+import { type AdjustmentDecision, type AdjustmentWish, decideAdjustment } from "./adjustment.ts";
+import { moveUnits } from "./move-units.ts";
+import { insertAdjustment } from "./store/adjustment.ts";
+import { lockLevel } from "./store/stock.ts";
+import { telemetry } from "./telemetry.ts";
+
+export interface Adjustment extends AdjustmentWish {
+  readonly sku: Sku;
+  readonly note: string | null;
+  readonly adjustedBy: BuyerId;
+  readonly cause: Cause;
+}
+
+export type Adjusted =
+  | { readonly kind: "adjusted"; readonly adjustmentId: string }
+  | { readonly kind: "unknown-sku" }
+  | Exclude<AdjustmentDecision, { readonly kind: "adjusted" }>;
+
+/** Changes by hand what is on the shelf or in quarantine, never below what is taken. */
+export async function adjustStock(
+  tx: Transaction,
+  adjustment: Adjustment,
+  { ids }: Pick<BasePorts, "ids">,
+): Promise<Adjusted> {
+  const { sku, reason, cause } = adjustment;
+  const level = await lockLevel(tx, sku);
+  if (!level) return { kind: "unknown-sku" };
+  const decision = decideAdjustment(level, adjustment);
+  if (decision.kind !== "adjusted") return decision;
+
+  const adjustmentId = ids.uuid();
+  await Promise.all([
+    insertAdjustment(tx, { ...adjustment, adjustmentId }),
+    moveUnits(tx, [
+      {
+        ...{ kind: decision.move, sku, units: decision.units, orderId: null, limitedBuyer: null },
+        ...{ documentId: adjustmentId, cause },
+      },
+    ]),
+  ]);
+  tx.afterCommit(() => telemetry.stockAdjusted({ reason }));
+  return { kind: "adjusted", adjustmentId };
+}

@@ -1,0 +1,80 @@
+/** What is said over HTTP about stock. */
+
+import { Sku } from "@onsale/contracts/ids";
+import { Units } from "@onsale/contracts/money";
+import { Type } from "typebox";
+import { adjustmentReasons } from "./adjustment.ts";
+
+const Uuid = Type.String({ pattern: "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" });
+
+/** Words of a person about what they did: a few sentences. */
+const Note = Type.String({ minLength: 1, maxLength: 500, pattern: "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f]+$" });
+
+const ReceiptNumber = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  pattern: "^[^\\u0000-\\u001f\\u007f]+$",
+  description: "The purchase order's number. It counts once per SKU, however often it is delivered.",
+});
+
+export const Pieces = Type.Integer({ minimum: 0, description: "Pieces." });
+
+export const NewReceipt = Type.Object({
+  sku: Sku,
+  units: Units,
+  receiptNumber: Type.Optional(ReceiptNumber),
+  inspect: Type.Optional(
+    Type.Boolean({ description: "Whether somebody looks at the goods before any of them is for sale." }),
+  ),
+});
+
+export const Receipt = Type.Object({
+  receiptId: Uuid,
+  receiptNumber: Type.Union([ReceiptNumber, Type.Null()]),
+  sku: Sku,
+  units: Units,
+  inspect: Type.Boolean(),
+});
+
+export const ReceiptPath = Type.Object({ receiptId: Uuid });
+
+const Found = Type.Integer({ minimum: 0, maximum: 1_000_000, description: "Pieces." });
+
+export const NewInspection = Type.Object({ accepted: Found, damaged: Found, note: Type.Optional(Note) });
+
+export const Inspection = Type.Object({
+  receiptId: Uuid,
+  sku: Sku,
+  accepted: Pieces,
+  damaged: Pieces,
+  missing: Type.Integer({ minimum: 0, description: "Pieces of the receipt that were not in the box." }),
+});
+
+export const NewAdjustment = Type.Object({
+  sku: Sku,
+  units: Type.Union(
+    [Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Integer({ minimum: -1_000_000, maximum: -1 })],
+    { description: "Pieces added or, below zero, taken off." },
+  ),
+  reason: Type.Union(adjustmentReasons.map((reason) => Type.Literal(reason))),
+  note: Type.Optional(Note),
+});
+
+export const PerBuyerLimit = Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()], {
+  description:
+    "The most that one buyer may take; null where anybody may take all. It counts what is taken from when it was set.",
+});
+
+export const Stock = Type.Object({
+  sku: Sku,
+  received: Type.Integer({ minimum: 0, description: "Pieces that came in to be sold, corrected by adjustments." }),
+  held: Pieces,
+  sold: Pieces,
+  available: Pieces,
+  quarantined: Type.Integer({ minimum: 0, description: "Pieces that are here and not for sale." }),
+  perBuyerLimit: PerBuyerLimit,
+});
+
+export const Adjustment = Type.Object({ adjustmentId: Uuid, stock: Stock });
+
+export const SkuInPath = Type.Object({ sku: Sku });
