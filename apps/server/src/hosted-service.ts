@@ -30,8 +30,8 @@ export interface HostedService {
   readonly feedCount: number;
   /** Who hears what, under the names by which operators know them. */
   readonly readers: readonly Reader[];
-  /** `log`: where events are read from. Absent: the outboxes. */
-  startFeeds(database: Database, log?: Log): RunningFeeds;
+  /** `log`: where events are read from. */
+  startFeeds(database: Database, log: Log): RunningFeeds;
   addRoutes(http: HttpServer, context: HostedContext): void;
   jobs(context: HostedContext): readonly RecurringWork[];
 }
@@ -59,7 +59,7 @@ export function host<Ports extends BasePorts>(
         sourceOf,
         telemetry: messagingTelemetry,
         gate,
-        ...(log && { log }),
+        log,
       }),
     addRoutes: (http, context) => service.routes(http, { ...context, ports }),
     jobs: (context) =>

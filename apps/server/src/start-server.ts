@@ -1,6 +1,5 @@
 import { createHttpServer, type HttpServer, type TokenVerifier } from "@onsale/http";
-import type { RunningFeeds } from "@onsale/messaging";
-import type { KafkaLog } from "@onsale/messaging/kafka";
+import { type Log, Lookout, OutboxLog, type RunningFeeds, readerRole } from "@onsale/messaging";
 import { type Database, migrate, openDatabase } from "@onsale/postgres";
 import {
   Lifecycle,
@@ -63,8 +62,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     );
     const kafka = await life.start("Kafka", kafkaOf(options, hosted));
     const relays = await life.start("relays", relaysOf(kafka, hosted));
+    const opened = await life.start("logs", logs(options, kafka));
     const fed = await Promise.all(
-      hosted.map(async (it) => ({ ...it, feeds: await life.start(`${it.service.name}: feeds`, feeds(it, kafka)) })),
+      hosted.map(async (it) => ({ ...it, feeds: await life.start(`${it.service.name}: feeds`, feeds(it, opened)) })),
     );
     const watch = watchDatabases(named(hosted), kafka && { name: "kafka", ...tellOfKafka, ask: () => kafka.ask() });
     const services = operated(fed, kafka);
@@ -160,19 +160,42 @@ const relaysOf = (kafka: ServerKafka | undefined, hosted: readonly Connected[]) 
   stopWithinMs: relaysDrainMs,
 });
 
-/** A service's running feeds, and what they read from. */
-interface ReadingFeeds extends RunningFeeds {
-  readonly log: KafkaLog | undefined;
+/** What the feeds read from. */
+interface Logs {
+  open(feedsDatabase: Database): Log & { close?(): Promise<void> };
+  close(): Promise<void>;
 }
 
-const feeds = ({ service, feedsDatabase }: Connected, kafka: ServerKafka | undefined) => ({
+const logs = ({ adminUrl }: ServerOptions, kafka: ServerKafka | undefined) => ({
+  start: (): Logs =>
+    kafka ? { open: (database) => kafka.openLog(database), close: async () => {} } : outboxes(adminUrl),
+  stop: (opened: Logs) => opened.close(),
+});
+
+/** The outboxes, looked at once for all services. */
+function outboxes(url: string): Logs {
+  const place = { url, schema: "public", role: readerRole };
+  const database = openDatabase({ ...place, connections: 1, applicationName: "lookout" });
+  const lookout = new Lookout({ database });
+  return {
+    open: (feedsDatabase) => new OutboxLog({ database: feedsDatabase, lookout }),
+    close: () => database.close(),
+  };
+}
+
+/** A service's running feeds, and what they read from. */
+interface ReadingFeeds extends RunningFeeds {
+  readonly log: ReturnType<Logs["open"]>;
+}
+
+const feeds = ({ service, feedsDatabase }: Connected, { open }: Logs) => ({
   start(): ReadingFeeds {
-    const log = kafka?.openLog(feedsDatabase);
+    const log = open(feedsDatabase);
     return { ...service.startFeeds(feedsDatabase, log), log };
   },
   async stop({ log, ...running }: ReadingFeeds) {
     if (!(await running.drain(feedsDrainMs - 1_000))) telemetry.feedsAbandoned({ service: service.name });
-    await log?.close();
+    await log.close?.();
   },
   stopWithinMs: feedsDrainMs,
 });

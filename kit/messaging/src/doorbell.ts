@@ -18,6 +18,16 @@ export function ring(home: Home): void {
 
 export const ringAfterCommit = (tx: Transaction): void => tx.afterCommit(() => ring(tx.home));
 
+/** Wakes once; what it gives back keeps it from that. */
+export type Waker = (wake: () => void) => () => void;
+
+const afterMs =
+  (milliseconds: number): Waker =>
+  (wake) => {
+    const timer = setTimeout(wake, milliseconds);
+    return () => clearTimeout(timer);
+  };
+
 /** Ears at one outbox. A ring is kept until the next `wait`, so that none is lost between looking and waiting. */
 export class Doorbell {
   readonly #address: string;
@@ -34,23 +44,24 @@ export class Doorbell {
   }
 
   /**
-   * Resolves at the next ring, or at one that came since the last wait, or after `milliseconds`, or when `signal` aborts.
-   * Tells whether it rang.
+   * Resolves at the next ring, or at one that came since the last wait, or when `otherwise` wakes (after so many milliseconds, or
+   * as it likes), or when `signal` aborts. Tells whether it rang.
    */
-  async wait(milliseconds: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#rung && !signal.aborted) await this.#nextRing(milliseconds, signal);
+  async wait(otherwise: number | Waker, signal: AbortSignal): Promise<boolean> {
+    const waker = typeof otherwise === "number" ? afterMs(otherwise) : otherwise;
+    if (!this.#rung && !signal.aborted) await this.#nextRing(waker, signal);
     if (!this.#rung) return false;
     this.#rung = false;
     this.#listen();
     return true;
   }
 
-  #nextRing(milliseconds: number, signal: AbortSignal): Promise<void> {
+  #nextRing(waker: Waker, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(wake, milliseconds);
+      const sleepOn = waker(wake);
       const self = this;
       function wake(): void {
-        clearTimeout(timer);
+        sleepOn();
         signal.removeEventListener("abort", wake);
         self.#wake = undefined;
         resolve();

@@ -45,6 +45,7 @@ export { type Hop, type HopDurations, HopReport, type HopRow, hops } from "./hop
 export { claimFresh } from "./inbox.ts";
 export { LaneGate } from "./lane-gate.ts";
 export type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader, Moved, ReadEvent } from "./log.ts";
+export { Lookout, readerRole } from "./lookout.ts";
 export {
   type ApplicationTelemetry,
   type ConsumeOptions,

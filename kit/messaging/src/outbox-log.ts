@@ -1,20 +1,23 @@
 import type { Database, Transaction } from "@onsale/postgres";
-import { Doorbell } from "./doorbell.ts";
+import { Doorbell, type Waker } from "./doorbell.ts";
 import type { Lane } from "./event.ts";
 import type { Chunk, Cursor, CursorMove, CursorStore, LogReader, Moved } from "./log.ts";
+import { Lookout } from "./lookout.ts";
 import { beginOutboxCursors, noticeTimeline, outboxCursors } from "./outbox-cursor.ts";
 import { type OutboxCursor, SnapshotReader } from "./snapshot-reader.ts";
 import type { JoinableLog, StartingPoint } from "./starting-point.ts";
 import type { FeedName } from "./telemetry.ts";
 import { WalReader } from "./wal/wal-reader.ts";
 import { type OutboxLogTelemetry, silentLogTelemetry } from "./wal/wal-telemetry.ts";
-import { WindowSource } from "./window.ts";
+import type { WindowSource } from "./window.ts";
 
 export interface OutboxLogOptions {
   /** The consumers' database, on the server where the outboxes are. */
   readonly database: Database;
   /** Milliseconds between looks at an outbox that has long been quiet, while no ring is heard. Default 100. */
   readonly pollMs?: number;
+  /** Shared with other logs of this process, so that their looks are one; it brings its own `pollMs`. Default: one of its own. */
+  readonly lookout?: Lookout;
   /** Streams that each lane is divided into, by key. Default 1. */
   readonly slots?: number;
   /**
@@ -38,16 +41,14 @@ export class OutboxLog implements JoinableLog {
   readonly #telemetry: OutboxLogTelemetry;
   /** The open readers of slots, to be told what is settled. */
   readonly #walReaders = new Map<string, WalReader>();
-  readonly #pollMs: number;
+  readonly #lookout: Lookout;
   readonly #slots: number;
-  /** One per source, shared by all of its streams. */
-  readonly #windows = new Map<string, WindowSource>();
 
-  constructor({ database, pollMs = 100, slots = 1, reader = "snapshot", telemetry = {} }: OutboxLogOptions) {
+  constructor({ database, pollMs, lookout, slots = 1, reader = "snapshot", telemetry = {} }: OutboxLogOptions) {
     this.#database = database;
     this.#kind = reader;
     this.#telemetry = { ...silentLogTelemetry, ...telemetry };
-    this.#pollMs = pollMs;
+    this.#lookout = lookout ?? new Lookout({ database, ...(pollMs !== undefined && { pollMs }) });
     this.#slots = slots;
   }
 
@@ -57,7 +58,7 @@ export class OutboxLog implements JoinableLog {
 
   open(feed: FeedName, types?: readonly string[]): LogReader {
     const { source, lane, slot } = feed;
-    const windows = this.#windowsOf(source);
+    const windows = this.#lookout.windowsOf(source);
     const part = { slots: this.#slots, slot };
     const snapshots = new SnapshotReader({
       database: this.#database,
@@ -68,7 +69,7 @@ export class OutboxLog implements JoinableLog {
       ...(types && { types }),
     });
     const bell = new Doorbell({ database: this.#database.home.database, schema: source });
-    const ear = new Ear(bell, this.#pollMs);
+    const ear = new Ear(bell, this.#lookout);
     if (this.#kind === "wal") return this.#openWal(feed, types, { windows, snapshots, bell, ear });
     return {
       async read(cursor: OutboxCursor, limit: number): Promise<Chunk> {
@@ -110,12 +111,6 @@ export class OutboxLog implements JoinableLog {
     if (reader) tx.afterCommit(() => reader.settled(move.to as OutboxCursor));
     return moved;
   }
-
-  #windowsOf(source: string): WindowSource {
-    const known = this.#windows.get(source) ?? new WindowSource(this.#database, source);
-    this.#windows.set(source, known);
-    return known;
-  }
 }
 
 const keyOf = ({ reader, source, lane, slot }: FeedName): string => `${reader}/${source}/${lane}/${slot}`;
@@ -129,18 +124,21 @@ const shortestPollMs = 2;
  */
 class Ear {
   readonly #bell: Doorbell;
-  readonly #longestMs: number;
+  readonly #lookout: Lookout;
+  readonly #atRest: Waker;
   #delayMs: number;
   #polled = false;
 
-  constructor(bell: Doorbell, longestMs: number) {
+  constructor(bell: Doorbell, lookout: Lookout) {
     this.#bell = bell;
-    this.#longestMs = longestMs;
-    this.#delayMs = longestMs;
+    this.#lookout = lookout;
+    this.#atRest = (wake) => lookout.onBeat(wake);
+    this.#delayMs = lookout.pollMs;
   }
 
   async wait(signal: AbortSignal): Promise<void> {
-    this.#polled = !(await this.#bell.wait(this.#delayMs, signal));
+    const rests = this.#delayMs === this.#lookout.pollMs;
+    this.#polled = !(await this.#bell.wait(rests ? this.#atRest : this.#delayMs, signal));
   }
 
   /** What the look after the last wait gave. */
@@ -148,6 +146,6 @@ class Ear {
     if (!this.#polled) return;
     this.#polled = false;
     // Ten per cent longer after each look in vain: half a second of silence is enough to come to rest.
-    this.#delayMs = something ? shortestPollMs : Math.min(this.#longestMs, this.#delayMs * 1.1);
+    this.#delayMs = something ? shortestPollMs : Math.min(this.#lookout.pollMs, this.#delayMs * 1.1);
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   bigint,
   composedSql,
@@ -36,7 +37,7 @@ const fenceSql = (source: string) =>
   });
 
 /**
- * Takes windows on one source for all of its readers in this process.
+ * Takes windows on one source, for all of its readers in a process.
  *
  * A position is allocated after its row's transaction id, and the fence takes an id after it read the positions: so every
  * row up to these positions has an id below the snapshot's xmax, and the snapshot knows whether it is visible, in progress
@@ -47,27 +48,27 @@ export class WindowSource {
   readonly #database: Database;
   readonly #fenceSql: ReturnType<typeof fenceSql>;
   #known: Record<Lane, number> = { online: 0, bulk: 0 };
-  #current: Promise<Window> | undefined;
-  #following: Promise<Window> | undefined;
+  #taking: Promise<unknown> = Promise.resolve();
+  #coming: Promise<Window> | undefined;
 
   constructor(database: Database, source: string) {
     this.#database = database;
     this.#fenceSql = fenceSql(source);
   }
 
-  /** A window whose taking began after this call; callers that come while one is being taken share the following one. */
+  /** A window whose taking begins after this call; all callers of one turn of the event loop, and of the time that the one before takes, share it. */
   next(): Promise<Window> {
-    if (this.#current === undefined) {
-      this.#current = this.#take().finally(() => {
-        this.#current = undefined;
-      });
-      return this.#current;
-    }
-    this.#following ??= this.#current.then(ignore, ignore).then(() => {
-      this.#following = undefined;
-      return this.next();
-    });
-    return this.#following;
+    this.#coming ??= this.#takeNext();
+    return this.#coming;
+  }
+
+  async #takeNext(): Promise<Window> {
+    // Readers that are woken together ask one after the other: with the next turn all have.
+    await Promise.all([this.#taking, nextTurn()]);
+    this.#coming = undefined;
+    const window = this.#take();
+    this.#taking = window.catch(() => undefined);
+    return await window;
   }
 
   async #take(): Promise<Window> {
@@ -90,8 +91,6 @@ export class WindowSource {
     }
   }
 }
-
-const ignore = (): void => undefined;
 
 /** `xmin:xmax:xip,...`: the first transaction id that the snapshot knows nothing of. */
 const xmaxOf = (text: string): bigint => BigInt(text.split(":")[1] ?? "");
