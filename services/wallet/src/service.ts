@@ -1,5 +1,10 @@
 import { defineService } from "@onsale/runtime";
+import { consumers } from "./consumers.ts";
+import { jobs } from "./jobs.ts";
+import type { WalletPorts } from "./ports.ts";
 
-export const wallet = defineService("wallet", {
+export const wallet = defineService<WalletPorts>("wallet", {
   migrations: new URL("../migrations/", import.meta.url),
+  consumers,
+  jobs,
 });

@@ -114,6 +114,8 @@ const countedSql = sql("audit.events-counted", { takes: [], gives: finding })`
     union all
     select 'payments', aggregatetype, aggregateid, max(sequence) from payments.outbox_online group by 2, 3
     union all
+    select 'wallet', aggregatetype, aggregateid, max(sequence) from wallet.outbox_online group by 2, 3
+    union all
     select 'catalog', aggregatetype, aggregateid, max(sequence) from (
       select aggregatetype, aggregateid, sequence from catalog.outbox_online
       union all select aggregatetype, aggregateid, sequence from catalog.outbox_bulk) as both_lanes group by 2, 3
@@ -128,6 +130,8 @@ const countedSql = sql("audit.events-counted", { takes: [], gives: finding })`
     union all
     select 'payments', 'payment', order_id::text, version from payments.payment where version > 0
     union all
+    select 'wallet', 'points', order_id::text, version from wallet.order_points
+    union all
     select 'catalog', 'product', sku, version from catalog.product
     union all
     select 'accounts', 'account', account_id::text, version from accounts.account),
@@ -135,6 +139,7 @@ const countedSql = sql("audit.events-counted", { takes: [], gives: finding })`
     select 'orders' as source from orders.outbox_partition where truncated_at is not null
     union select 'inventory' from inventory.outbox_partition where truncated_at is not null
     union select 'payments' from payments.outbox_partition where truncated_at is not null
+    union select 'wallet' from wallet.outbox_partition where truncated_at is not null
     union select 'catalog' from catalog.outbox_partition where truncated_at is not null
     union select 'accounts' from accounts.outbox_partition where truncated_at is not null),
   compared as (

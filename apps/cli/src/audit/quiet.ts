@@ -35,7 +35,8 @@ const openWorkSql = sql("audit.open-work", {
     (select count(*) from notifications.message where status <> 'sent') as "unsentMessages",
     (select count(*) from accounts.parked_key) + (select count(*) from catalog.parked_key)
       + (select count(*) from inventory.parked_key) + (select count(*) from orders.parked_key)
-      + (select count(*) from payments.parked_key) + (select count(*) from notifications.parked_key) as "parkedKeys",
+      + (select count(*) from payments.parked_key) + (select count(*) from wallet.parked_key)
+      + (select count(*) from notifications.parked_key) as "parkedKeys",
     (select count(*) from orders.person_task where closed_at is null)
       + (select count(*) from payments.person_task where closed_at is null) as "openTasks"`;
 

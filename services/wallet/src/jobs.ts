@@ -1,0 +1,27 @@
+import { forgetOldKeys } from "@onsale/http";
+import type { Job } from "@onsale/runtime";
+import { expirePoints } from "./expire-points.ts";
+import type { WalletPorts } from "./ports.ts";
+
+// Some hundred short row locks at a time: a transaction of a few milliseconds, so that no buyer's batch waits for it.
+const expiryBatch = 200;
+
+export const jobs: readonly Job<WalletPorts>[] = [
+  {
+    name: "wallet.expire-points",
+    // Points end on a day; what is past its end is shown and held as ended before this job has come.
+    everyMs: 30_000,
+    async run({ database }, signal) {
+      let expired: number;
+      do expired = await database.transaction((tx) => expirePoints(tx, expiryBatch));
+      while (expired === expiryBatch && !signal.aborted);
+    },
+  },
+  {
+    name: "wallet.forget-old-keys",
+    everyMs: 60_000,
+    async run({ database }, signal) {
+      while (!signal.aborted && (await forgetOldKeys(database)) > 0);
+    },
+  },
+];
