@@ -15,6 +15,7 @@ const { openWholeShop, sell } = await import("./whole-shop.ts");
 // What this shop does not open by itself declares its statements, too.
 await import("@onsale/messaging/kafka");
 await import("@onsale/messaging/operations");
+await import("@onsale/lock");
 
 const root = new URL("../../../", import.meta.url);
 
