@@ -70,3 +70,27 @@ export const paymentRefunded = defineEvent("payment.refunded.v1", {
   }),
   sample: { orderId, paymentId, returnId, amountMinor: 510, currency: "GBP" },
 });
+
+const line = Type.Literal("card", { description: "What is paid with: each line has its own providers." });
+const providerName = Type.String({ minLength: 1, maxLength: 32, pattern: "^[a-z0-9-]+$" });
+
+/** New payments go to another provider from now on. What was asked of the one before is asked of that one to its end. */
+export const providerLineSwitched = defineEvent("provider-line.switched.v1", {
+  key: "line",
+  lanes: { online: true },
+  schema: Type.Object({
+    line,
+    from: providerName,
+    to: providerName,
+    why: Type.Enum(["FAILURES", "PENDING", "DOWN", "OPERATOR", "CONFIGURATION"]),
+  }),
+  sample: { line: "card", from: "card-a", to: "card-b", why: "FAILURES" },
+});
+
+/** A provider that was down answers again. New payments do not go back to it by themselves. */
+export const providerLineRecovered = defineEvent("provider-line.recovered.v1", {
+  key: "line",
+  lanes: { online: true },
+  schema: Type.Object({ line, provider: providerName }),
+  sample: { line: "card", provider: "card-a" },
+});

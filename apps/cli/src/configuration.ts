@@ -1,3 +1,4 @@
+import { defaultAnomalyRule, eagerAsking, patientAsking } from "@onsale/payments/ports";
 import {
   type ConfigurationOf,
   logLevels,
@@ -61,6 +62,27 @@ export const specification = {
     Type.String({ pattern: "^https?://.+", description: "an http or https URL" }),
     { about: "Incoming webhook, in Slack's shape, that is told of confirmed orders.", secret: true },
   ),
+  paymentsAsking: setting(
+    "ONSALE_PAYMENTS_ASKING",
+    Type.Enum(["eager", "patient"], { description: "eager or patient" }),
+    {
+      about:
+        "When a card provider is asked again about what nobody knows: after seconds, for demonstrations and drills, or after 5 minutes, for production.",
+      fallback: "eager",
+    },
+  ),
+  failoverFailures: setting("ONSALE_FAILOVER_FAILURES", Type.Integer({ minimum: 1, maximum: 1_000_000 }), {
+    about: "More calls without an answer than this within the window, and new payments go to the other card provider.",
+    fallback: defaultAnomalyRule.failures,
+  }),
+  failoverWithinMs: setting("ONSALE_FAILOVER_WITHIN_MS", Type.Integer({ minimum: 1_000, maximum: 3_600_000 }), {
+    about: "That window, in milliseconds.",
+    fallback: defaultAnomalyRule.withinMs,
+  }),
+  failoverPendingMs: setting("ONSALE_FAILOVER_PENDING_MS", Type.Integer({ minimum: 1_000, maximum: 86_400_000 }), {
+    about: "An authorisation that is unknown for longer than this, in milliseconds, has the same effect.",
+    fallback: defaultAnomalyRule.pendingMs,
+  }),
   logLevel: setting("ONSALE_LOG_LEVEL", Type.Enum([...logLevels], { description: `one of ${logLevels.join(", ")}` }), {
     about: "How much is logged.",
     fallback: "info",
@@ -70,6 +92,16 @@ export const specification = {
     fallback: "0",
   }),
 } as const satisfies Record<string, Setting>;
+
+/** What the payments service is given of the settings. */
+export const paymentSettings = ({ paymentsAsking, ...settings }: Configuration) => ({
+  asking: paymentsAsking === "patient" ? patientAsking : eagerAsking,
+  anomalies: {
+    failures: settings.failoverFailures,
+    withinMs: settings.failoverWithinMs,
+    pendingMs: settings.failoverPendingMs,
+  },
+});
 
 export type Configuration = ConfigurationOf<typeof specification>;
 

@@ -1,6 +1,7 @@
 import { Lifecycle, openLogger, shownConfiguration } from "@onsale/runtime";
+import type { ProviderAddress } from "./audit/provider-ledger.ts";
 import { version } from "./checkout.ts";
-import { type Configuration, specification } from "./configuration.ts";
+import { type Configuration, paymentSettings, specification } from "./configuration.ts";
 import { type DataFolder, makeDataFolder } from "./data-folder.ts";
 import { keepDatabaseChoice } from "./database-choice.ts";
 import { settleEventLog } from "./event-log-choice.ts";
@@ -8,16 +9,14 @@ import { DataHeldError, type Hold, takeData } from "./holders.ts";
 import { type OperatorLogIn, settleOperator } from "./operator.ts";
 import { mustBeFree, onFreePort, readPorts, writePorts } from "./ports.ts";
 import { readServerFile } from "./server-file.ts";
-import { endOrphans, type Frame, startKafka, startPostgres, startProvider, teller } from "./shop-children.ts";
+import { endOrphans, type Frame, startKafka, startPostgres, startProviders, teller } from "./shop-children.ts";
 import { keepLogShort, turnLog } from "./short-log.ts";
 
 /** A shop that runs: PostgreSQL and the payment provider as children, the services in this process. */
 export interface OpenShop {
   readonly url: string;
   readonly databaseUrl: string;
-  readonly providerUrl: string;
-  /** What the merchant proves itself with to the provider. */
-  readonly providerSecret: string;
+  readonly providers: readonly ProviderAddress[];
   readonly operator: OperatorLogIn;
   /** `host:port` of the Kafka that events go through; absent where they go through PostgreSQL. */
   readonly kafka?: string;
@@ -103,9 +102,9 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
   const tell = teller(data, verb);
   const last = await readPorts(data);
   // The slow things side by side: the processes that start, and the modules of the server, which are many.
-  const [database, provider, kafka, { serve }] = await allOrFirstFault([
+  const [database, providers, kafka, { serve }] = await allOrFirstFault([
     existing(configuration.databaseUrl) ?? startPostgres(frame, data, tell),
-    startProvider(frame, data, { tell, lastPort: last.provider }),
+    startProviders(frame, data, { tell, lastPorts: last.providers ?? [] }),
     eventLog === "kafka-beside" ? startKafka(frame, data, tell) : configuration.kafka,
     import("./serve.ts"),
   ]);
@@ -118,7 +117,7 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
           ...servedWith(options, frame),
           adminUrl: database.localUrl,
           port: httpPort,
-          provider,
+          providers,
           operator,
           kafka: kafkaChoice(kafka, configuration),
         }),
@@ -126,21 +125,23 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
       stopWithinMs: serverStopMs,
     }),
   );
-  writePorts(data, { http: portIn(url), provider: portIn(provider.url) });
+  writePorts(data, { http: portIn(url), providers: providers.map(({ url: at }) => portIn(at)) });
   const { url: databaseUrl, localUrl: databaseLocalUrl } = database;
-  tell({ url, databaseUrl, databaseLocalUrl, providerUrl: provider.url, ...(kafka !== undefined && { kafka }) });
+  const told = providers.map(({ name, url: at }) => ({ name, url: at }));
+  tell({ url, databaseUrl, databaseLocalUrl, providers: told, ...(kafka !== undefined && { kafka }) });
   return {
-    ...{ url, databaseUrl: databaseLocalUrl, providerUrl: provider.url, providerSecret: provider.apiSecret, operator },
+    ...{ url, databaseUrl: databaseLocalUrl, providers, operator },
     ...(kafka !== undefined && { kafka }),
   };
 }
 
 /** What the server is given besides addresses. */
-const servedWith = ({ data, configuration: { chatUrl } }: OpenShopOptions, { logger }: Frame) => ({
+const servedWith = ({ data, configuration }: OpenShopOptions, { logger }: Frame) => ({
   version: version(),
   logger,
   secretsFolder: data.secrets,
-  chatUrl,
+  chatUrl: configuration.chatUrl,
+  ...paymentSettings(configuration),
 });
 
 const existing = (url: string | undefined) => (url === undefined ? undefined : { url, localUrl: url });

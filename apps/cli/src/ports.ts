@@ -4,7 +4,7 @@ import type { DataFolder } from "./data-folder.ts";
 import { readJsonFile, writeJsonFile } from "./json-file.ts";
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
-const Ports = Type.Object({ http: Type.Optional(Port), provider: Type.Optional(Port) });
+const Ports = Type.Object({ http: Type.Optional(Port), providers: Type.Optional(Type.Array(Port)) });
 
 /** Ports that this data's shop used last. They are kept, so that what a person copied yesterday works today. */
 export type Ports = Static<typeof Ports>;

@@ -1,8 +1,9 @@
 /** The server's part of opening a shop, in a file of its own so that its many modules load while the children start. */
 
 import { createTokenSigner, createTokenVerifier, newTokenKey } from "@onsale/http";
+import type { AnomalyRule, AskingAgain } from "@onsale/payments/ports";
 import type { Logger } from "@onsale/runtime";
-import { compose, type KafkaChoice, type RunningServer, startServer } from "@onsale/server";
+import { compose, type KafkaChoice, type ProviderWiring, type RunningServer, startServer } from "@onsale/server";
 import { keptSecret } from "./secrets.ts";
 
 export interface ServeOptions {
@@ -11,7 +12,9 @@ export interface ServeOptions {
   readonly version: string;
   readonly logger: Logger;
   readonly secretsFolder: string;
-  readonly provider: { readonly url: string; readonly apiSecret: string; readonly webhookSecret: string };
+  readonly providers: readonly ProviderWiring[];
+  readonly asking: AskingAgain;
+  readonly anomalies: Partial<AnomalyRule>;
   readonly operator: { readonly email: string; readonly password: string };
   readonly chatUrl: string | undefined;
   /** Absent: events go through PostgreSQL. */
@@ -22,7 +25,7 @@ export interface ServeOptions {
 const realm = { issuer: "onsale", audience: "onsale" };
 
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { adminUrl, port, version, logger, provider, operator, chatUrl } = options;
+  const { adminUrl, port, version, logger, providers, asking, anomalies, operator, chatUrl } = options;
   const privateKey = await keptSecret(options.secretsFolder, "token-key.pem", newTokenKey);
   const signer = await createTokenSigner({ ...realm, privateKey });
   const url = `http://127.0.0.1:${port}`;
@@ -33,6 +36,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     logger,
     ...(options.kafka && { kafka: options.kafka }),
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
-    composition: compose({ url, tokens: signer, operator, provider, ...(chatUrl !== undefined && { chatUrl }) }),
+    composition: compose({
+      ...{ url, tokens: signer, operator, providers, asking, anomalies },
+      ...(chatUrl !== undefined && { chatUrl }),
+    }),
   });
 }

@@ -17,7 +17,8 @@ const ServerFile = Type.Object({
   databaseUrl: Optional(Type.String()),
   /** The fastest way to the same database for programs of this user. */
   databaseLocalUrl: Optional(Type.String()),
-  providerUrl: Optional(Type.String()),
+  /** The card providers, the one that new payments went to first before the others. */
+  providers: Type.Optional(Type.Array(Type.Object({ name: Type.String(), url: Type.String() }))),
   /** Brokers that its events go through. */
   kafka: Optional(Type.String()),
   /** What it started; the next start ends what a killed server left. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ProviderAddress } from "./audit/provider-ledger.ts";
 import { configuration } from "./configuration.ts";
 import { type DataFolder, dataFolder } from "./data-folder.ts";
 import { livingHolder } from "./holders.ts";
@@ -7,7 +8,7 @@ import type { OpenShop, OpenShopOptions } from "./open-shop.ts";
 import { type OperatorLogIn, readOperator } from "./operator.ts";
 import { CommandFailure, say } from "./output.ts";
 import { readLivingServer } from "./server-file.ts";
-import { providerSecretFile } from "./shop-children.ts";
+import { providerFiles } from "./shop-children.ts";
 
 /** A shop that can be used: what a command needs to work with it. */
 export interface Session extends Address {
@@ -18,9 +19,7 @@ export interface Session extends Address {
 interface Address {
   readonly url: string;
   readonly databaseUrl: string;
-  readonly providerUrl: string;
-  /** What the merchant proves itself with to the provider. */
-  readonly providerSecret: string;
+  readonly providers: readonly ProviderAddress[];
   readonly operator: OperatorLogIn;
   /** The folder of the shop's data. */
   readonly data: string;
@@ -65,14 +64,10 @@ async function open(options: OpenShopOptions): Promise<OpenShop> {
   return await openShop(options);
 }
 
-const sessionOf = (
-  { url, databaseUrl, providerUrl, providerSecret, operator }: OpenShop,
-  data: DataFolder,
-): Address => ({
+const sessionOf = ({ url, databaseUrl, providers, operator }: OpenShop, data: DataFolder): Address => ({
   url,
   databaseUrl,
-  providerUrl,
-  providerSecret,
+  providers,
   operator,
   data: data.root,
 });
@@ -100,9 +95,8 @@ async function runningShop(data: DataFolder, signal: AbortSignal): Promise<Addre
 /** What a living server wrote down once it was ready. One that another command opened for itself ends with it, so it does not count. */
 async function readAddress(data: DataFolder): Promise<Address | undefined> {
   const server = await readLivingServer(data);
-  if (server?.url === undefined || server.databaseUrl === undefined || server.providerUrl === undefined)
-    return undefined;
-  const { url, databaseUrl, databaseLocalUrl = databaseUrl, providerUrl, verb } = server;
+  if (server?.url === undefined || server.databaseUrl === undefined || server.providers === undefined) return undefined;
+  const { url, databaseUrl, databaseLocalUrl = databaseUrl, verb } = server;
   if (verb !== "up")
     throw new CommandFailure(
       `\`onsale ${verb}\` (process ${server.server.pid}) runs a shop of its own on ${data.root}; wait for its end, or run \`onsale up\` beside both.`,
@@ -110,6 +104,9 @@ async function readAddress(data: DataFolder): Promise<Address | undefined> {
   const operator = await readOperator(data);
   if (operator === undefined) throw new CommandFailure(`${data.secrets} lacks the operator's log-in.`);
   const { readSecrets } = await import("@onsale/provider-sim");
-  const { apiSecret: providerSecret } = await readSecrets(providerSecretFile(data));
-  return { url, databaseUrl: databaseLocalUrl, providerUrl, providerSecret, operator, data: data.root };
+  const secretFiles = new Map(providerFiles(data).map(({ name, secretFile }) => [name, secretFile]));
+  const providers = await Promise.all(
+    server.providers.map(async (it) => ({ ...it, ...(await readSecrets(secretFiles.get(it.name) ?? "")) })),
+  );
+  return { url, databaseUrl: databaseLocalUrl, providers, operator, data: data.root };
 }

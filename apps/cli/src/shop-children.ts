@@ -5,7 +5,7 @@ import type { EmbeddedPostgres } from "@onsale/postgres";
 import type { Lifecycle, Logger } from "@onsale/runtime";
 import type { DataFolder } from "./data-folder.ts";
 import { jarsFolder } from "./event-log-choice.ts";
-import { onFreePort } from "./ports.ts";
+import { choosePort, onFreePort } from "./ports.ts";
 import { endProcess, markOf, ownMark, send } from "./process-mark.ts";
 import { type ServerFile, writeServerFile } from "./server-file.ts";
 import { supervise } from "./supervise.ts";
@@ -25,8 +25,19 @@ const providerStopMs = 12_000;
 // The broker is killed after 15 s.
 const kafkaStopMs = 18_000;
 
-/** What merchant and provider share; see the provider's own words on it. */
-export const providerSecretFile = ({ secrets }: DataFolder): string => join(secrets, "provider.json");
+/** Where a card provider keeps its books, and what merchant and provider share; see the provider's own words on it. */
+export interface ProviderFiles {
+  /** As payments are stored with it: it never changes. */
+  readonly name: string;
+  readonly directory: string;
+  readonly secretFile: string;
+}
+
+/** New payments go to the first, until the anomaly rule or an operator chooses the other. */
+export const providerFiles = ({ provider, secrets }: Pick<DataFolder, "provider" | "secrets">): ProviderFiles[] => [
+  { name: "card-a", directory: provider, secretFile: join(secrets, "provider.json") },
+  { name: "card-b", directory: join(provider, "card-b"), secretFile: join(secrets, "provider-b.json") },
+];
 
 /** The children of a server that was killed. PostgreSQL's are found by the embedded server itself, from its own files. */
 export async function endOrphans(before: ServerFile | undefined): Promise<void> {
@@ -86,30 +97,44 @@ function signalNow(pid: number, signal: NodeJS.Signals): void {
   if (mark) send(mark, signal);
 }
 
-/** Starts the payment provider and keeps it running, at one address as long as the shop is open. */
-export async function startProvider(
+/**
+ * Starts the payment providers and keeps them running, at one address each as long as the shop is open. They share a
+ * process: a second one would cost some 50 MB for books that are mostly empty.
+ */
+export async function startProviders(
   { life, killers, say }: Frame,
   data: DataFolder,
-  { tell, lastPort }: { readonly tell: Tell; readonly lastPort: number | undefined },
+  { tell, lastPorts }: { readonly tell: Tell; readonly lastPorts: readonly (number | undefined)[] },
 ) {
-  const { ensureSecrets, startProvider: start } = await import("@onsale/provider-sim");
-  const secretFile = providerSecretFile(data);
-  const { apiSecret, webhookSecret } = await ensureSecrets(secretFile);
+  const { ensureSecrets, startProviders: start } = await import("@onsale/provider-sim");
+  const files = providerFiles(data);
+  const secrets = await Promise.all(files.map(({ secretFile }) => ensureSecrets(secretFile)));
   const logFile = join(data.provider, "provider.log");
+  const [firstPort, ...otherPorts] = lastPorts;
+  const others = await Promise.all(files.slice(1).map((_, index) => choosePort([otherPorts[index]])));
   const keep = (port: number) =>
     supervise({
       name: "The payment provider",
-      start: () => start({ directory: data.provider, secretFile, port, logFile }),
+      start: () =>
+        start({
+          books: files.map((it, index) => ({ ...it, port: index === 0 ? port : (others[index - 1] ?? 0) })),
+          logFile,
+        }),
       onStarted: (mark) => tell({ provider: mark }),
       say,
     });
   const supervised = await life.start("provider", {
-    start: () => onFreePort({ oneOf: [lastPort] }, keep),
+    start: () => onFreePort({ oneOf: [firstPort] }, keep),
     stop: (running) => running.stop(),
     stopWithinMs: providerStopMs,
   });
   killers.push(() => supervised.signal("SIGKILL"));
-  return { url: supervised.first.url, apiSecret, webhookSecret };
+  return files.map(({ name }, index) => ({
+    name,
+    url: supervised.first.urls[index] ?? "",
+    apiSecret: secrets[index]?.apiSecret ?? "",
+    webhookSecret: secrets[index]?.webhookSecret ?? "",
+  }));
 }
 
 /** Starts a Kafka broker and keeps it running, at one address as long as the shop is open. Gives `host:port`. */

@@ -11,7 +11,10 @@ export interface Status {
   readonly data: string;
   readonly log: string;
   readonly databaseUrl: string | null;
+  /** The card provider that new payments went to first. */
   readonly providerUrl: string | null;
+  /** All card providers, by name. */
+  readonly providers: Readonly<Record<string, string>>;
   /** `host:port` of the Kafka that events go through; null where they go through PostgreSQL. */
   readonly kafka: string | null;
 }
@@ -28,7 +31,7 @@ export function register(program: Command): void {
 
 export async function statusOf(data: DataFolder): Promise<Status> {
   const server = await readLivingServer(data);
-  const { url, databaseUrl, providerUrl, kafka } = server ?? {};
+  const { url, databaseUrl, providers = [], kafka } = server ?? {};
   return {
     ready: url !== undefined && (await isReady(url)),
     url: url ?? null,
@@ -36,7 +39,8 @@ export async function statusOf(data: DataFolder): Promise<Status> {
     data: data.root,
     log: data.log,
     databaseUrl: databaseUrl ?? null,
-    providerUrl: providerUrl ?? null,
+    providerUrl: providers[0]?.url ?? null,
+    providers: Object.fromEntries(providers.map(({ name, url: at }) => [name, at])),
     kafka: kafka ?? null,
   };
 }
@@ -54,7 +58,7 @@ async function isReady(url: string): Promise<boolean> {
   }
 }
 
-function inWords({ ready, url, pid, data, log, databaseUrl, providerUrl, kafka }: Status): string {
+function inWords({ ready, url, pid, data, log, databaseUrl, providers, kafka }: Status): string {
   if (pid === null) return `No shop runs on ${data}. \`onsale up\` opens it.`;
   if (url === null) return `A shop is starting on ${data}: process ${pid}. Its log is ${log}.`;
   return [
@@ -63,7 +67,7 @@ function inWords({ ready, url, pid, data, log, databaseUrl, providerUrl, kafka }
     `  data      ${data}`,
     `  log       ${log}`,
     `  database  ${databaseUrl}`,
-    `  provider  ${providerUrl}`,
+    ...Object.entries(providers).map(([name, at]) => `  ${name}    ${at}`),
     ...(kafka === null ? [] : [`  kafka     ${kafka}`]),
   ].join("\n");
 }

@@ -65,6 +65,7 @@ test("the status of no shop is known, too", async () => {
     log: shop.folder.log,
     databaseUrl: null,
     providerUrl: null,
+    providers: {},
     kafka: null,
   });
 });

@@ -1,13 +1,15 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureSecrets, startProvider } from "@onsale/provider-sim";
+import { eagerAsking } from "@onsale/payments/ports";
+import { ensureSecrets, type ProviderSecrets, startProviders } from "@onsale/provider-sim";
 import { silentLogger } from "@onsale/runtime";
 import { testDatabase } from "@onsale/testing";
 import { services } from "../src/audit/subscriptions.ts";
 import { choosePort } from "../src/ports.ts";
 import { serve } from "../src/serve.ts";
 import type { Session } from "../src/session.ts";
+import { providerFiles } from "../src/shop-children.ts";
 
 /** The whole shop as `up` composes it, on a database of its own, with a provider in a process of its own. */
 export interface TestShop extends Session {
@@ -20,9 +22,13 @@ export async function startTestShop(): Promise<TestShop> {
   const data = await mkdtemp(join(tmpdir(), "onsale-shop-"));
   const secretsFolder = join(data, "secrets");
   await mkdir(secretsFolder);
-  const secretFile = join(secretsFolder, "provider.json");
-  const { apiSecret, webhookSecret } = await ensureSecrets(secretFile);
-  const provider = await startProvider({ directory: join(data, "provider"), secretFile });
+  const books = providerFiles({ provider: join(data, "provider"), secrets: secretsFolder });
+  const secrets = await Promise.all(books.map(({ secretFile }) => ensureSecrets(secretFile)));
+  const provider = await startProviders({ books });
+  const providers = books.map(({ name }, index) => ({
+    ...(secrets[index] as ProviderSecrets),
+    ...{ name, url: provider.urls[index] ?? "" },
+  }));
   const database = await testDatabase({ services });
   const operator = { email: "operator@onsale.example", password: "only for this test" };
   const server = await serve({
@@ -31,7 +37,9 @@ export async function startTestShop(): Promise<TestShop> {
     version: "0",
     logger: silentLogger(),
     secretsFolder,
-    provider: { url: provider.url, apiSecret, webhookSecret },
+    providers,
+    asking: eagerAsking,
+    anomalies: {},
     operator,
     chatUrl: undefined,
   });
@@ -43,8 +51,7 @@ export async function startTestShop(): Promise<TestShop> {
   return {
     url: server.url,
     databaseUrl: database.adminUrl,
-    providerUrl: provider.url,
-    providerSecret: apiSecret,
+    providers,
     operator,
     data,
     signal: new AbortController().signal,

@@ -50,7 +50,8 @@ describe("a shop", { timeout: longMs }, () => {
 
   test("is described by `status`", async () => {
     const { code, stdout } = await onsale(["status", "--data", shop.root, "-o", "json"]);
-    const { url, databaseUrl, providerUrl, server } = await shop.server();
+    const { url, databaseUrl, providers, server } = await shop.server();
+    const [first, second] = providers;
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
       ready: true,
@@ -59,7 +60,8 @@ describe("a shop", { timeout: longMs }, () => {
       data: shop.root,
       log: shop.folder.log,
       databaseUrl,
-      providerUrl,
+      providerUrl: first?.url,
+      providers: { "card-a": first?.url, "card-b": second?.url },
       kafka: null,
     });
   });
@@ -138,8 +140,8 @@ describe("a shop", { timeout: longMs }, () => {
     const before = await shop.server();
     await kill("provider");
     await waitFor(async () => (await shop.server()).provider.pid !== before.provider.pid);
-    expect((await shop.server()).providerUrl).toBe(before.providerUrl);
-    expect((await fetch(`${before.providerUrl}/health`)).status).toBe(200);
+    expect((await shop.server()).providers).toEqual(before.providers);
+    for (const { url } of before.providers) expect((await fetch(`${url}/health`)).status).toBe(200);
   });
 
   test("is taken over after its process was killed alone: what that left is ended, and address and operator stay", async () => {

@@ -1,6 +1,7 @@
 /** Faults on demand. Whether one strikes depends on the seed and on what it would strike, never on the order of arrival. */
 
 export const faultKinds = [
+  "down",
   "slow",
   "failBefore",
   "failAfter",
@@ -13,6 +14,7 @@ export const faultKinds = [
 ] as const;
 
 /**
+ * - `down`: the connection is cut before the call is looked at; queries too.
  * - `slow`: the call waits `slowMs` before it is looked at.
  * - `failBefore`: 500, nothing was done. `failAfter`: 500, though it was done.
  * - `chargedThenTimeout`: it was done and recorded, then the connection is cut without an answer.

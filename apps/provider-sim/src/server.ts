@@ -126,7 +126,7 @@ class Calls {
     if (!this.#isMerchant(request))
       return send(response, problem(401, "unauthorized", "The secret is missing or wrong."));
     if (request.method === "POST" && url.startsWith("/v1/payments")) return await this.#move(request, response, url);
-    if (request.method === "GET" && url.startsWith("/v1/payments?")) return await this.#query(response, url);
+    if (request.method === "GET" && url.startsWith("/v1/payments?")) return await this.#query(request, response, url);
     if (request.method === "GET" && url === "/v1/ledger") return await this.#ledger(response);
     if (url === "/admin/faults") return await this.#adminFaults(request, response);
     send(response, problem(404, "not_found", "There is nothing here."));
@@ -146,6 +146,7 @@ class Calls {
       return send(response, problem(400, "key_missing", "Idempotency-Key must have 1 to 255 characters."));
     }
     const { faults } = this.#provider;
+    if (this.#strikes("down", key)) return void request.socket.destroy();
     await sleep(this.#options.latencyMs + (this.#strikes("slow", key) ? faults.settings.slowMs : 0));
     const reply = this.#strikes("failBefore", key) ? failure : this.#decide(url, key, body.json);
     const failsAfter = reply !== failure && this.#strikes("failAfter", key);
@@ -155,7 +156,7 @@ class Calls {
     else send(response, failsAfter ? failure : reply);
   }
 
-  #strikes(kind: "slow" | "failBefore" | "failAfter" | "chargedThenTimeout", key: string): boolean {
+  #strikes(kind: "down" | "slow" | "failBefore" | "failAfter" | "chargedThenTimeout", key: string): boolean {
     const before = this.#struck.get(key) ?? 0;
     if (!this.#provider.faults.strikes(kind, `${key}/${before}`)) return false;
     this.#struck.set(key, before + 1);
@@ -185,7 +186,8 @@ class Calls {
     return toReply(this.#provider.follow({ kind, key, id: paymentId, amountMinor: body.amountMinor }), 409);
   }
 
-  async #query(response: ServerResponse, url: string): Promise<void> {
+  async #query(request: IncomingMessage, response: ServerResponse, url: string): Promise<void> {
+    if (this.#strikes("down", url)) return void request.socket.destroy();
     const wish = new URL(url, "http://provider").searchParams;
     const key = wish.get("key");
     const reference = wish.get("reference");

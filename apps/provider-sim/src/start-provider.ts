@@ -7,13 +7,17 @@ import { request } from "undici";
 import type { FaultReport, FaultSettings } from "./faults.ts";
 import { findHolder } from "./holder.ts";
 
-export interface StartProviderOptions {
+/** One provider: its journal, its secrets, its address. */
+export interface ProviderBooks {
   /** Where its journal lies; made if missing. */
   readonly directory: string;
   /** JSON with `apiSecret` and `webhookSecret`; see `ensureSecrets`. */
   readonly secretFile: string;
   /** Default: one that is free. */
   readonly port?: number;
+}
+
+interface ProcessOptions {
   /** Milliseconds that each call takes at least. Default 5. */
   readonly latencyMs?: number;
   /** Milliseconds for which an idempotency key protects its call. Default a day. */
@@ -22,8 +26,14 @@ export interface StartProviderOptions {
   readonly logFile?: string;
 }
 
-export interface RunningProvider {
-  readonly url: string;
+export interface StartProviderOptions extends ProviderBooks, ProcessOptions {}
+export interface StartProvidersOptions extends ProcessOptions {
+  readonly books: readonly ProviderBooks[];
+}
+
+export interface RunningProviders {
+  /** In the order of their books. */
+  readonly urls: readonly string[];
   readonly pid: number;
   /** Resolves with the exit code or the signal when the process has ended, for whatever reason. */
   readonly ended: Promise<number | NodeJS.Signals | null>;
@@ -31,23 +41,37 @@ export interface RunningProvider {
   stop(): Promise<void>;
 }
 
+export interface RunningProvider extends RunningProviders {
+  readonly url: string;
+}
+
 // Reading a journal of millions of lines takes seconds.
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 
-/**
- * Starts the provider as a process of its own, after ending one that was left over from a process that was killed. It
- * lives in a process group of its own, so that Ctrl-C ends the shop first and the provider still answers while the shop drains.
- */
+/** Starts one provider; see `startProviders`. */
 export async function startProvider(options: StartProviderOptions): Promise<RunningProvider> {
-  await stopOrphan(options.directory);
-  const child = spawnProvider(options);
+  const { directory, secretFile, port, ...process } = options;
+  const running = await startProviders({
+    books: [{ directory, secretFile, ...(port !== undefined && { port }) }],
+    ...process,
+  });
+  return { ...running, url: running.urls[0] ?? "" };
+}
+
+/**
+ * Starts providers as one process of their own, after ending one that was left over from a process that was killed. It
+ * lives in a process group of its own, so that Ctrl-C ends the shop first and the providers still answer while it drains.
+ */
+export async function startProviders(options: StartProvidersOptions): Promise<RunningProviders> {
+  for (const { directory } of options.books) await stopOrphan(directory);
+  const child = spawnProviders(options);
   const ended = new Promise<number | NodeJS.Signals | null>((resolve) =>
     child.once("exit", (code, signal) => resolve(code ?? signal)),
   );
-  const port = await portOf(child, ended);
+  const ports = await portsOf(child, ended);
   return {
-    url: `http://127.0.0.1:${port}`,
+    urls: ports.map((port) => `http://127.0.0.1:${port}`),
     pid: child.pid as number,
     ended,
     async stop() {
@@ -59,25 +83,20 @@ export async function startProvider(options: StartProviderOptions): Promise<Runn
   };
 }
 
-function spawnProvider({
-  directory,
-  secretFile,
-  port,
-  latencyMs,
-  keyMemoryMs,
-  logFile,
-}: StartProviderOptions): ChildProcess {
+function spawnProviders({ books, latencyMs, keyMemoryMs, logFile }: StartProvidersOptions): ChildProcess {
   const complaints = logFile === undefined ? "inherit" : openSync(logFile, "a", 0o600);
   try {
     const main = fileURLToPath(import.meta.resolve("@onsale/provider-sim/main"));
-    const options = {
-      directory,
-      "secret-file": secretFile,
-      port,
-      "latency-ms": latencyMs,
-      "key-memory-ms": keyMemoryMs,
-    };
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    const options = [
+      ...books.flatMap(({ directory, secretFile, port = 0 }) => [
+        ["directory", directory],
+        ["secret-file", secretFile],
+        ["port", port],
+      ]),
+      ["latency-ms", latencyMs],
+      ["key-memory-ms", keyMemoryMs],
+    ];
+    const given = options.filter(([, value]) => value !== undefined);
     return spawn(process.execPath, [main, ...given.map(([name, value]) => `--${name}=${value}`)], {
       stdio: ["ignore", "pipe", complaints],
       detached: true,
@@ -87,7 +106,7 @@ function spawnProvider({
   }
 }
 
-async function portOf(child: ChildProcess, ended: Promise<unknown>): Promise<number> {
+async function portsOf(child: ChildProcess, ended: Promise<unknown>): Promise<readonly number[]> {
   if (child.stdout === null) throw new Error("The provider has no standard output.");
   const lines = createInterface({ input: child.stdout });
   const firstLine = new Promise<string>((resolve) => lines.once("line", resolve));
@@ -101,7 +120,7 @@ async function portOf(child: ChildProcess, ended: Promise<unknown>): Promise<num
         throw new Error(`The provider did not listen within ${startTimeoutMs} ms.`);
       }),
     ]);
-    return (JSON.parse(line) as { port: number }).port;
+    return (JSON.parse(line) as { ports: number[] }).ports;
   } finally {
     late.abort();
     lines.close();

@@ -10,6 +10,7 @@ import { orderPayable, orderSecured, orderWithdrawn } from "@onsale/contracts/or
 import type { Delivered, EachConsumer } from "@onsale/messaging";
 import { type PaymentsPorts, payments } from "@onsale/payments";
 import { createCardProvider } from "@onsale/payments/card-provider";
+import { defaultAnomalyRule } from "@onsale/payments/ports";
 import { bigint, type Database, databaseNow, openDatabase, sql, text, uuid } from "@onsale/postgres";
 import { ids } from "@onsale/runtime";
 
@@ -25,8 +26,10 @@ const database = openDatabase({
 const ports: PaymentsPorts = {
   ids,
   clock: { now: () => new Date().toISOString() },
-  provider: createCardProvider({ url, apiSecret, attemptTimeoutMs: 300 }),
-  webhookSecrets: [],
+  providers: [
+    { name: "card-a", card: createCardProvider({ url, apiSecret, attemptTimeoutMs: 300 }), webhookSecrets: [] },
+  ],
+  anomalies: defaultAnomalyRule,
   askingAgain: { firstMs: 50, longestMs: 200, overdueMs: 60_000 },
 };
 

@@ -33,6 +33,12 @@ const wish = (key: string, amountMinor = 1000) => ({
   amountMinor,
   currency: "GBP",
 });
+const followUp = (key: string, providerId: string, amountMinor = 1000) => ({
+  ...{ key, providerId, amountMinor },
+  orderId: `order-of-${key}`,
+  currency: "GBP",
+});
+const asked = (key: string) => ({ kind: "authorise" as const, ...followUp(key, ""), providerId: null });
 const paymentsOf = async (key: string) =>
   (await shop.ledger()).filter(({ movements }) => movements.some((movement) => movement.key === key));
 
@@ -46,34 +52,34 @@ describe("without faults", () => {
   test("a payment goes its way, and a query tells what each key did", async () => {
     const [authorise, capture, refund] = [nextKey(), nextKey(), nextKey()];
     const providerId = await authorised(authorise);
-    expect(await provider.capture({ key: capture, providerId }, never)).toEqual({ kind: "captured" });
-    expect(await provider.refund({ key: refund, providerId, amountMinor: 400 }, never)).toEqual({ kind: "refunded" });
-    expect(await provider.query(authorise, never)).toEqual({ kind: "authorised", providerId });
-    expect(await provider.query(capture, never)).toEqual({ kind: "captured" });
-    expect(await provider.query(refund, never)).toEqual({ kind: "refunded" });
-    expect(await provider.query("nobody", never)).toEqual({ kind: "not-found" });
+    expect(await provider.capture(followUp(capture, providerId), never)).toEqual({ kind: "captured" });
+    expect(await provider.refund(followUp(refund, providerId, 400), never)).toEqual({ kind: "refunded" });
+    expect(await provider.query(asked(authorise), never)).toEqual({ kind: "authorised", providerId });
+    expect(await provider.query(asked(capture), never)).toEqual({ kind: "captured" });
+    expect(await provider.query(asked(refund), never)).toEqual({ kind: "refunded" });
+    expect(await provider.query(asked("nobody"), never)).toEqual({ kind: "not-found" });
   });
 
   test("what can't be done is refused for certain", async () => {
     const providerId = await authorised(nextKey());
-    const refund = { key: nextKey(), providerId, amountMinor: 1 };
+    const refund = followUp(nextKey(), providerId, 1);
     expect(await provider.refund(refund, never)).toEqual({ kind: "refused", reason: "not_captured" });
-    expect(await provider.query(refund.key, never)).toEqual({ kind: "refused", reason: "not_captured" });
-    const stranger = { key: nextKey(), providerId: `pay_${"0".repeat(32)}` };
+    expect(await provider.query(asked(refund.key), never)).toEqual({ kind: "refused", reason: "not_captured" });
+    const stranger = followUp(nextKey(), `pay_${"0".repeat(32)}`);
     expect(await provider.capture(stranger, never)).toEqual({ kind: "refused", reason: "unknown_payment" });
   });
 
   test("a void fences a capture, and tells when it came too late", async () => {
     const [early, late] = [await authorised(nextKey()), await authorised(nextKey())];
-    expect(await provider.cancel({ key: nextKey(), providerId: early }, never)).toEqual({ kind: "cancelled" });
-    expect(await provider.cancel({ key: nextKey(), providerId: early }, never)).toEqual({ kind: "cancelled" });
-    expect(await provider.capture({ key: nextKey(), providerId: early }, never)).toEqual({
+    expect(await provider.cancel(followUp(nextKey(), early), never)).toEqual({ kind: "cancelled" });
+    expect(await provider.cancel(followUp(nextKey(), early), never)).toEqual({ kind: "cancelled" });
+    expect(await provider.capture(followUp(nextKey(), early), never)).toEqual({
       kind: "refused",
       reason: "already_cancelled",
     });
-    await provider.capture({ key: nextKey(), providerId: late }, never);
-    expect(await provider.capture({ key: nextKey(), providerId: late }, never)).toEqual({ kind: "captured" });
-    expect(await provider.cancel({ key: nextKey(), providerId: late }, never)).toEqual({ kind: "captured" });
+    await provider.capture(followUp(nextKey(), late), never);
+    expect(await provider.capture(followUp(nextKey(), late), never)).toEqual({ kind: "captured" });
+    expect(await provider.cancel(followUp(nextKey(), late), never)).toEqual({ kind: "captured" });
   });
 
   test("what makes no sense is unknown: a wrong secret, a key of ours reused", async () => {
@@ -96,7 +102,7 @@ describe("with faults", () => {
     expect(await provider.authorise(wish(key), never)).toEqual({ kind: "declined", reason: "card_declined" });
     await switchOn({});
     expect(await provider.authorise(wish(key), never)).toEqual({ kind: "declined", reason: "card_declined" });
-    expect(await provider.query(key, never)).toEqual({ kind: "declined", reason: "card_declined" });
+    expect(await provider.query(asked(key), never)).toEqual({ kind: "declined", reason: "card_declined" });
   });
 
   test.each(["failBefore", "failAfter", "chargedThenTimeout"] as const)(
@@ -127,7 +133,7 @@ describe("with faults", () => {
       await switchOn({ [kind]: 1 });
       const key = nextKey();
       expect(await provider.authorise(wish(key), never)).toMatchObject({ kind: "unknown" });
-      expect(await provider.query(key, never)).toMatchObject({ kind: "authorised" });
+      expect(await provider.query(asked(key), never)).toMatchObject({ kind: "authorised" });
       expect(await paymentsOf(key)).toHaveLength(1);
     },
   );
@@ -136,7 +142,7 @@ describe("with faults", () => {
     await switchOn({ failBefore: 1 });
     const key = nextKey();
     expect(await provider.authorise(wish(key), never)).toMatchObject({ kind: "unknown" });
-    expect(await provider.query(key, never)).toEqual({ kind: "not-found" });
+    expect(await provider.query(asked(key), never)).toEqual({ kind: "not-found" });
   });
 
   test("too slow is unknown within the bound, and may be charged all the same", async () => {
@@ -149,7 +155,9 @@ describe("with faults", () => {
     });
     // Two attempts of 500 ms and the pause between them, and what a busy machine adds.
     expect(performance.now() - began).toBeLessThan(3_000);
-    await waitFor(async () => (await provider.query(key, never)).kind === "authorised", { what: "the late charge" });
+    await waitFor(async () => (await provider.query(asked(key), never)).kind === "authorised", {
+      what: "the late charge",
+    });
     expect(await paymentsOf(key)).toHaveLength(1);
   });
 

@@ -9,7 +9,13 @@ import { httpSender, localSender } from "@onsale/notifications/sender";
 import { orders } from "@onsale/orders";
 import { type PaymentsPorts, payments } from "@onsale/payments";
 import { createCardProvider } from "@onsale/payments/card-provider";
-import { eagerAsking } from "@onsale/payments/ports";
+import {
+  type AnomalyRule,
+  type AskingAgain,
+  defaultAnomalyRule,
+  type NamedProvider,
+  patientAsking,
+} from "@onsale/payments/ports";
 import { ids } from "@onsale/runtime";
 import { wallet } from "@onsale/wallet";
 import { type HostedService, host } from "./hosted-service.ts";
@@ -20,9 +26,22 @@ export interface Wiring {
   readonly url: string;
   readonly tokens: TokenSigner;
   readonly operator: OperatorLogIn;
-  readonly provider: { readonly url: string; readonly apiSecret: string; readonly webhookSecret: string };
+  /** The card providers; new payments go to the first until it fails. */
+  readonly providers: readonly ProviderWiring[];
+  /** When a provider is asked again about what nobody knows. Default: after minutes. */
+  readonly asking?: AskingAgain;
+  /** When new payments go to another provider. */
+  readonly anomalies?: Partial<AnomalyRule>;
   /** Where messages to the shop's people go (a chat's incoming webhook); absent: they stay in their table. */
   readonly chatUrl?: string;
+}
+
+export interface ProviderWiring {
+  /** Stored with every payment: it never changes. */
+  readonly name: string;
+  readonly url: string;
+  readonly apiSecret: string;
+  readonly webhookSecret: string;
 }
 
 /** The services of one server, and what they share that has to be let go in the end. */
@@ -32,18 +51,15 @@ export interface Composition {
 }
 
 /** Every service of the shop with its ports: the one place that knows all of them. */
-export function compose({ url, tokens, operator, provider, chatUrl }: Wiring): Composition {
-  const card = createCardProvider({
-    url: provider.url,
-    apiSecret: provider.apiSecret,
-    webhookUrl: `${url}/v1/webhooks/card-provider`,
-  });
+export function compose(wiring: Wiring): Composition {
+  const { url, tokens, operator, chatUrl, asking = patientAsking, anomalies = {} } = wiring;
+  const providers = wiring.providers.map((provider) => namedProvider(provider, url));
   const sender = chatUrl === undefined ? localSender : httpSender({ url: chatUrl });
   const paymentsPorts: PaymentsPorts = {
     ...base,
-    provider: card,
-    webhookSecrets: [provider.webhookSecret],
-    askingAgain: eagerAsking,
+    providers,
+    askingAgain: asking,
+    anomalies: { ...defaultAnomalyRule, ...anomalies },
   };
   return {
     services: [
@@ -55,8 +71,15 @@ export function compose({ url, tokens, operator, provider, chatUrl }: Wiring): C
       host(wallet, base, ownerOf),
       host(notifications, { ...base, sender }, ownerOf),
     ],
-    close: () => card.close(),
+    async close() {
+      await Promise.all(providers.map(({ card }) => card.close()));
+    },
   };
+}
+
+function namedProvider({ name, url, apiSecret, webhookSecret }: ProviderWiring, ours: string): NamedProvider {
+  const webhookUrl = `${ours}/v1/webhooks/card-providers/${name}`;
+  return { name, card: createCardProvider({ name, url, apiSecret, webhookUrl }), webhookSecrets: [webhookSecret] };
 }
 
 const base: BasePorts = { ids, clock: { now: () => new Date().toISOString() } };

@@ -25,9 +25,14 @@ let http: HttpServer;
 
 beforeAll(async () => {
   const tokens = await createTokenSigner({ ...realm, privateKey });
-  const nobody = { url: "http://127.0.0.1:9", apiSecret: "unused", webhookSecret: `whsec_${btoa("unused")}` };
+  const nobody = {
+    name: "nobody",
+    url: "http://127.0.0.1:9",
+    apiSecret: "unused",
+    webhookSecret: `whsec_${btoa("unused")}`,
+  };
   const operator = { email: "operator@onsale.example", password: "correct horse battery" };
-  composition = compose({ url: "http://127.0.0.1:9", tokens, operator, provider: nobody });
+  composition = compose({ url: "http://127.0.0.1:9", tokens, operator, providers: [nobody] });
   database = await testDatabase({ services: servicesOf(composition) });
   http = await createHttpServer({
     name: "Onsale",

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createTokenSigner, createTokenVerifier, newTokenKey, type TokenSigner } from "@onsale/http";
+import { eagerAsking } from "@onsale/payments/ports";
 import { ensureSecrets, type RunningProvider, startProvider } from "@onsale/provider-sim";
 import { silentLogger } from "@onsale/runtime";
 import { type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
@@ -16,7 +17,7 @@ const operator = { email: "operator@onsale.example", password: "correct horse ba
 
 let folder: string;
 let database: TestDatabase;
-let provider: RunningProvider & { apiSecret: string; webhookSecret: string };
+let provider: RunningProvider & { name: string } & { apiSecret: string; webhookSecret: string };
 let signer: TokenSigner;
 let server: RunningServer;
 let port: number;
@@ -27,7 +28,7 @@ beforeAll(async () => {
   const secrets = await ensureSecrets(secretFile);
   // Nothing is migrated into it: that is the server's work.
   database = await testDatabase({ services: [] });
-  provider = { ...(await startProvider({ directory: folder, secretFile })), ...secrets };
+  provider = { name: "card-a", ...(await startProvider({ directory: folder, secretFile })), ...secrets };
   signer = await createTokenSigner({ ...realm, privateKey: newTokenKey() });
   port = await freePort();
   server = await start();
@@ -46,7 +47,13 @@ const start = (): Promise<RunningServer> =>
     version: "0.0.0",
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
     logger: silentLogger(),
-    composition: compose({ url: `http://127.0.0.1:${port}`, tokens: signer, operator, provider }),
+    composition: compose({
+      url: `http://127.0.0.1:${port}`,
+      tokens: signer,
+      operator,
+      providers: [provider],
+      asking: eagerAsking,
+    }),
   });
 
 async function freePort(): Promise<number> {

@@ -19,6 +19,8 @@ create table payment (
     ('AUTHORISING', 'AUTHORISED', 'DECLINED', 'CAPTURING', 'CAPTURED', 'CAPTURE_REFUSED', 'WITHDRAWN', 'REVERSING', 'REVERSED')),
   -- Counts the payment.* events of this order.
   version int not null check (version >= 0),
+  -- Whom its questions go to, for ever; null where nothing was to be asked.
+  provider text collate "C",
   -- The provider's name for the payment, once known.
   provider_id text,
   captured_minor bigint not null default 0,
@@ -38,6 +40,7 @@ create table payment (
   cause jsonb not null,
   created_at timestamptz not null default clock_timestamp(),
   check (captured_minor in (0, amount_minor)),
+  check (provider is not null or ask_movement is null),
   check (refunded_minor <= captured_minor),
   check ((ask_movement is null) = (ask_minor is null)),
   check ((ask_movement is null) = (asked_at is null)),
@@ -87,6 +90,7 @@ create table unsettled (
   called_at timestamptz
 ) with (fillfactor = 70);
 create index unsettled_by_next_ask on unsettled (next_ask_at);
+create index unsettled_by_age on unsettled (since);
 create index unsettled_uncalled on unsettled (since) where called_at is null;
 
 -- What did not go straight, for the person who looks into a payment.
@@ -101,14 +105,56 @@ create table incident (
 create index incident_by_order on incident (order_id, incident_id);
 revoke update, delete, truncate on incident from onsale_payments;
 
+-- Card providers by the names that payments are stored with. Down by the anomaly rule: it is probed until it has answered
+-- several times in a row.
+create table provider (
+  name text collate "C" primary key,
+  is_down boolean not null default false,
+  since timestamptz not null default clock_timestamp(),
+  next_probe_at timestamptz,
+  answered_probes int not null default 0,
+  check (is_down = (next_probe_at is not null))
+);
+
+-- Whom new payments go to: one row, locked by whoever decides about providers, so that several processes switch once.
+create table provider_choice (
+  line text primary key check (line = 'card'),
+  active text collate "C" not null references provider,
+  since timestamptz not null default clock_timestamp(),
+  -- Counts the provider-line.* events.
+  version int not null default 0
+);
+
+-- Calls that were not answered, as they were counted; the anomaly rule sums the last minute.
+create table provider_failure (
+  provider text collate "C" not null,
+  count int not null check (count > 0),
+  at timestamptz not null default clock_timestamp()
+);
+create index provider_failure_by_time on provider_failure (provider, at);
+
+-- What became of the providers, for the person who looks back.
+create table provider_incident (
+  incident_id bigint generated always as identity primary key,
+  what text not null check (what in ('DOWN', 'SWITCHED', 'RECOVERED')),
+  provider text not null,
+  why text not null,
+  done_by uuid,
+  at timestamptz not null default clock_timestamp()
+);
+revoke update, delete, truncate on provider_incident from onsale_payments;
+
 -- Every webhook event that did something, once: one that told what was known is not here. SETTLES: it answered an open
 -- question. REFUSED: it does not fit our payment, and did nothing.
 create table webhook_received (
-  event_id text collate "C" primary key,
+  provider text collate "C" not null,
+  -- Unique at its provider only.
+  event_id text collate "C" not null,
   order_id text not null,
   result text not null check (result in ('SETTLES', 'REFUSED')),
   refusal text,
   received_at timestamptz not null default clock_timestamp(),
+  primary key (provider, event_id),
   check ((result = 'REFUSED') = (refusal is not null))
 );
 create index webhook_received_by_time on webhook_received (received_at);

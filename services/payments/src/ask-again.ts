@@ -2,9 +2,11 @@ import type { OrderId } from "@onsale/contracts/ids";
 import { isUnavailable } from "@onsale/postgres";
 import type { ServiceContext } from "@onsale/runtime";
 import { findOut, questionOf } from "./ask-provider.ts";
+import { failuresIn } from "./payment.ts";
 import type { PaymentsPorts } from "./ports.ts";
 import { type Heard, settleAnswers } from "./settle-answers.ts";
 import { readPayments } from "./store/payment.ts";
+import { noteFailures } from "./store/provider-choice.ts";
 import { claimUnsettled } from "./store/unsettled.ts";
 import { telemetry } from "./telemetry.ts";
 
@@ -42,6 +44,7 @@ export async function askAgain(
   return claimed.length;
 }
 
+type Asked = Heard & { readonly provider: string | null };
 type Database = ServiceContext<PaymentsPorts>["database"];
 
 async function openQuestions(database: Database, orderIds: readonly OrderId[]) {
@@ -52,15 +55,15 @@ async function openQuestions(database: Database, orderIds: readonly OrderId[]) {
 async function askAll(
   questions: readonly ReturnType<typeof questionOf>[],
   now: string,
-  { provider }: PaymentsPorts,
+  { providers }: PaymentsPorts,
   signal: AbortSignal,
-): Promise<Heard[]> {
+): Promise<Asked[]> {
   const waiting = [...questions];
-  const heard: Heard[] = [];
+  const heard: Asked[] = [];
   const ask = async () => {
     for (let question = waiting.shift(); question !== undefined && !signal.aborted; question = waiting.shift()) {
-      const { orderId, movement } = question;
-      heard.push({ orderId, movement, answer: await findOut(provider, question, now, signal) });
+      const { orderId, movement, provider } = question;
+      heard.push({ orderId, movement, provider, answer: await findOut(providers, question, now, signal) });
     }
   };
   await Promise.all(Array.from({ length: concurrency }, ask));
@@ -70,11 +73,14 @@ async function askAll(
 /** All in one transaction; where that fails, one by one, so that one payment's fault does not keep the others unsettled. */
 async function settle(
   database: Database,
-  heard: readonly Heard[],
+  heard: readonly Asked[],
   given: Parameters<typeof settleAnswers>[2],
 ): Promise<void> {
   try {
-    await database.transaction((tx) => settleAnswers(tx, heard, given));
+    await database.transaction(async (tx) => {
+      await settleAnswers(tx, heard, given);
+      await noteFailures(tx, failuresIn(heard));
+    });
   } catch (error) {
     if (isUnavailable(error) || heard.length === 1) throw error;
     for (const one of heard) await settle(database, [one], given);

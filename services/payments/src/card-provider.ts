@@ -21,6 +21,8 @@ import { NoAnswerError, type ProviderCall, ProviderLine, type ProviderReply } fr
 import { telemetry } from "./telemetry.ts";
 
 export interface CardProviderOptions {
+  /** Told with the state of its circuit. Default `card`. */
+  readonly name?: string;
   readonly url: string;
   readonly apiSecret: string;
   /** Where the provider shall send its webhooks; absent: it sends none. */
@@ -39,9 +41,9 @@ const hourMs = 3_600_000;
 
 /** Our provider, by its HTTP interface. */
 export function createCardProvider(options: CardProviderOptions): CardProvider {
-  const { url, apiSecret, webhookUrl, keyMemoryMs = 23 * hourMs } = options;
+  const { name = "card", url, apiSecret, webhookUrl, keyMemoryMs = 23 * hourMs } = options;
   const { connections = 256, connectTimeoutMs = 1_000, attemptTimeoutMs = 4_500 } = options;
-  const onCircuit = (state: "open" | "closed") => telemetry.providerCircuit({ state });
+  const onCircuit = (state: "open" | "closed") => telemetry.providerCircuit({ provider: name, state });
   const line = new ProviderLine({ url, apiSecret, connections, connectTimeoutMs, attemptTimeoutMs, onCircuit });
 
   return {
@@ -49,12 +51,13 @@ export function createCardProvider(options: CardProviderOptions): CardProvider {
     authorise: (request, signal) => ask(line, authoriseCall(request, webhookUrl), readAuthorise, signal),
     capture: (request, signal) => ask(line, followCall("capture", request), readCapture, signal),
     cancel: (request, signal) => ask(line, followCall("cancel", request), readCancel, signal),
-    refund({ amountMinor, ...request }, signal) {
-      return ask(line, { ...followCall("refunds", request), body: { amountMinor } }, readRefund, signal);
+    refund(request, signal) {
+      const call = { ...followCall("refunds", request), body: { amountMinor: request.amountMinor } };
+      return ask(line, call, readRefund, signal);
     },
-    query(key, signal) {
-      const call = { method: "GET", path: `/v1/payments?key=${encodeURIComponent(key)}` } as const;
-      return ask(line, call, (reply) => readQuery(reply, key), signal);
+    query: ({ key }, signal) => ask(line, queryCall(key), (reply) => readQuery(reply, key), signal),
+    async probe(signal) {
+      return (await ask(line, queryCall("probe"), (reply) => readQuery(reply, "probe"), signal)).kind === "not-found";
     },
     close: () => line.close(),
   };
@@ -71,6 +74,11 @@ const followCall = (verb: "capture" | "cancel" | "refunds", { key, providerId }:
   method: "POST",
   path: `/v1/payments/${encodeURIComponent(providerId)}/${verb}`,
   key,
+});
+
+const queryCall = (key: string): ProviderCall => ({
+  method: "GET",
+  path: `/v1/payments?key=${encodeURIComponent(key)}`,
 });
 
 async function ask<Outcome>(

@@ -9,5 +9,7 @@ export const errors = defineErrors("payments", {
     title: "Some of the events do not fit our payments; the others were taken.",
     retryable: false,
   },
+  PROVIDER_NOT_FOUND: { title: "There is no card provider of this name.", retryable: false },
+  PROVIDER_DOWN: { title: "This card provider is down; new payments can't go to it.", retryable: true },
   PAYMENT_NOT_FOUND: { title: "There is no payment for this order.", retryable: false },
 });

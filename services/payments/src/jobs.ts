@@ -3,6 +3,7 @@ import { askAgain } from "./ask-again.ts";
 import { createForgottenSearch, watchUnsettled } from "./overlooked.ts";
 import type { PaymentsPorts } from "./ports.ts";
 import { forgetWebhooks } from "./store/webhook.ts";
+import { watchProviders } from "./watch-providers.ts";
 
 // The provider sends an event again for some days; a month leaves room for one that somebody has it resend by hand.
 const webhookMemoryDays = 31;
@@ -17,6 +18,8 @@ export const jobs: readonly Job<PaymentsPorts>[] = [
       while ((await askAgain(context, signal)) > 0 && !signal.aborted);
     },
   },
+  // A look is four index probes; what a second costs is a second's buyers.
+  { name: "payments.watch-providers", everyMs: 1_000, run: watchProviders },
   { name: "payments.watch-unsettled", everyMs: 15_000, run: watchUnsettled },
   { name: "payments.find-forgotten", everyMs: 10_000, run: createForgottenSearch() },
   {

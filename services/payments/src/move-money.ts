@@ -3,11 +3,22 @@ import { orderPayable, orderReturned, orderSecured, orderWithdrawn } from "@onsa
 import { causedBy, type Delivered, type Prepared } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { askProvider, questionOf } from "./ask-provider.ts";
-import { type Answer, begin, neverBegun, type Payment, type Step, secure, takeBack, withdraw } from "./payment.ts";
+import {
+  type Answer,
+  begin,
+  failuresIn,
+  neverBegun,
+  type Payment,
+  type Step,
+  secure,
+  takeBack,
+  withdraw,
+} from "./payment.ts";
 import type { PaymentsPorts } from "./ports.ts";
 import { PaymentChange, recordSteps } from "./record-steps.ts";
 import { settleAtOnce } from "./settle-answers.ts";
 import { lockPayments } from "./store/payment.ts";
+import { noteFailures, readChoice } from "./store/provider-choice.ts";
 
 /** What an order wants of its payment. They are one consumer's, so that those of one order are served in order. */
 export const moneyEvents = [orderPayable, orderSecured, orderWithdrawn, orderReturned] as const;
@@ -20,15 +31,20 @@ export type MoneyEvent = Delivered<(typeof moneyEvents)[number]>;
 export async function prepareMoves(
   tx: Transaction,
   events: readonly MoneyEvent[],
-  { clock, ids, askingAgain }: PaymentsPorts,
+  { clock, ids, askingAgain, providers }: PaymentsPorts,
 ): Promise<Prepared<Payment>[]> {
-  const payments = await lockPayments(tx, [...new Set(events.map(({ data }) => data.orderId))]);
+  const [payments, choice] = await Promise.all([
+    lockPayments(tx, [...new Set(events.map(({ data }) => data.orderId))]),
+    // Only a payment that begins has to be given to somebody.
+    events.some(({ type }) => type === orderPayable.type) ? readChoice(tx) : undefined,
+  ]);
+  const provider = choice?.active ?? providers[0]?.name ?? null;
   const changes = new Map<OrderId, PaymentChange>();
   for (const event of events) {
     const { orderId } = event.data;
     const change = changes.get(orderId) ?? new PaymentChange(payments.get(orderId));
     changes.set(orderId, change);
-    change.add(decide(change.after, event, { now: clock.now(), newPaymentId: ids.uuid }), causedBy(event));
+    change.add(decide(change.after, event, { now: clock.now(), newPaymentId: ids.uuid, provider }), causedBy(event));
   }
   const prepared = events.flatMap((event): Prepared<Payment>[] => {
     const payment = changes.get(event.data.orderId)?.after;
@@ -40,8 +56,8 @@ export async function prepareMoves(
 }
 
 /** Asks the provider. Whatever goes wrong is an answer, never an exception: an unknown outcome does not stop the order's next event. */
-export const callProvider = (payment: Payment, { provider }: PaymentsPorts, signal: AbortSignal): Promise<Answer> =>
-  askProvider(provider, questionOf(payment), signal);
+export const callProvider = (payment: Payment, { providers }: PaymentsPorts, signal: AbortSignal): Promise<Answer> =>
+  askProvider(providers, questionOf(payment), signal);
 
 /** Records what the provider answered. */
 export async function settleMoves(
@@ -51,13 +67,17 @@ export async function settleMoves(
 ): Promise<void> {
   const heard = settled.map(({ event, work, outcome }) => ({ asked: work, answer: outcome, cause: causedBy(event) }));
   await settleAtOnce(tx, heard, { now: clock.now(), askingAgain });
+  await noteFailures(tx, failuresIn(settled.map(({ work, outcome }) => ({ ...work, answer: outcome }))));
 }
 
-function decide(
-  payment: Payment | undefined,
-  event: MoneyEvent,
-  given: { now: string; newPaymentId: () => string },
-): Step {
+interface Given {
+  readonly now: string;
+  readonly newPaymentId: () => string;
+  /** Whom new payments go to. */
+  readonly provider: string | null;
+}
+
+function decide(payment: Payment | undefined, event: MoneyEvent, given: Given): Step {
   return payment === undefined ? decideFirst(event, given) : decideNext(payment, event, given.now);
 }
 
@@ -77,12 +97,12 @@ function decideNext(payment: Payment, event: MoneyEvent, now: string): Step {
 }
 
 /** For an order without a payment. */
-function decideFirst(event: MoneyEvent, { now, newPaymentId }: { now: string; newPaymentId: () => string }): Step {
+function decideFirst(event: MoneyEvent, { now, newPaymentId, provider }: Given): Step {
   const first = { orderId: event.data.orderId, paymentId: newPaymentId(), cause: causedBy(event) };
   switch (event.type) {
     case "order.payable.v1": {
       const { buyerId, amountMinor, currency } = event.data;
-      return begin({ ...first, buyerId, amountMinor, currency }, now);
+      return begin({ ...first, buyerId, amountMinor, currency, provider }, now);
     }
     case "order.withdrawn.v1":
       return neverBegun(first);

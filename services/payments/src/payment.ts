@@ -47,6 +47,8 @@ export interface Payment {
   readonly status: PaymentStatus;
   /** How many facts were told of it. */
   readonly version: number;
+  /** Whose it is, for ever: what was asked of one provider is never asked of another. Null where nothing was to be asked. */
+  readonly provider: string | null;
   readonly providerId: string | null;
   readonly capturedMinor: AmountMinor;
   readonly refundedMinor: AmountMinor;
@@ -117,7 +119,9 @@ const longestReason = 64;
 
 /** An order may be paid: the amount is to be set aside. */
 export function begin(
-  order: Pick<Payment, "orderId" | "paymentId" | "amountMinor" | "currency" | "cause"> & { readonly buyerId: BuyerId },
+  order: Pick<Payment, "orderId" | "paymentId" | "amountMinor" | "currency" | "provider" | "cause"> & {
+    readonly buyerId: BuyerId;
+  },
   now: Instant,
 ): Step {
   const payment: Payment = { ...blank, ...order, status: "AUTHORISING" };
@@ -205,6 +209,14 @@ export function hear(payment: Payment, movement: string, answer: Answer, now: In
     default:
       return payment.ask.kind satisfies never;
   }
+}
+
+/** How many answers told nothing, by provider. */
+export function failuresIn(
+  heard: readonly { readonly provider: string | null; readonly answer: Answer }[],
+): ReadonlyMap<string, number> {
+  const failed = heard.flatMap(({ provider, answer }) => (answer.kind === "unknown" && provider ? [provider] : []));
+  return new Map([...Map.groupBy(failed, (name) => name)].map(([name, alike]) => [name, alike.length]));
 }
 
 /** Under which key the provider knows a movement of ours. */
@@ -387,6 +399,7 @@ const captureOf = ({ amountMinor }: Payment): MoneyMoved => ({ movement: "captur
 
 const blank = {
   version: 0,
+  provider: null,
   providerId: null,
   capturedMinor: 0,
   refundedMinor: 0,

@@ -1,5 +1,17 @@
 import type { BasePorts } from "@onsale/messaging";
+import { type AnomalyRule, defaultAnomalyRule } from "./failover.ts";
 import type { CardProvider } from "./provider.ts";
+
+export { type AnomalyRule, defaultAnomalyRule };
+
+/** A provider by the name that our books and our webhooks' addresses have for it. */
+export interface NamedProvider {
+  /** Lower-case letters, digits and hyphens; it is stored with every payment, so it never changes. */
+  readonly name: string;
+  readonly card: CardProvider;
+  /** Secrets with which it may sign its webhooks, `whsec_` and base64: while one is being replaced, both. */
+  readonly webhookSecrets: readonly string[];
+}
 
 /** When the provider is asked again about what nobody knows, in milliseconds. */
 export interface AskingAgain {
@@ -12,11 +24,20 @@ export interface AskingAgain {
 }
 
 export type PaymentsPorts = BasePorts & {
-  readonly provider: CardProvider;
-  /** Secrets with which the provider may sign its webhooks, `whsec_` and base64: while one is being replaced, both. */
-  readonly webhookSecrets: readonly string[];
+  /** New payments go to the first, until the anomaly rule or an operator chooses another. */
+  readonly providers: readonly NamedProvider[];
   readonly askingAgain: AskingAgain;
+  readonly anomalies: AnomalyRule;
 };
+
+/** The provider that a payment was given to. Throws when it is not among ours any more. */
+export function providerNamed(providers: readonly NamedProvider[], name: string | null): NamedProvider {
+  const found = providers.find((it) => it.name === name);
+  if (found === undefined) throw new Error(`There is no card provider ${name} here; known are ${namesOf(providers)}.`);
+  return found;
+}
+
+const namesOf = (providers: readonly NamedProvider[]): string => providers.map(({ name }) => name).join(", ");
 
 const minute = 60_000;
 

@@ -31,6 +31,21 @@ export interface FollowUpRequest {
   readonly key: string;
   /** The provider's name for the payment. */
   readonly providerId: string;
+  readonly orderId: OrderId;
+  /** Of a capture and a cancel the whole, of a refund what is given back. */
+  readonly amountMinor: AmountMinor;
+  readonly currency: Currency;
+}
+
+/** A call that was made before, and whose outcome is to be found out. */
+export interface AskedBefore {
+  readonly kind: "authorise" | "capture" | "void" | "refund";
+  readonly key: string;
+  readonly orderId: OrderId;
+  /** The provider's name for the payment; null while it is not known. */
+  readonly providerId: string | null;
+  readonly amountMinor: AmountMinor;
+  readonly currency: Currency;
 }
 
 export type AuthoriseOutcome =
@@ -56,8 +71,10 @@ export interface CardProvider {
   authorise(request: AuthoriseRequest, signal: AbortSignal): Promise<AuthoriseOutcome>;
   capture(request: FollowUpRequest, signal: AbortSignal): Promise<CaptureOutcome>;
   cancel(request: FollowUpRequest, signal: AbortSignal): Promise<CancelOutcome>;
-  refund(request: FollowUpRequest & { readonly amountMinor: AmountMinor }, signal: AbortSignal): Promise<RefundOutcome>;
-  /** What became of the call that carried this key. */
-  query(key: string, signal: AbortSignal): Promise<QueryOutcome>;
+  refund(request: FollowUpRequest, signal: AbortSignal): Promise<RefundOutcome>;
+  /** What became of a call. */
+  query(asked: AskedBefore, signal: AbortSignal): Promise<QueryOutcome>;
+  /** Whether it answers at all: asks something that moves no money. Never throws. */
+  probe(signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
 }

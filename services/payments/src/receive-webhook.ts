@@ -4,6 +4,7 @@ import type { ServiceContext } from "@onsale/runtime";
 import { Compile } from "typebox/compile";
 import type { PaymentsPorts } from "./ports.ts";
 import { settleAnswers } from "./settle-answers.ts";
+import { recordIncidents } from "./store/incident.ts";
 import { readPayments } from "./store/payment.ts";
 import { type ReceivedWebhook, recordWebhooks } from "./store/webhook.ts";
 import { telemetry } from "./telemetry.ts";
@@ -12,7 +13,7 @@ import { type Judgement, judge, type WebhookEvent } from "./webhook.ts";
 const orderId = Compile(OrderId);
 
 /**
- * Settles the open questions that events of the provider answer, and records what they did, each once. Returns those that
+ * Settles the open questions that events of a provider answer, and records what they did, each once. Returns those that
  * were refused now because they do not fit our payments; an event that came before is neither settled nor refused again.
  * Everything is committed when it returns.
  *
@@ -21,6 +22,7 @@ const orderId = Compile(OrderId);
  */
 export async function receiveWebhook(
   { database, ports }: Pick<ServiceContext<PaymentsPorts>, "database" | "ports">,
+  provider: string,
   events: readonly WebhookEvent[],
 ): Promise<{ refused: string[] }> {
   const sorted = onceEach(events);
@@ -28,11 +30,14 @@ export async function receiveWebhook(
   const payments = await readPayments(database, [
     ...new Set(sorted.map(({ data }) => data.reference).filter((it) => orderId.Check(it))),
   ]);
-  const judged = sorted.map((event) => ({ event, judgement: judge(event, payments.get(event.data.reference)) }));
+  const judged = sorted.map((event) => ({
+    event,
+    judgement: judge(event, payments.get(event.data.reference), provider),
+  }));
   const weighty = judged.flatMap(({ event, judgement }) => (judgement.kind === "noted" ? [] : [{ event, judgement }]));
   const noted = judged.length - weighty.length;
   if (noted > 0) telemetry.webhookReceived({ result: "noted", count: noted });
-  return { refused: weighty.length > 0 ? await heed(database, weighty, ports) : [] };
+  return { refused: weighty.length > 0 ? await heed(database, provider, weighty, ports) : [] };
 }
 
 interface Weighty {
@@ -41,12 +46,21 @@ interface Weighty {
 }
 
 /** Records events that came for the first time and settles what they answer. Gives the ids of those that are refused. */
-async function heed(database: Database, weighty: readonly Weighty[], ports: PaymentsPorts): Promise<string[]> {
+async function heed(
+  database: Database,
+  provider: string,
+  weighty: readonly Weighty[],
+  ports: PaymentsPorts,
+): Promise<string[]> {
   return await database.transaction(async (tx) => {
-    const fresh = await recordWebhooks(tx, weighty.map(toRow));
+    const fresh = await recordWebhooks(
+      tx,
+      weighty.map((it) => toRow(provider, it)),
+    );
     const news = weighty.filter(({ event }) => fresh.has(event.id));
     const answers = news.flatMap(({ judgement }) => (judgement.kind === "settles" ? [judgement] : []));
     if (answers.length > 0) await settleAnswers(tx, answers, { ...ports, now: await databaseNow(tx) });
+    await recordIncidents(tx, news.flatMap(incidentOf));
     tx.afterCommit(() => tell(news));
     return news.flatMap(({ event, judgement }) => (judgement.kind === "refused" ? [event.id] : []));
   });
@@ -57,9 +71,16 @@ function onceEach(events: readonly WebhookEvent[]): WebhookEvent[] {
   return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function toRow({ event, judgement }: Weighty): ReceivedWebhook {
+/** An event that contradicts our payment of its order. One whose order we do not know is in nobody's history. */
+function incidentOf({ event: { id, data }, judgement }: Weighty) {
+  if (judgement.kind !== "refused" || judgement.why === "UNKNOWN_ORDER") return [];
+  const detail = `Event ${id} does not fit: ${judgement.why}.`;
+  return [{ orderId: data.reference, what: "WEBHOOK_REFUSED", movement: null, detail }];
+}
+
+function toRow(provider: string, { event, judgement }: Weighty): ReceivedWebhook {
   const { id: eventId, data } = event;
-  const base = { eventId, orderId: data.reference, refusal: null };
+  const base = { provider, eventId, orderId: data.reference, refusal: null };
   switch (judgement.kind) {
     case "settles":
       return { ...base, result: "SETTLES" };

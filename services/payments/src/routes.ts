@@ -8,6 +8,7 @@ import { errors } from "./errors.ts";
 import type { PaymentsPorts } from "./ports.ts";
 import { receiveWebhook } from "./receive-webhook.ts";
 import { showPayment } from "./show-payment.ts";
+import { showProviders, switchByHand } from "./switch-provider.ts";
 import { telemetry } from "./telemetry.ts";
 import { WebhookBody } from "./webhook.ts";
 import { isSigned } from "./webhook-signature.ts";
@@ -23,6 +24,7 @@ const PaymentView = Type.Object({
   currency: Currency,
   capturedMinor: AmountMinor,
   refundedMinor: AmountMinor,
+  provider: Nullable(Type.String({ description: "The provider that it was given to." })),
   providerId: Nullable(Type.String({ description: "The provider's name for the payment." })),
   openQuestion: Nullable(
     Type.Object({
@@ -52,6 +54,7 @@ const PaymentView = Type.Object({
 
 export function routes(http: HttpServer, context: ServiceContext<PaymentsPorts>): void {
   webhookRoute(http, context);
+  providerRoutes(http, context);
 
   http.get(
     "/v1/admin/payments/:orderId",
@@ -71,36 +74,103 @@ export function routes(http: HttpServer, context: ServiceContext<PaymentsPorts>)
   );
 }
 
+const ProviderName = Type.String({ minLength: 1, maxLength: 32, pattern: "^[a-z0-9-]+$" });
+const ProvidersView = Type.Object({
+  active: Type.String({ description: "Whom new payments go to." }),
+  activeSince: Nullable(Instant),
+  providers: Type.Array(
+    Type.Object({
+      provider: Type.String(),
+      state: Type.Enum(["UP", "DOWN"]),
+      since: Nullable(Instant),
+      failures: Type.Integer({ description: "Calls without an answer in the rule's window, since its last trouble." }),
+      isPendingLong: Type.Boolean({ description: "Whether an authorisation has been unknown for too long." }),
+    }),
+  ),
+  incidents: Type.Array(
+    Type.Object({
+      what: Type.String({ description: "DOWN, SWITCHED or RECOVERED." }),
+      provider: Type.String(),
+      why: Type.String(),
+      doneBy: Nullable(Type.String({ description: "The operator who did it; null where the rule did." })),
+      at: Instant,
+    }),
+    { description: "The newest first." },
+  ),
+});
+
+function providerRoutes(http: HttpServer, { database, ports }: ServiceContext<PaymentsPorts>): void {
+  http.get(
+    "/v1/admin/payment-providers",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "The card providers: who is down, whom new payments go to.",
+        response: { 200: ProvidersView },
+      },
+    },
+    () => showProviders(database, ports),
+  );
+
+  http.post(
+    "/v1/admin/payment-providers/active",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "Gives new payments to another card provider. Those that were begun stay where they are.",
+        body: Type.Object({ provider: ProviderName, reason: Type.String({ minLength: 3, maxLength: 200 }) }),
+        response: { 200: ProvidersView },
+      },
+    },
+    async ({ body, person, cause }) => {
+      const outcome = await switchByHand(database, ports, { ...body, operatorId: person.id, cause });
+      switch (outcome) {
+        case "done":
+          return await showProviders(database, ports);
+        case "unknown":
+          throw problem(404, errors.PROVIDER_NOT_FOUND);
+        case "down":
+          throw problem(409, errors.PROVIDER_DOWN);
+        default:
+          return outcome satisfies never;
+      }
+    },
+  );
+}
+
 const headerOf = (value: string | string[] | undefined): string | undefined =>
   typeof value === "string" ? value : undefined;
 
 function webhookRoute(http: HttpServer, context: ServiceContext<PaymentsPorts>): void {
   http.post(
-    "/v1/webhooks/card-provider",
+    "/v1/webhooks/card-providers/:provider",
     {
       // Anybody may call it; what counts is the signature over the body.
       config: { access: "public" },
       schema: {
-        summary: "Takes events of the card provider (Standard Webhooks).",
+        summary: "Takes events of a card provider (Standard Webhooks).",
         description: "200 once everything is written down. An event counts once, however often it comes.",
+        params: Type.Object({ provider: ProviderName }),
         body: WebhookBody,
         response: { 200: Type.Object({ accepted: Type.Integer() }) },
       },
       // Before the body is validated, so that a stranger learns nothing about its form.
-      preValidation: async ({ headers, rawBody }) => {
+      preValidation: async ({ params, headers, rawBody }) => {
         const message = {
           id: headerOf(headers["webhook-id"]),
           timestamp: headerOf(headers["webhook-timestamp"]),
           signature: headerOf(headers["webhook-signature"]),
           body: rawBody ?? Buffer.alloc(0),
         };
-        if (isSigned(message, context.ports.webhookSecrets, Date.parse(context.ports.clock.now()))) return;
+        const { provider } = params as { provider?: string };
+        const secrets = context.ports.providers.find(({ name }) => name === provider)?.webhookSecrets ?? [];
+        if (isSigned(message, secrets, Date.parse(context.ports.clock.now()))) return;
         telemetry.webhookForged();
         throw problem(401, errors.WEBHOOK_NOT_SIGNED);
       },
     },
-    async ({ body: { events } }) => {
-      const { refused } = await receiveWebhook(context, events);
+    async ({ params: { provider }, body: { events } }) => {
+      const { refused } = await receiveWebhook(context, provider, events);
       if (refused.length > 0) {
         throw problem(422, errors.WEBHOOK_DOES_NOT_FIT, {
           detail: `${refused.join(", ")} of ${events.length} events do not fit our payments.`,

@@ -24,6 +24,7 @@ export async function showPayment(database: Queryable, orderId: OrderId) {
     currency,
     capturedMinor,
     refundedMinor,
+    provider,
     providerId,
     ask,
     returns,
@@ -36,5 +37,16 @@ export async function showPayment(database: Queryable, orderId: OrderId) {
     isUnsettled,
   };
   const money = { amountMinor, currency, capturedMinor, refundedMinor };
-  return { orderId, paymentId, status, ...money, providerId, openQuestion, returns: [...returns], ledger, incidents };
+  return {
+    orderId,
+    paymentId,
+    status,
+    ...money,
+    provider,
+    providerId,
+    openQuestion,
+    returns: [...returns],
+    ledger,
+    incidents,
+  };
 }

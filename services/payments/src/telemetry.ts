@@ -21,7 +21,22 @@ export const telemetry = {
   }),
   providerCircuit: defineFact("circuit at the card provider", {
     counter: "onsale_payment_provider_circuit_total",
-    labels: ["state"],
+    labels: ["provider", "state"],
+    level: "warn",
+  }),
+  providerDown: defineFact("card provider is down by the anomaly rule", {
+    counter: "onsale_payment_provider_down_total",
+    labels: ["provider", "why"],
+    level: "error",
+  }),
+  providerSwitched: defineFact("new card payments go to another provider", {
+    counter: "onsale_payment_provider_switched_total",
+    labels: ["from", "to", "why"],
+    level: "warn",
+  }),
+  providerRecovered: defineFact("card provider answers again", {
+    counter: "onsale_payment_provider_recovered_total",
+    labels: ["provider"],
     level: "warn",
   }),
   webhookReceived: defineFact("webhook event received", {

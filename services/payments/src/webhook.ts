@@ -26,11 +26,15 @@ export type Judgement =
   | { readonly kind: "settles"; readonly orderId: OrderId; readonly movement: string; readonly answer: Answer }
   /** True, and known, or not asked for. */
   | { readonly kind: "noted" }
-  | { readonly kind: "refused"; readonly why: "UNKNOWN_ORDER" | "AMOUNT" | "CURRENCY" | "KEY" | "PROVIDER_ID" };
+  | {
+      readonly kind: "refused";
+      readonly why: "UNKNOWN_ORDER" | "PROVIDER" | "AMOUNT" | "CURRENCY" | "KEY" | "PROVIDER_ID";
+    };
 
-/** Compares what an event says with our payment of the order that it names. A good signature does not make it true. */
-export function judge({ data }: WebhookEvent, payment: Payment | undefined): Judgement {
+/** Compares what an event of a provider says with our payment of the order that it names. A good signature does not make it true. */
+export function judge({ data }: WebhookEvent, payment: Payment | undefined, provider: string): Judgement {
   if (payment === undefined) return { kind: "refused", why: "UNKNOWN_ORDER" };
+  if (payment.provider !== provider) return { kind: "refused", why: "PROVIDER" };
   const { paymentId, ask } = payment;
   if (data.amountMinor !== payment.amountMinor) return { kind: "refused", why: "AMOUNT" };
   if (data.currency !== payment.currency) return { kind: "refused", why: "CURRENCY" };

@@ -60,8 +60,9 @@ export class ModelProvider implements CardProvider {
     this.#follow(key, "void", providerId) as Extract<Answer, { kind: "cancelled" | "captured" | "refused" }>;
   refund = async ({ key, providerId, amountMinor }: { key: string; providerId: string; amountMinor: number }) =>
     this.#follow(key, "refund", providerId, amountMinor) as Extract<Answer, { kind: "refunded" | "refused" }>;
-  query = async (key: string) =>
+  query = async ({ key }: { key: string }) =>
     (this.#answers.get(key) as Exclude<Answer, { kind: "unknown" }> | undefined) ?? { kind: "not-found" as const };
+  probe = async () => true;
   close = async () => undefined;
 
   #authorise(key: string, amountMinor: number): Answer {

@@ -20,6 +20,7 @@ const order = {
   buyerId: "0192f0c1-0000-7000-8000-000000000002",
   amountMinor: 1000,
   currency: "GBP",
+  provider: "card-a",
   cause: { correlationId: "c" },
 };
 const returnOf = (number: number, amountMinor: number) => ({

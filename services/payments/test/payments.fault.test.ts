@@ -138,7 +138,7 @@ describe("every crash point", { timeout }, () => {
         await hear(database, provider, [payable(1)]);
       },
       async run(database, provider) {
-        await receiveWebhook(contextWith(database, provider), [await webhookOf(database)]);
+        await receiveWebhook(contextWith(database, provider), "card-a", [await webhookOf(database)]);
       },
     }));
 });

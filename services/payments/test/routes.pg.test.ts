@@ -37,6 +37,7 @@ let database: Database;
 let tokens: TokenSigner;
 let http: HttpServer;
 const provider = new LossyProvider();
+const other = new LossyProvider();
 
 beforeAll(async () => {
   own = await openTill();
@@ -48,7 +49,9 @@ beforeAll(async () => {
     tokens: createTokenVerifier({ publicKeys: tokens.publicKeys, ...realm }),
     logger: silentLogger(),
   });
-  payments.routes(http, contextWith(database, provider, { ...portsWith(provider), webhookSecrets: secrets }));
+  const ports = portsWith(provider, other);
+  const providers = ports.providers.map((it) => ({ ...it, webhookSecrets: secrets }));
+  payments.routes(http, contextWith(database, provider, { ...ports, providers }));
 });
 afterAll(async () => {
   await http.close();
@@ -80,12 +83,15 @@ async function eventOf(number: number, kind: "authorise" | "capture", change: ob
   };
 }
 
-async function post(body: object | string, { secret = secrets[0] ?? "", at = new Date(), headers = {} } = {}) {
+async function post(
+  body: object | string,
+  { secret = secrets[0] ?? "", at = new Date(), headers = {}, to = "card-a" } = {},
+) {
   const payload = typeof body === "string" ? body : JSON.stringify(body);
   const id = `msg_${randomBytes(8).toString("hex")}`;
   const answer = await http.inject({
     method: "POST",
-    url: "/v1/webhooks/card-provider",
+    url: `/v1/webhooks/card-providers/${to}`,
     payload,
     headers: {
       "content-type": "application/json",
@@ -201,4 +207,48 @@ test("an operator sees a payment with its ledger and what did not go straight", 
   });
   expect(await show(1234, "operator")).toMatchObject({ status: 404, body: { code: "PAYMENT_NOT_FOUND" } });
   expect((await show(3, "customer")).status).toBe(403);
+});
+
+test("a webhook of another provider, or of one that we do not have, settles nothing", async () => {
+  provider.lose("authorise", "answer");
+  await hear(database, provider, [payable(8)]);
+  const events = [await eventOf(8, "authorise")];
+  expect(await post({ events }, { to: "card-b" })).toMatchObject({ status: 422 });
+  expect(await post({ events }, { to: "card-c" })).toMatchObject({ status: 401 });
+  expect(await show(8, "operator")).toMatchObject({
+    body: { status: "AUTHORISING", incidents: [{ what: "WEBHOOK_REFUSED" }, { what: "UNKNOWN" }] },
+  });
+  expect(await post({ events })).toMatchObject({ status: 200 });
+});
+
+const providers = async (role: Role, choice?: object) => {
+  const authorization = `Bearer ${await tokens.sign({ id: orderId(99), role }, 60)}`;
+  const answer = choice
+    ? await http.inject({
+        method: "POST",
+        url: "/v1/admin/payment-providers/active",
+        headers: { authorization },
+        payload: choice,
+      })
+    : await http.inject({ method: "GET", url: "/v1/admin/payment-providers", headers: { authorization } });
+  return { status: answer.statusCode, body: answer.json() };
+};
+
+test("an operator sees the providers, and gives new payments to another", async () => {
+  expect((await providers("customer")).status).toBe(403);
+  expect(await providers("operator")).toMatchObject({
+    status: 200,
+    body: { active: "card-a", providers: [{ provider: "card-a", state: "UP", failures: 0 }, { provider: "card-b" }] },
+  });
+  const reason = "a contract of ours";
+  expect(await providers("operator", { provider: "card-b" })).toMatchObject({ status: 422 });
+  expect(await providers("operator", { provider: "card-c", reason })).toMatchObject({
+    status: 404,
+    body: { code: "PROVIDER_NOT_FOUND" },
+  });
+  expect(await providers("customer", { provider: "card-b", reason })).toMatchObject({ status: 403 });
+  expect(await providers("operator", { provider: "card-b", reason })).toMatchObject({
+    status: 200,
+    body: { active: "card-b", incidents: [{ what: "SWITCHED", why: reason, doneBy: orderId(99) }] },
+  });
 });

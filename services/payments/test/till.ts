@@ -8,7 +8,7 @@ import { type ServiceContext, silentLogger, startTelemetry } from "@onsale/runti
 import { deliver, eventOf, readOutbox, type TestDatabase, testDatabase } from "@onsale/testing";
 import { askAgain } from "../src/ask-again.ts";
 import { consumers } from "../src/consumers.ts";
-import type { PaymentsPorts } from "../src/ports.ts";
+import { defaultAnomalyRule, type PaymentsPorts } from "../src/ports.ts";
 import type { CardProvider, Unknown } from "../src/provider.ts";
 import { payments } from "../src/service.ts";
 import { ModelProvider } from "./model-provider.ts";
@@ -41,6 +41,8 @@ export class LossyProvider implements CardProvider {
   readonly keyMemoryMs: number;
   /** Every call in order, by verb and key. */
   readonly calls: string[] = [];
+  /** A dead one answers nothing. */
+  isAlive = true;
   #losses: { verb: Verb; what: "call" | "answer" }[] = [];
 
   constructor({ declines = false, keyMemoryMs = 86_400_000, model = new ModelProvider({ declines }) } = {}) {
@@ -61,14 +63,16 @@ export class LossyProvider implements CardProvider {
     this.#over("cancel", request.key, () => this.model.cancel(request));
   refund = (request: Parameters<CardProvider["refund"]>[0]) =>
     this.#over("refund", request.key, () => this.model.refund(request));
-  query = (key: string) => this.#over("query", key, () => this.model.query(key));
+  query = (asked: Parameters<CardProvider["query"]>[0]) =>
+    this.#over("query", asked.key, () => this.model.query(asked));
+  probe = async () => this.isAlive;
   close = async () => undefined;
 
   async #over<Outcome>(verb: Verb, key: string, call: () => Promise<Outcome>): Promise<Outcome | Unknown> {
     this.calls.push(`${verb} ${key.slice(key.indexOf(".") + 1)}`);
     const index = this.#losses.findIndex((loss) => loss.verb === verb);
     const [loss] = index === -1 ? [] : this.#losses.splice(index, 1);
-    if (loss?.what === "call") return unknown;
+    if (loss?.what === "call" || !this.isAlive) return unknown;
     const answer = await call();
     return loss === undefined ? answer : unknown;
   }
@@ -78,11 +82,14 @@ let lastId = 0;
 /** Ids of payments: the same hex digits for all but the end, and never two alike. */
 const ids = { uuid: () => `0192f0c1-0000-7000-a000-${(++lastId).toString(16).padStart(12, "0")}` };
 
-export const portsWith = (provider: CardProvider): PaymentsPorts => ({
-  provider,
+const webhookSecrets = ["whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="];
+
+/** Several are `card-a`, `card-b` and so on. */
+export const portsWith = (...cards: readonly CardProvider[]): PaymentsPorts => ({
+  providers: cards.map((card, index) => ({ name: `card-${"abc"[index]}`, card, webhookSecrets })),
+  anomalies: { ...defaultAnomalyRule, probeEveryMs: 0 },
   ids,
   clock: { now: () => new Date().toISOString() },
-  webhookSecrets: ["whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="],
   // At once, so that a test need not wait for the clock; the waits themselves have a test of their own.
   askingAgain: { firstMs: 0, longestMs: 0, overdueMs: 60_000 },
 });
@@ -98,18 +105,27 @@ export const contextWith = (
 });
 
 /** Delivers events to the consumer as the feed does: first all of the first order of each, and so on. */
-export async function hear(database: Database, provider: CardProvider, events: readonly Delivered[]): Promise<void> {
+export const hear = (database: Database, provider: CardProvider, events: readonly Delivered[]): Promise<void> =>
+  hearWith(database, portsWith(provider), events);
+
+/** The same with these ports. */
+export async function hearWith(database: Database, ports: PaymentsPorts, events: readonly Delivered[]): Promise<void> {
   const [moveMoney] = consumers;
   if (moveMoney === undefined) throw new Error("The service has no consumer.");
-  await deliver<PaymentsPorts>(database, moveMoney, events, portsWith(provider));
+  await deliver<PaymentsPorts>(database, moveMoney, events, ports);
 }
 
 const never = new AbortController().signal;
 
 /** Runs the job until nothing is due any more, at most so often. */
-export async function askUntilQuiet(database: Database, provider: CardProvider, rounds = 20): Promise<void> {
+export async function askUntilQuiet(
+  database: Database,
+  provider: CardProvider,
+  rounds = 20,
+  ports = portsWith(provider),
+): Promise<void> {
   for (let round = 0; round < rounds; round++)
-    if ((await askAgain(contextWith(database, provider), never)) === 0) return;
+    if ((await askAgain(contextWith(database, provider, ports), never)) === 0) return;
 }
 
 export async function told(database: Queryable) {

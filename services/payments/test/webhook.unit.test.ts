@@ -66,6 +66,7 @@ describe("an event", () => {
     buyerId: "b",
     amountMinor: 1000,
     currency: "GBP",
+    provider: "card-a",
     cause: { correlationId: "c" },
   };
   const asking = begin(order, now).payment;
@@ -88,21 +89,21 @@ describe("an event", () => {
   const capture = { kind: "capture", key: `${paymentId}.capture` } as const;
 
   test("that answers the open question settles it", () => {
-    expect(judge(event({}), asking)).toMatchObject({
+    expect(judge(event({}), asking, "card-a")).toMatchObject({
       kind: "settles",
       movement: "authorise",
       answer: { kind: "authorised", providerId: "pay_1" },
     });
-    expect(judge(event({ refused: "insufficient_funds" }), asking)).toMatchObject({
+    expect(judge(event({ refused: "insufficient_funds" }), asking, "card-a")).toMatchObject({
       answer: { kind: "declined", reason: "insufficient_funds" },
     });
-    expect(judge(event(capture), capturing)).toMatchObject({ kind: "settles", answer: { kind: "captured" } });
+    expect(judge(event(capture), capturing, "card-a")).toMatchObject({ kind: "settles", answer: { kind: "captured" } });
   });
 
   test("of what is known already, or was replaced by another question, is noted", () => {
-    expect(judge(event({}), capturing)).toEqual({ kind: "noted" });
-    expect(judge(event(capture), withdraw(capturing, now).payment)).toEqual({ kind: "noted" });
-    expect(judge(event(capture), authorised)).toEqual({ kind: "noted" });
+    expect(judge(event({}), capturing, "card-a")).toEqual({ kind: "noted" });
+    expect(judge(event(capture), withdraw(capturing, now).payment, "card-a")).toEqual({ kind: "noted" });
+    expect(judge(event(capture), authorised, "card-a")).toEqual({ kind: "noted" });
   });
 
   test.each([
@@ -114,6 +115,10 @@ describe("an event", () => {
     ["KEY", event({ key: `${paymentId}x.authorise` }), asking],
     ["PROVIDER_ID", event(capture, { id: "pay_2" }), capturing],
   ])("with another %s is refused", (why, wrong, payment) => {
-    expect(judge(wrong, payment)).toEqual({ kind: "refused", why });
+    expect(judge(wrong, payment, "card-a")).toEqual({ kind: "refused", why });
+  });
+
+  test("of a provider that does not have the payment is refused", () => {
+    expect(judge(event({}), asking, "card-b")).toEqual({ kind: "refused", why: "PROVIDER" });
   });
 });

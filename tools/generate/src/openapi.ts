@@ -15,7 +15,14 @@ export async function openApi(version: string): Promise<string> {
     url: nowhere,
     tokens: signer,
     operator: { email: "operator@onsale.local", password: "not a secret at all" },
-    provider: { url: nowhere, apiSecret: "sk_nothing", webhookSecret: `whsec_${Buffer.alloc(32).toString("base64")}` },
+    providers: [
+      {
+        name: "nobody",
+        url: nowhere,
+        apiSecret: "sk_nothing",
+        webhookSecret: `whsec_${Buffer.alloc(32).toString("base64")}`,
+      },
+    ],
   });
   const http = await createHttpServer({
     ...{ name: "Onsale", version, logger: silentLogger() },

@@ -28,7 +28,7 @@ export async function openWholeShop(adminUrl: string): Promise<WholeShop> {
   const nowhere = "http://127.0.0.1:9";
   const composition = compose({
     ...{ url: nowhere, tokens: signer, operator },
-    provider: { url: provider.url, ...secrets },
+    providers: [{ name: "card-a", url: provider.url, ...secrets }],
   });
   const server = await startServer({
     ...{ adminUrl, port: 0, version: "test", composition, logger: silentLogger() },

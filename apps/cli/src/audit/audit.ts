@@ -39,8 +39,9 @@ export interface AuditReport {
 }
 
 /** Where the books lie. */
-export interface AuditedShop extends ProviderAddress {
+export interface AuditedShop {
   readonly databaseUrl: string;
+  readonly providers: readonly ProviderAddress[];
   readonly signal: AbortSignal;
 }
 
@@ -74,7 +75,8 @@ export async function auditSnapshot(tx: Transaction, shop: AuditedShop): Promise
   await tx.execute(memorySql, []);
   const [counted] = await tx.query(countOrdersSql, []);
   const hasOrders = (counted?.orders ?? 0) > 0;
-  const stores: Stores = { tx, providerLedger: () => readProviderLedger(shop) };
+  const ledgers = shop.providers.map((it) => [it.name, () => readProviderLedger(it)] as const);
+  const stores: Stores = { tx, providerLedgers: new Map(ledgers) };
   const rows: Record<string, number> = {};
   const violations: Violation[] = [];
   for (const check of checks) {

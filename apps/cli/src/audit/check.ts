@@ -8,8 +8,8 @@ export type Invariant = 1 | 2 | 3 | 4 | 5 | 6;
 export interface Stores {
   /** One snapshot of every service's tables: what a check sees in one it sees in all. */
   readonly tx: Queryable;
-  /** The payment provider's own books, read over its public interface. */
-  readonly providerLedger: () => AsyncIterable<LedgerPayment>;
+  /** The payment providers' own books by their names, read over their public interface. */
+  readonly providerLedgers: ReadonlyMap<string, () => AsyncIterable<LedgerPayment>>;
 }
 
 /** What a check found. */

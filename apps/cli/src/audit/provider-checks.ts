@@ -6,9 +6,13 @@ import { type Check, type Finding, namedExamples, type Stores } from "./check.ts
 
 const paymentsSql = sql("audit.provider-payments", {
   takes: [],
-  gives: { orderId: uuid, paymentId: uuid, status: text, orderStatus: nullable(text), isOpen: bigint },
+  gives: {
+    ...{ orderId: uuid, paymentId: uuid, status: text, orderStatus: nullable(text), isOpen: bigint },
+    ...{ provider: nullable(text), providerId: nullable(text) },
+  },
 })`
-  select payment.order_id as "orderId", payment.payment_id as "paymentId", payment.status, placed.status as "orderStatus",
+  select payment.order_id as "orderId", payment.payment_id as "paymentId", payment.status, payment.provider,
+    payment.provider_id as "providerId", placed.status as "orderStatus",
     (payment.ask_movement is not null)::int::bigint as "isOpen"
   from payments.payment left join orders.orders as placed on placed.order_id = payment.order_id`;
 
@@ -25,6 +29,8 @@ interface OwnPayment {
   readonly status: string;
   readonly orderStatus: string | null;
   readonly isOpen: number;
+  readonly provider: string | null;
+  readonly providerId: string | null;
 }
 
 interface OwnMovement {
@@ -43,7 +49,7 @@ interface Comparison {
   readonly faults: string[];
 }
 
-async function compareLedgers({ tx, providerLedger }: Stores): Promise<Finding> {
+async function compareLedgers({ tx, providerLedgers }: Stores): Promise<Finding> {
   const comparison: Comparison = {
     payments: new Map((await tx.query(paymentsSql, [])).map((row) => [row.orderId, row])),
     movements: new Map((await tx.query(movementsSql, [])).map(({ key, ...row }) => [key, row])),
@@ -51,9 +57,11 @@ async function compareLedgers({ tx, providerLedger }: Stores): Promise<Finding> 
     faults: [],
   };
   let rows = comparison.payments.size;
-  for await (const theirs of providerLedger()) {
-    rows++;
-    comparePayment(theirs, comparison);
+  for (const [provider, ledger] of providerLedgers) {
+    for await (const theirs of ledger()) {
+      rows++;
+      comparePayment(provider, theirs, comparison);
+    }
   }
   for (const [key, { orderId, amountMinor, currency }] of comparison.movements) {
     comparison.faults.push(
@@ -64,7 +72,7 @@ async function compareLedgers({ tx, providerLedger }: Stores): Promise<Finding> 
   return { rows, offending: faults.length, examples: faults.slice(0, namedExamples) };
 }
 
-function comparePayment(theirs: LedgerPayment, comparison: Comparison): void {
+function comparePayment(provider: string, theirs: LedgerPayment, comparison: Comparison): void {
   const { payments, authorised, faults } = comparison;
   const { reference, id, status } = theirs;
   const ours = payments.get(reference);
@@ -72,6 +80,9 @@ function comparePayment(theirs: LedgerPayment, comparison: Comparison): void {
     faults.push(`order ${reference}: the provider has the payment ${id} (${status}), we have none`);
     return;
   }
+  if (isStray(provider, theirs, ours) && hasGoneBack(theirs)) return;
+  if (ours.provider !== provider && status !== "declined")
+    faults.push(`order ${reference} was given to ${ours.provider}; ${provider} has ${id} (${status}) of it`);
   if (status !== "declined") authorised.set(reference, (authorised.get(reference) ?? 0) + 1);
   if ((authorised.get(reference) ?? 0) > 1)
     faults.push(`order ${reference}: the provider set money aside for it more than once, again as ${id}`);
@@ -100,6 +111,14 @@ function compareMovements(theirs: LedgerPayment, ours: OwnPayment, { movements, 
   }
 }
 
+/** A payment of the order that is not the one in our books: a key that the provider had forgotten was used again. */
+const isStray = (provider: string, { id }: LedgerPayment, ours: OwnPayment): boolean =>
+  ours.provider !== provider || (ours.providerId !== null && ours.providerId !== id);
+
+/** Whether nothing of it is with us any more. Reconciliation gives strays back; none of their money is in our books. */
+const hasGoneBack = ({ status, capturedMinor, refundedMinor }: LedgerPayment): boolean =>
+  status !== "authorised" && capturedMinor === refundedMinor;
+
 const movesMoney = ({ kind }: MovementRecord): boolean => kind === "capture" || kind === "refund";
 
 const isSettled = ({ status, isOpen }: OwnPayment): boolean =>
@@ -109,7 +128,7 @@ export const providerChecks: readonly Check[] = [
   {
     id: "provider.ledger",
     invariant: 2,
-    title: "The provider's ledger and ours have the same payments and movements, to the cent.",
+    title: "The providers' ledgers and ours have the same payments and movements, to the cent.",
     run: compareLedgers,
   },
 ];

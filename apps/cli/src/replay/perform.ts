@@ -94,11 +94,11 @@ const customersSecret = (data: string): Promise<string> =>
 
 async function withFaults<Result>(on: boolean, session: Session, work: () => Promise<Result>): Promise<Result> {
   if (!on) return await work();
-  await setFaults(session.providerUrl, session.providerSecret, badDay(faultSeed));
+  for (const { url, apiSecret } of session.providers) await setFaults(url, apiSecret, badDay(faultSeed));
   try {
     return await work();
   } finally {
-    await setFaults(session.providerUrl, session.providerSecret, noFaults);
+    for (const { url, apiSecret } of session.providers) await setFaults(url, apiSecret, noFaults);
   }
 }
 

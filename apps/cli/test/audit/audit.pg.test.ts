@@ -248,7 +248,7 @@ describe("what can't be checked is a violation, and no crash", () => {
   });
 
   test("a provider that is gone", async () => {
-    const shop = { ...lived.shop, providerUrl: "http://127.0.0.1:9" };
+    const shop = { ...lived.shop, providers: lived.shop.providers.map((it) => ({ ...it, url: "http://127.0.0.1:9" })) };
     const { violations } = await audit(shop, { waitMs: 0 });
     expect(violations).toMatchObject([
       { check: "provider.ledger", what: expect.stringContaining("could not be checked") },
@@ -256,7 +256,9 @@ describe("what can't be checked is a violation, and no crash", () => {
   });
 
   test("a provider that refuses us", async () => {
-    const { violations } = await audit({ ...lived.shop, providerSecret: "wrong" }, { waitMs: 0 });
+    const [first, second] = lived.shop.providers;
+    const providers = [first, { ...second, apiSecret: "wrong" }] as typeof lived.shop.providers;
+    const { violations } = await audit({ ...lived.shop, providers }, { waitMs: 0 });
     expect(violations).toMatchObject([{ check: "provider.ledger", what: expect.stringContaining("401") }]);
   });
 

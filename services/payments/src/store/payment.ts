@@ -28,6 +28,7 @@ const columns = {
   currency: text,
   status: as<PaymentStatus>(text),
   version: integer,
+  provider: nullable(text),
   providerId: nullable(text),
   capturedMinor: bigint,
   refundedMinor: bigint,
@@ -45,7 +46,7 @@ type Row = { readonly [Name in keyof typeof columns]: ValueOf<(typeof columns)[N
 
 const lockPaymentsSql = sql("payments.lock-payments", { takes: [array(as<OrderId>(uuid))], gives: columns })`
   select order_id as "orderId", payment_id as "paymentId", buyer_id as "buyerId", amount_minor as "amountMinor", currency,
-    status, version, provider_id as "providerId", captured_minor as "capturedMinor", refunded_minor as "refundedMinor",
+    status, version, provider, provider_id as "providerId", captured_minor as "capturedMinor", refunded_minor as "refundedMinor",
     return_count as "returnCount", ask_count as "askCount", ask_movement as "askMovement",
     ask_minor as "askMinor", ask_return_id as "askReturnId", asked_at as "askedAt", is_unsettled as "isUnsettled", cause
   from payments.payment where order_id = any($1::uuid[]) order by order_id for update`;
@@ -56,7 +57,7 @@ export const lockPayments = async (tx: Transaction, orderIds: readonly OrderId[]
 
 const readPaymentsSql = sql("payments.read-payments", { takes: [array(as<OrderId>(uuid))], gives: columns })`
   select order_id as "orderId", payment_id as "paymentId", buyer_id as "buyerId", amount_minor as "amountMinor", currency,
-    status, version, provider_id as "providerId", captured_minor as "capturedMinor", refunded_minor as "refundedMinor",
+    status, version, provider, provider_id as "providerId", captured_minor as "capturedMinor", refunded_minor as "refundedMinor",
     return_count as "returnCount", ask_count as "askCount", ask_movement as "askMovement",
     ask_minor as "askMinor", ask_return_id as "askReturnId", asked_at as "askedAt", is_unsettled as "isUnsettled", cause
   from payments.payment where order_id = any($1::uuid[])`;
@@ -76,20 +77,21 @@ const insertPaymentsSql = sql("payments.insert-payments", {
     array(text),
     array(as<PaymentStatus>(text)),
     array(integer),
+    array(nullable(text)),
     array(nullable(instant)),
     array(json<Cause>()),
   ],
   gives: {},
 })`
-  insert into payments.payment (order_id, payment_id, buyer_id, amount_minor, currency, status, version, ask_count,
+  insert into payments.payment (order_id, payment_id, buyer_id, amount_minor, currency, status, version, provider, ask_count,
     ask_movement, ask_minor, asked_at, cause)
-  select order_id, payment_id, buyer_id, amount_minor, currency, status, version,
+  select order_id, payment_id, buyer_id, amount_minor, currency, status, version, provider,
     case when asked_at is null then 0 else 1 end,
     case when asked_at is not null then 'authorise' end,
     case when asked_at is not null then amount_minor end,
     asked_at, cause
-  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::timestamptz[], $9::jsonb[])
-    as begun(order_id, payment_id, buyer_id, amount_minor, currency, status, version, asked_at, cause)`;
+  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[], $9::timestamptz[], $10::jsonb[])
+    as begun(order_id, payment_id, buyer_id, amount_minor, currency, status, version, provider, asked_at, cause)`;
 
 /**
  * Writes payments that did not exist; one that does makes the whole transaction fail. A new payment can have one question
@@ -105,6 +107,7 @@ export async function insertPayments(tx: Transaction, payments: readonly Payment
     payments.map(({ currency }) => currency),
     payments.map(({ status }) => status),
     payments.map(({ version }) => version),
+    payments.map(({ provider }) => provider),
     payments.map(({ ask }) => ask?.askedAt ?? null),
     payments.map(({ cause }) => cause),
   ]);
