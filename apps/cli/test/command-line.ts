@@ -14,11 +14,9 @@ import { readServerFile, type ServerFile } from "../src/server-file.ts";
 import type { Status } from "../src/status.ts";
 
 const main = new URL("../src/main.ts", import.meta.url);
-// Shared by all runs: reading every module anew would be half of each start. A broker lives for a minute, in which its
-// machine's better compiler costs more than it gives.
+// A broker lives for a minute, in which its machine's better compiler costs more than it gives.
 export const environment = (more: Readonly<Record<string, string>> = {}) =>
   childEnvironment({
-    NODE_COMPILE_CACHE: join(tmpdir(), "onsale-test-compiled"),
     JAVA_TOOL_OPTIONS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     ...more,
   });

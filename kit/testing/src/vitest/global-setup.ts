@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "@onsale/postgres";
 import { whatRedisLacks } from "@onsale/redis/server";
 import type { TestProject } from "vitest/node";
@@ -11,13 +12,16 @@ import { startThrowAwayKafka, whyWithout } from "./kafka-of-this-run.ts";
 import { startThrowAwayRedis } from "./redis-of-this-run.ts";
 import { makeRunFolder } from "./run-folder.ts";
 
+/** Where the launcher, too, has Node keep compiled modules: programs that tests start read them there, from run to run. */
+const compiled = fileURLToPath(new URL("../../../../.onsale/compiled", import.meta.url));
+
 /**
  * Gives the run a folder of its own, and offers one PostgreSQL, one Kafka and one Redis to all of its tests; returns what ends them. Each
  * starts when the first test asks.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await makeRunFolder();
-  project.config.env = { ...project.config.env, TMPDIR: folder.path };
+  project.config.env = { ...project.config.env, TMPDIR: folder.path, NODE_COMPILE_CACHE: compiled };
   const postgres = lazy(() => startThrowAwayServer(folder.path));
   const kafka = lazy(() => startThrowAwayKafka({ home: folder.path }));
   const redis = lazy(() => startThrowAwayRedis({ home: folder.path }));
