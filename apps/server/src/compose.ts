@@ -3,6 +3,7 @@ import { catalog } from "@onsale/catalog";
 import { eventsByOwner } from "@onsale/contracts/events";
 import type { TokenSigner } from "@onsale/http";
 import { inventory } from "@onsale/inventory";
+import { fewestLocations } from "@onsale/inventory/ports";
 import type { BasePorts, EventDefinition } from "@onsale/messaging";
 import { notifications } from "@onsale/notifications";
 import { httpSender, localSender } from "@onsale/notifications/sender";
@@ -65,7 +66,7 @@ export function compose(wiring: Wiring): Composition {
     services: [
       host(accounts, { ...base, tokens, operator }, ownerOf),
       host(catalog, base, ownerOf),
-      host(inventory, base, ownerOf),
+      host(inventory, { ...base, chooseLocations: fewestLocations }, ownerOf),
       host(orders, base, ownerOf),
       host(payments, paymentsPorts, ownerOf),
       host(wallet, base, ownerOf),

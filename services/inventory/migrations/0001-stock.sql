@@ -1,7 +1,16 @@
--- What there is of each SKU, in pieces. `received` is what came in to be sold, corrected by what people found or missed;
+-- Where goods lie. A shop that names no places has one.
+create table location (
+  location text collate "C" primary key,
+  -- Where several could serve an order, the lower is asked first.
+  rank int not null
+);
+insert into location (location, rank) values ('main', 0);
+
+-- What there is of each SKU, in pieces, over all locations. This row is the SKU's lock: whoever changes anything of its
+-- stock, wherever it lies, holds it. `received` is what came in to be sold, corrected by what people found or missed;
 -- `held` waits for its orders' payment, `sold` is the orders' for good (less what came back); the rest is available.
--- `quarantined` is here and not for sale. The checks are the last line against overselling: whatever the code above
--- believes, a change that takes more than was received does not commit.
+-- `quarantined` is here and not for sale, `in_transit` is on its way between two locations. The checks are the last line
+-- against overselling: whatever the code above believes, a change that takes more than was received does not commit.
 -- SKUs compare by code point, so that every process locks rows in the same order whatever the server's language is.
 create table stock (
   sku text collate "C" primary key,
@@ -9,11 +18,28 @@ create table stock (
   held bigint not null default 0 check (held >= 0),
   sold bigint not null default 0 check (sold >= 0),
   quarantined bigint not null default 0 check (quarantined >= 0),
+  in_transit bigint not null default 0 check (in_transit >= 0),
+  -- Whether it ever lay elsewhere than in main: then stock_at has a row for each of its locations.
+  located boolean not null default false,
   -- Counts the shelf.* events of this SKU.
   version int not null default 0,
   per_buyer_limit int check (per_buyer_limit >= 1),
   constraint taken_within_received check (held + sold <= received)
   -- A hot SKU is rewritten by every batch: half of its page is left free so that the new row stays in the page.
+) with (fillfactor = 50);
+
+-- The same by location, of the SKUs that lie in several; the rows of a SKU add up to its stock. A SKU that lies in main
+-- alone has none, so that a hot one costs one row and one lock.
+create table stock_at (
+  sku text collate "C" not null references stock,
+  location text collate "C" not null references location,
+  received bigint not null default 0 check (received >= 0),
+  held bigint not null default 0 check (held >= 0),
+  sold bigint not null default 0 check (sold >= 0),
+  quarantined bigint not null default 0 check (quarantined >= 0),
+  in_transit bigint not null default 0 check (in_transit >= 0),
+  primary key (sku, location),
+  constraint taken_within_received_there check (held + sold <= received)
 ) with (fillfactor = 50);
 
 -- What became of each order here, one row per order that inventory has heard of.
@@ -36,17 +62,19 @@ create table allocation (
 );
 create index allocation_by_expiry on allocation (expires_at) where state = 'HELD';
 
--- The units of one SKU that an order was given; whether they are held, sold or given back is the allocation's state. They
--- are written with their allocation and never apart from it; a foreign key would lock that row once more for each of them.
+-- The units of one SKU at one location that an order was given; whether they are held, sold or given back is the
+-- allocation's state. Units of several locations are one hold with several rows. They are written with their allocation
+-- and never apart from it; a foreign key would lock that row once more for each of them.
 create table hold (
-  hold_id uuid not null,
   order_id uuid not null,
+  hold_id uuid not null,
+  location text collate "C" not null,
   sku text collate "C" not null,
   units int not null check (units >= 1),
   returned_units int not null default 0 check (returned_units between 0 and units),
   -- Whether the units count in buyer_take: only those taken while the SKU had a limit do.
   limited boolean not null,
-  primary key (order_id, sku)
+  primary key (order_id, hold_id, location)
 );
 
 -- What each buyer has of a SKU that has a limit per buyer. By SKU first: whether anybody took anything under a limit is
@@ -64,6 +92,7 @@ create table receipt (
   receipt_number text,
   sku text collate "C" not null,
   units int not null check (units >= 1),
+  location text collate "C" not null references location,
   -- Whether somebody looks at them first; until then none of them is for sale.
   inspect boolean not null,
   received_by uuid not null,
@@ -85,11 +114,32 @@ create table inspection (
 create table adjustment (
   adjustment_id uuid primary key,
   sku text collate "C" not null,
+  location text collate "C" not null references location,
   units int not null check (units <> 0),
   reason text not null,
   note text,
   adjusted_by uuid not null,
   adjusted_at timestamptz not null default clock_timestamp()
+);
+
+-- Goods sent from one location to another, and what of them arrived, once. What did not is lost.
+create table transfer (
+  transfer_id uuid primary key,
+  sku text collate "C" not null,
+  from_location text collate "C" not null references location,
+  to_location text collate "C" not null references location,
+  units int not null check (units >= 1),
+  note text,
+  sent_by uuid not null,
+  sent_at timestamptz not null default clock_timestamp(),
+  check (from_location <> to_location)
+);
+create table transfer_arrival (
+  transfer_id uuid primary key references transfer,
+  units int not null check (units >= 0),
+  note text,
+  received_by uuid not null,
+  received_at timestamptz not null default clock_timestamp()
 );
 
 -- Returns that were put back, each once.
@@ -99,24 +149,28 @@ create table restock (
   restocked_at timestamptz not null default clock_timestamp()
 );
 
--- The ledger: every unit that ever moved. Per SKU the deltas add up to the columns of stock, and per order the HELD rows
--- to its holds.
+-- The ledger: every unit that ever moved, and where. Per SKU the deltas add up to the columns of stock, per SKU and location
+-- to those of stock_at, and per hold to what its allocation says of it.
 create table movement (
   position bigint generated always as identity primary key,
   sku text collate "C" not null,
+  location text collate "C" not null,
   kind text not null check (kind in ('RECEIVED', 'HELD', 'SOLD', 'RELEASED', 'EXPIRED', 'UNSOLD', 'RETURNED',
-    'REFUSED', 'ADDED', 'REMOVED', 'SET_ASIDE', 'CLEARED', 'DISPOSED')),
+    'REFUSED', 'ADDED', 'REMOVED', 'SET_ASIDE', 'CLEARED', 'DISPOSED', 'SENT', 'EXPECTED', 'ARRIVED', 'MISSED')),
   received_delta int not null,
   held_delta int not null,
   sold_delta int not null,
   quarantined_delta int not null,
+  in_transit_delta int not null,
   order_id uuid,
-  -- The receipt, the return or the adjustment that moved it, where it was one of these.
+  hold_id uuid,
+  -- The receipt, the return, the adjustment or the transfer that moved it, where it was one of these.
   document_id uuid,
   moved_at timestamptz not null default clock_timestamp()
 );
 
 do $do$
 begin
-  execute format('revoke update, delete, truncate on movement, receipt, inspection, adjustment, restock from %I', current_setting('onsale.role'));
+  execute format('revoke update, delete, truncate on movement, receipt, inspection, adjustment, transfer, transfer_arrival,
+    restock from %I', current_setting('onsale.role'));
 end $do$;

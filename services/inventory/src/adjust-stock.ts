@@ -2,13 +2,15 @@ import type { BuyerId, Sku } from "@onsale/contracts/ids";
 import type { BasePorts, Cause } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { type AdjustmentDecision, type AdjustmentWish, decideAdjustment } from "./adjustment.ts";
+import type { Location } from "./location.ts";
 import { moveUnits } from "./move-units.ts";
+import { lockLevelAt } from "./shelf-level.ts";
 import { insertAdjustment } from "./store/adjustment.ts";
-import { lockLevel } from "./store/stock.ts";
 import { telemetry } from "./telemetry.ts";
 
 export interface Adjustment extends AdjustmentWish {
   readonly sku: Sku;
+  readonly location: Location;
   readonly note: string | null;
   readonly adjustedBy: BuyerId;
   readonly cause: Cause;
@@ -25,8 +27,8 @@ export async function adjustStock(
   adjustment: Adjustment,
   { ids }: Pick<BasePorts, "ids">,
 ): Promise<Adjusted> {
-  const { sku, reason, cause } = adjustment;
-  const level = await lockLevel(tx, sku);
+  const { sku, location, reason, cause } = adjustment;
+  const level = await lockLevelAt(tx, sku, location);
   if (!level) return { kind: "unknown-sku" };
   const decision = decideAdjustment(level, adjustment);
   if (decision.kind !== "adjusted") return decision;
@@ -36,7 +38,15 @@ export async function adjustStock(
     insertAdjustment(tx, { ...adjustment, adjustmentId }),
     moveUnits(tx, [
       {
-        ...{ kind: decision.move, sku, units: decision.units, orderId: null, limitedBuyer: null },
+        ...{
+          kind: decision.move,
+          sku,
+          location,
+          units: decision.units,
+          orderId: null,
+          holdId: null,
+          limitedBuyer: null,
+        },
         ...{ documentId: adjustmentId, cause },
       },
     ]),

@@ -33,8 +33,8 @@ export async function inspectReceipt(tx: Transaction, report: InspectionReport):
   return { kind: "inspected", receipt };
 }
 
-function movements({ receiptId, sku }: Receipt, { accepted, damaged, cause }: InspectionReport): Movement[] {
-  const movement = { sku, orderId: null, documentId: receiptId, limitedBuyer: null, cause };
+function movements({ receiptId, sku, location }: Receipt, { accepted, damaged, cause }: InspectionReport): Movement[] {
+  const movement = { sku, location, orderId: null, holdId: null, documentId: receiptId, limitedBuyer: null, cause };
   const found: Movement[] = [
     { ...movement, kind: "RECEIVED", units: accepted },
     { ...movement, kind: "REFUSED", units: damaged },

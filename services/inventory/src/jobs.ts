@@ -1,10 +1,11 @@
 import type { Job } from "@onsale/runtime";
 import { expireHolds } from "./expire-holds.ts";
+import type { InventoryPorts } from "./ports.ts";
 
 // Some hundred short row locks at a time: a transaction of a few milliseconds, so that no buyer's batch waits for it.
 const expiryBatch = 200;
 
-export const jobs: readonly Job[] = [
+export const jobs: readonly Job<InventoryPorts>[] = [
   {
     name: "inventory.expire-holds",
     // Holds live for minutes; five seconds more on a shelf that is sold out is what a forgotten order may cost.

@@ -1,38 +1,47 @@
 /** Units move between available, held and sold, and every move is a line in the ledger. */
 
-import type { BuyerId, OrderId, Sku } from "@onsale/contracts/ids";
+import type { BuyerId, HoldId, OrderId, Sku } from "@onsale/contracts/ids";
 import type { Units } from "@onsale/contracts/money";
 import type { Cause } from "@onsale/messaging";
+import type { Location } from "./location.ts";
 import { takeKey } from "./stock.ts";
 
 /** What one unit of a move changes. Available is what was received and is neither held nor sold. */
 export const moves = {
   /** Came in. */
-  RECEIVED: { received: 1, held: 0, sold: 0, quarantined: 0 },
+  RECEIVED: { received: 1, held: 0, sold: 0, quarantined: 0, inTransit: 0 },
   /** Set aside for an order. */
-  HELD: { received: 0, held: 1, sold: 0, quarantined: 0 },
+  HELD: { received: 0, held: 1, sold: 0, quarantined: 0, inTransit: 0 },
   /** The held units are the order's. */
-  SOLD: { received: 0, held: -1, sold: 1, quarantined: 0 },
+  SOLD: { received: 0, held: -1, sold: 1, quarantined: 0, inTransit: 0 },
   /** Held units back on the shelf: their order ended without them. */
-  RELEASED: { received: 0, held: -1, sold: 0, quarantined: 0 },
+  RELEASED: { received: 0, held: -1, sold: 0, quarantined: 0, inTransit: 0 },
   /** Held units back on the shelf: their time had passed. */
-  EXPIRED: { received: 0, held: -1, sold: 0, quarantined: 0 },
+  EXPIRED: { received: 0, held: -1, sold: 0, quarantined: 0, inTransit: 0 },
   /** Sold units back on the shelf: their order was cancelled. */
-  UNSOLD: { received: 0, held: 0, sold: -1, quarantined: 0 },
+  UNSOLD: { received: 0, held: 0, sold: -1, quarantined: 0, inTransit: 0 },
   /** Sold units back on the shelf: the buyer sent them back. */
-  RETURNED: { received: 0, held: 0, sold: -1, quarantined: 0 },
+  RETURNED: { received: 0, held: 0, sold: -1, quarantined: 0, inTransit: 0 },
   /** Came in damaged. */
-  REFUSED: { received: 0, held: 0, sold: 0, quarantined: 1 },
+  REFUSED: { received: 0, held: 0, sold: 0, quarantined: 1, inTransit: 0 },
   /** More on the shelf than the books said. */
-  ADDED: { received: 1, held: 0, sold: 0, quarantined: 0 },
+  ADDED: { received: 1, held: 0, sold: 0, quarantined: 0, inTransit: 0 },
   /** Fewer on the shelf than the books said. */
-  REMOVED: { received: -1, held: 0, sold: 0, quarantined: 0 },
+  REMOVED: { received: -1, held: 0, sold: 0, quarantined: 0, inTransit: 0 },
   /** From the shelf into quarantine. */
-  SET_ASIDE: { received: -1, held: 0, sold: 0, quarantined: 1 },
+  SET_ASIDE: { received: -1, held: 0, sold: 0, quarantined: 1, inTransit: 0 },
   /** From quarantine onto the shelf. */
-  CLEARED: { received: 1, held: 0, sold: 0, quarantined: -1 },
+  CLEARED: { received: 1, held: 0, sold: 0, quarantined: -1, inTransit: 0 },
   /** Out of quarantine, and gone. */
-  DISPOSED: { received: 0, held: 0, sold: 0, quarantined: -1 },
+  DISPOSED: { received: 0, held: 0, sold: 0, quarantined: -1, inTransit: 0 },
+  /** Left one location for another. */
+  SENT: { received: -1, held: 0, sold: 0, quarantined: 0, inTransit: 0 },
+  /** On its way to a location. */
+  EXPECTED: { received: 0, held: 0, sold: 0, quarantined: 0, inTransit: 1 },
+  /** Came in from another location. */
+  ARRIVED: { received: 1, held: 0, sold: 0, quarantined: 0, inTransit: -1 },
+  /** Was on its way, and did not come in. */
+  MISSED: { received: 0, held: 0, sold: 0, quarantined: 0, inTransit: -1 },
 } as const;
 
 export type MoveKind = keyof typeof moves;
@@ -40,9 +49,11 @@ export type MoveKind = keyof typeof moves;
 export interface Movement {
   readonly kind: MoveKind;
   readonly sku: Sku;
+  readonly location: Location;
   readonly units: Units;
   readonly orderId: OrderId | null;
-  /** The receipt, the return or the adjustment, where it was one of these. */
+  readonly holdId: HoldId | null;
+  /** The receipt, the return, the adjustment or the transfer, where it was one of these. */
   readonly documentId: string | null;
   /** Who has the units, where they count against a limit per buyer. */
   readonly limitedBuyer: BuyerId | null;
@@ -55,9 +66,10 @@ export interface Counts {
   readonly held: number;
   readonly sold: number;
   readonly quarantined: number;
+  readonly inTransit: number;
 }
 
-const nothing: Counts = { received: 0, held: 0, sold: 0, quarantined: 0 };
+const nothing: Counts = { received: 0, held: 0, sold: 0, quarantined: 0, inTransit: 0 };
 
 function plus(sum: Counts, { kind, units }: Pick<Movement, "kind" | "units">): Counts {
   const move = moves[kind];
@@ -66,6 +78,7 @@ function plus(sum: Counts, { kind, units }: Pick<Movement, "kind" | "units">): C
     held: sum.held + move.held * units,
     sold: sum.sold + move.sold * units,
     quarantined: sum.quarantined + move.quarantined * units,
+    inTransit: sum.inTransit + move.inTransit * units,
   };
 }
 
@@ -79,6 +92,23 @@ export function stockChanges(movements: readonly Movement[]): StockChange[] {
   const bySku = new Map<Sku, Counts>();
   for (const movement of movements) bySku.set(movement.sku, plus(bySku.get(movement.sku) ?? nothing, movement));
   return [...bySku].map(([sku, counts]) => ({ sku, ...counts })).sort(inSkuOrder);
+}
+
+/** What a batch of moves does to one SKU's stock at one location. */
+export interface PlaceChange extends StockChange {
+  readonly location: Location;
+}
+
+/** Adds the moves of these SKUs up per SKU and location. */
+export function placeChanges(movements: readonly Movement[], skus: ReadonlySet<Sku>): PlaceChange[] {
+  const byPlace = Map.groupBy(
+    movements.filter(({ sku }) => skus.has(sku)),
+    ({ sku, location }) => JSON.stringify([sku, location]),
+  );
+  return [...byPlace.values()].flatMap((ofPlace) => {
+    const [first] = ofPlace;
+    return first ? [{ sku: first.sku, location: first.location, ...ofPlace.reduce(plus, nothing) }] : [];
+  });
 }
 
 /** By UTF-16 unit. It differs from the table's order by code point only beyond the basic plane, where a deadlock would be retried. */

@@ -1,6 +1,6 @@
 import type { Sku } from "@onsale/contracts/ids";
 import type { Transaction } from "@onsale/postgres";
-import { isTakenUnderLimit, lockLevel, storeLimit } from "./store/stock.ts";
+import { isTakenUnderLimit, lockStock, storeLimit } from "./store/stock.ts";
 
 export type Limited = "limited" | "unknown-sku" | "lowered";
 
@@ -9,9 +9,9 @@ export type Limited = "limited" | "unknown-sku" | "lowered";
  * and the limit is never lowered: what the first were promised, the last may have, too.
  */
 export async function limitBuyers(tx: Transaction, sku: Sku, perBuyerLimit: number | null): Promise<Limited> {
-  const level = await lockLevel(tx, sku);
-  if (!level) return "unknown-sku";
-  if (isLower(perBuyerLimit, level.perBuyerLimit) && (await isTakenUnderLimit(tx, sku))) return "lowered";
+  const stock = await lockStock(tx, sku);
+  if (!stock) return "unknown-sku";
+  if (isLower(perBuyerLimit, stock.perBuyerLimit) && (await isTakenUnderLimit(tx, sku))) return "lowered";
   await storeLimit(tx, sku, perBuyerLimit);
   return "limited";
 }

@@ -1,12 +1,14 @@
-import type { OrderId, Sku } from "@onsale/contracts/ids";
+import type { HoldId, OrderId, Sku } from "@onsale/contracts/ids";
 import { stockRejected, stockReserved } from "@onsale/contracts/inventory";
+import type { Units } from "@onsale/contracts/money";
 import type { orderPlaced } from "@onsale/contracts/orders";
 import { later } from "@onsale/contracts/time";
-import { type BasePorts, causedBy, type Delivered, fact, publish } from "@onsale/messaging";
+import { causedBy, type Delivered, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import type { Movement } from "./ledger.ts";
 import { moveUnits } from "./move-units.ts";
-import { byArrival, type Decision, decideReservations, type Wish } from "./stock.ts";
+import type { InventoryPorts } from "./ports.ts";
+import { byArrival, type Decision, decideReservations, type Hold, type Wish } from "./stock.ts";
 import { allocated, storeDecisions } from "./store/allocation.ts";
 import { lockShelves, takenByBuyers } from "./store/stock.ts";
 import { telemetry } from "./telemetry.ts";
@@ -21,7 +23,7 @@ type Placed = Delivered<typeof orderPlaced>;
 export async function reserveStock(
   tx: Transaction,
   placed: readonly Placed[],
-  { clock, ids }: BasePorts,
+  { clock, ids, chooseLocations }: InventoryPorts,
 ): Promise<void> {
   const wishes = placed.map(toWish).sort(byArrival);
   const [known, shelves] = await Promise.all([
@@ -37,7 +39,7 @@ export async function reserveStock(
   const taken = await takenByBuyers(tx, shelves, fresh);
 
   const expiresAt = later(clock.now(), holdMs);
-  const decisions = decideReservations(shelves, fresh, { taken, expiresAt, newHoldId: ids.uuid });
+  const decisions = decideReservations(shelves, fresh, { taken, expiresAt, newHoldId: ids.uuid, chooseLocations });
 
   await Promise.all([
     storeDecisions(tx, decisions),
@@ -64,11 +66,13 @@ function firstOfEachOrder(wishes: readonly Wish[]): Wish[] {
 function movements(decision: Decision): Movement[] {
   if (decision.kind === "refused") return [];
   const { orderId, buyerId, cause } = decision.wish;
-  return decision.holds.map(({ sku, units, limited }) => ({
+  return decision.holds.map(({ holdId, sku, location, units, limited }) => ({
     kind: "HELD",
     sku,
+    location,
     units,
     orderId,
+    holdId,
     documentId: null,
     limitedBuyer: limited ? buyerId : null,
     cause,
@@ -81,8 +85,16 @@ function announcement(decision: Decision) {
     const { reason, skus } = decision;
     return fact(stockRejected, { data: { orderId, reason, skus: [...skus] }, sequence: 1, cause });
   }
-  const holds = decision.holds.map(({ holdId, sku, units }) => ({ holdId, sku, units }));
+  const holds = wholeHolds(decision.holds);
   return fact(stockReserved, { data: { orderId, holds, expiresAt: decision.expiresAt }, sequence: 1, cause });
+}
+
+/** Whoever hears of a hold need not know at how many locations it lies. */
+function wholeHolds(holds: readonly Hold[]) {
+  const whole = new Map<HoldId, { holdId: HoldId; sku: Sku; units: Units }>();
+  for (const { holdId, sku, units } of holds)
+    whole.set(holdId, { holdId, sku, units: (whole.get(holdId)?.units ?? 0) + units });
+  return [...whole.values()];
 }
 
 function tellAfterCommit(tx: Transaction, decisions: readonly Decision[]): void {

@@ -1,9 +1,10 @@
 /** What of a return goes back on the shelf. */
 
-import type { BuyerId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
+import type { BuyerId, HoldId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
 import type { Units } from "@onsale/contracts/money";
 import type { Cause } from "@onsale/messaging";
 import type { Allocation } from "./allocation.ts";
+import type { Location } from "./location.ts";
 
 /** What a buyer sends back. */
 export interface ReturnWish {
@@ -13,16 +14,21 @@ export interface ReturnWish {
   readonly cause: Cause;
 }
 
-/** What an order still has of one SKU. */
+/** What an order still has of one SKU from one location. */
 export interface Kept {
   readonly orderId: OrderId;
+  readonly holdId: HoldId;
   readonly sku: Sku;
+  readonly location: Location;
   readonly units: number;
   readonly limited: boolean;
 }
 
 export interface RestockedLine {
+  readonly holdId: HoldId;
   readonly sku: Sku;
+  /** Where it came from, and goes back to. */
+  readonly location: Location;
   readonly units: Units;
   /** Who had the units, where they count against a limit per buyer. */
   readonly limitedBuyer: BuyerId | null;
@@ -44,7 +50,10 @@ export function decideRestocks(
   kept: readonly Kept[],
   wishes: readonly ReturnWish[],
 ): Restocked[] {
-  const left = new Map(kept.map((it) => [keptKey(it.orderId, it.sku), { ...it }]));
+  const left = Map.groupBy(
+    kept.map((it) => ({ ...it })),
+    ({ orderId, sku }) => keptKey(orderId, sku),
+  );
   const versions = new Map([...sold].map(([orderId, { version }]) => [orderId, version]));
   return wishes.flatMap((wish) => {
     const order = sold.get(wish.orderId);
@@ -55,13 +64,18 @@ export function decideRestocks(
   });
 }
 
-function takeOff(left: Map<string, { units: number; limited: boolean }>, wish: ReturnWish, buyerId: BuyerId | null) {
+type Left = ReadonlyMap<string, readonly { -readonly [Field in keyof Kept]: Kept[Field] }[]>;
+
+function takeOff(left: Left, wish: ReturnWish, buyerId: BuyerId | null): RestockedLine[] {
   return wish.lines.flatMap(({ sku, units }) => {
-    const hold = left.get(keptKey(wish.orderId, sku));
-    const back = Math.min(units, hold?.units ?? 0);
-    if (!hold || back === 0) return [];
-    hold.units -= back;
-    return [{ sku, units: back, limitedBuyer: hold.limited ? buyerId : null }];
+    let coming = units;
+    return (left.get(keptKey(wish.orderId, sku)) ?? []).flatMap((hold) => {
+      const back = Math.min(coming, hold.units);
+      coming -= back;
+      hold.units -= back;
+      const { holdId, location, limited } = hold;
+      return back > 0 ? [{ holdId, sku, location, units: back, limitedBuyer: limited ? buyerId : null }] : [];
+    });
   });
 }
 

@@ -5,6 +5,9 @@ import { adjustStock } from "./adjust-stock.ts";
 import { errors } from "./errors.ts";
 import { type Inspected, inspectReceipt } from "./inspect-receipt.ts";
 import { limitBuyers } from "./limit-buyers.ts";
+import { mainLocation } from "./location.ts";
+import { locationRoutes } from "./location-routes.ts";
+import type { InventoryPorts } from "./ports.ts";
 import { receiveGoods } from "./receive-goods.ts";
 import {
   Adjustment,
@@ -21,14 +24,15 @@ import {
 import { inspectionOf, receiptOf } from "./store/receipt.ts";
 import { stockOf } from "./store/stock.ts";
 
-export function routes(http: HttpServer, context: ServiceContext): void {
+export function routes(http: HttpServer, context: ServiceContext<InventoryPorts>): void {
   receiving(http, context);
   inspecting(http, context);
   adjusting(http, context);
   limiting(http, context);
+  locationRoutes(http, context);
 }
 
-function receiving(http: HttpServer, { database, ports }: ServiceContext): void {
+function receiving(http: HttpServer, { database, ports }: ServiceContext<InventoryPorts>): void {
   http.post(
     "/v1/admin/stock-receipts",
     {
@@ -41,10 +45,18 @@ function receiving(http: HttpServer, { database, ports }: ServiceContext): void 
       },
     },
     async (request, reply) => {
-      const { receiptNumber = null, inspect = false, ...goods } = request.body;
-      const delivery = { ...goods, receiptNumber, inspect, receivedBy: request.person.id, cause: request.cause };
+      const { receiptNumber = null, inspect = false, location = mainLocation, ...goods } = request.body;
+      const delivery = {
+        ...goods,
+        location,
+        receiptNumber,
+        inspect,
+        receivedBy: request.person.id,
+        cause: request.cause,
+      };
       const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
         const received = await receiveGoods(tx, delivery, ports);
+        if (received.kind === "unknown-location") throw problem(422, errors.LOCATION_NOT_FOUND);
         if (received.kind === "number-reused") throw problem(409, errors.RECEIPT_NUMBER_REUSED);
         return { status: received.kind === "received" ? 201 : 200, body: received.receipt };
       });
@@ -72,7 +84,7 @@ function receiving(http: HttpServer, { database, ports }: ServiceContext): void 
   );
 }
 
-function inspecting(http: HttpServer, { database }: ServiceContext): void {
+function inspecting(http: HttpServer, { database }: ServiceContext<InventoryPorts>): void {
   http.post(
     "/v1/admin/stock-receipts/:receiptId/inspection",
     {
@@ -124,7 +136,7 @@ function inspectionProblem(refusal: Exclude<Inspected, { readonly kind: "inspect
   }
 }
 
-function adjusting(http: HttpServer, { database, ports }: ServiceContext): void {
+function adjusting(http: HttpServer, { database, ports }: ServiceContext<InventoryPorts>): void {
   http.post(
     "/v1/admin/stock-adjustments",
     {
@@ -139,8 +151,8 @@ function adjusting(http: HttpServer, { database, ports }: ServiceContext): void 
       },
     },
     async (request, reply) => {
-      const { note = null, ...wish } = request.body;
-      const adjustment = { ...wish, note, adjustedBy: request.person.id, cause: request.cause };
+      const { note = null, location = mainLocation, ...wish } = request.body;
+      const adjustment = { ...wish, location, note, adjustedBy: request.person.id, cause: request.cause };
       const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
         const adjusted = await adjustStock(tx, adjustment, ports);
         if (adjusted.kind === "unknown-sku") throw problem(404, errors.STOCK_NOT_FOUND);
@@ -155,7 +167,7 @@ function adjusting(http: HttpServer, { database, ports }: ServiceContext): void 
   );
 }
 
-function limiting(http: HttpServer, { database }: ServiceContext): void {
+function limiting(http: HttpServer, { database }: ServiceContext<InventoryPorts>): void {
   http.get(
     "/v1/admin/stock/:sku",
     {

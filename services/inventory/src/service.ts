@@ -1,9 +1,10 @@
 import { defineService } from "@onsale/runtime";
 import { consumers } from "./consumers.ts";
 import { jobs } from "./jobs.ts";
+import type { InventoryPorts } from "./ports.ts";
 import { routes } from "./routes.ts";
 
-export const inventory = defineService("inventory", {
+export const inventory = defineService<InventoryPorts>("inventory", {
   migrations: new URL("../migrations/", import.meta.url),
   consumers,
   routes,

@@ -34,11 +34,11 @@ const store = (tx: Transaction, { to, tells }: Step, due: readonly DueStep[]): P
 
 function movements(due: readonly DueStep[], holds: readonly Kept[]): Movement[] {
   const byOrder = new Map<OrderId, DueStep>(due.map((it) => [it.allocation.orderId, it]));
-  return holds.flatMap(({ orderId, sku, units, limited }) => {
-    const it = byOrder.get(orderId);
+  return holds.flatMap(({ limited, ...kept }) => {
+    const it = byOrder.get(kept.orderId);
     if (!it?.step.move) return [];
     const limitedBuyer = limited ? it.allocation.buyerId : null;
-    return { kind: it.step.move, sku, units, orderId, documentId: null, limitedBuyer, cause: it.cause };
+    return { ...kept, kind: it.step.move, documentId: null, limitedBuyer, cause: it.cause };
   });
 }
 

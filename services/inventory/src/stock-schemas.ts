@@ -17,11 +17,30 @@ const ReceiptNumber = Type.String({
   description: "The purchase order's number. It counts once per SKU, however often it is delivered.",
 });
 
+/** A location's code as the merchant writes it: short, since it stands in every line of the ledger. */
+export const LocationCode = Type.String({
+  pattern: "^[a-z0-9][a-z0-9-]{0,31}$",
+  description: "A location's code.",
+});
+
+export const LocationPath = Type.Object({ location: LocationCode });
+
+const Rank = Type.Integer({
+  minimum: 0,
+  maximum: 1_000_000,
+  description: "Where several locations could serve an order, the lower is asked first.",
+});
+
+export const NewLocation = Type.Object({ rank: Rank });
+export const NamedLocation = Type.Object({ location: LocationCode, rank: Rank });
+export const Locations = Type.Object({ locations: Type.Array(NamedLocation) });
+
 export const Pieces = Type.Integer({ minimum: 0, description: "Pieces." });
 
 export const NewReceipt = Type.Object({
   sku: Sku,
   units: Units,
+  location: Type.Optional(LocationCode),
   receiptNumber: Type.Optional(ReceiptNumber),
   inspect: Type.Optional(
     Type.Boolean({ description: "Whether somebody looks at the goods before any of them is for sale." }),
@@ -33,6 +52,7 @@ export const Receipt = Type.Object({
   receiptNumber: Type.Union([ReceiptNumber, Type.Null()]),
   sku: Sku,
   units: Units,
+  location: LocationCode,
   inspect: Type.Boolean(),
 });
 
@@ -52,6 +72,7 @@ export const Inspection = Type.Object({
 
 export const NewAdjustment = Type.Object({
   sku: Sku,
+  location: Type.Optional(LocationCode),
   units: Type.Union(
     [Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Integer({ minimum: -1_000_000, maximum: -1 })],
     { description: "Pieces added or, below zero, taken off." },
@@ -65,15 +86,46 @@ export const PerBuyerLimit = Type.Union([Type.Integer({ minimum: 1, maximum: 1_0
     "The most that one buyer may take; null where anybody may take all. It counts what is taken from when it was set.",
 });
 
-export const Stock = Type.Object({
-  sku: Sku,
+const counts = {
   received: Type.Integer({ minimum: 0, description: "Pieces that came in to be sold, corrected by adjustments." }),
   held: Pieces,
   sold: Pieces,
   available: Pieces,
   quarantined: Type.Integer({ minimum: 0, description: "Pieces that are here and not for sale." }),
+  inTransit: Type.Integer({ minimum: 0, description: "Pieces on their way from one location to another." }),
+};
+
+export const Stock = Type.Object({
+  sku: Sku,
+  ...counts,
   perBuyerLimit: PerBuyerLimit,
+  locations: Type.Array(Type.Object({ location: LocationCode, ...counts }), {
+    description: "By location; empty where it has lain in main alone.",
+  }),
 });
+
+export const NewTransfer = Type.Object({
+  sku: Sku,
+  from: LocationCode,
+  to: LocationCode,
+  units: Units,
+  note: Type.Optional(Note),
+});
+
+export const Transfer = Type.Object({
+  transferId: Uuid,
+  sku: Sku,
+  from: LocationCode,
+  to: LocationCode,
+  units: Units,
+  arrivedUnits: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+    description: "Pieces that arrived; null while they are on their way.",
+  }),
+});
+
+export const TransferPath = Type.Object({ transferId: Uuid });
+
+export const NewArrival = Type.Object({ units: Found, note: Type.Optional(Note) });
 
 export const Adjustment = Type.Object({ adjustmentId: Uuid, stock: Stock });
 

@@ -4,12 +4,15 @@ import type { BuyerId, HoldId, OrderId, Sku } from "@onsale/contracts/ids";
 import type { Units } from "@onsale/contracts/money";
 import type { Instant } from "@onsale/contracts/time";
 import type { Cause } from "@onsale/messaging";
+import { type Location, type LocationRule, mainLocation, type Place, pick } from "./location.ts";
 
 /** What one SKU has left, in pieces; never below zero. */
 export interface Shelf {
   readonly available: number;
   /** The most that one buyer may have of it; null where anybody may have all. */
   readonly perBuyerLimit: number | null;
+  /** Where it lies, in the shop's order; null where that is main alone. */
+  readonly places: readonly Place[] | null;
 }
 
 /** Shelves by SKU. A SKU that never came in has none. */
@@ -27,10 +30,11 @@ export interface Wish {
   readonly cause: Cause;
 }
 
-/** Units of one SKU for one order. */
+/** Units of one SKU at one location for one order. Those of several locations share the id of one hold. */
 export interface Hold {
   readonly holdId: HoldId;
   readonly sku: Sku;
+  readonly location: Location;
   readonly units: Units;
   /** They count in what the buyer has of a SKU with a limit. */
   readonly limited: boolean;
@@ -60,6 +64,7 @@ export interface Given {
   readonly taken: ReadonlyMap<string, number>;
   readonly expiresAt: Instant;
   readonly newHoldId: () => HoldId;
+  readonly chooseLocations: LocationRule;
 }
 
 /** The most that one order can have of a SKU, as a hold's schema says: an order that repeats a line could ask for more. */
@@ -74,12 +79,13 @@ export function decideReservations(shelves: Shelves, wishes: readonly Wish[], gi
   const left: Left = {
     shelves,
     available: new Map([...shelves].map(([sku, { available }]) => [sku, available])),
+    places: new Map([...shelves].flatMap(([sku, { places }]) => (places ? [[sku, places]] : []))),
     taken: new Map(given.taken),
   };
   return wishes.map((wish) => {
     const refusal = whyRefused(left, wish);
     if (refusal) return { kind: "refused", wish, ...refusal };
-    return { kind: "reserved", wish, holds: take(left, wish, given.newHoldId), expiresAt: given.expiresAt };
+    return { kind: "reserved", wish, holds: take(left, wish, given), expiresAt: given.expiresAt };
   });
 }
 
@@ -87,6 +93,7 @@ export function decideReservations(shelves: Shelves, wishes: readonly Wish[], gi
 interface Left {
   readonly shelves: Shelves;
   readonly available: Map<Sku, number>;
+  readonly places: Map<Sku, readonly Place[]>;
   readonly taken: Map<string, number>;
 }
 
@@ -110,11 +117,26 @@ function isOverLimit({ shelves, taken }: Left, buyerId: BuyerId, sku: Sku, units
   return limit !== null && (taken.get(takeKey(buyerId, sku)) ?? 0) + units > limit;
 }
 
-function take({ shelves, available, taken }: Left, { buyerId, units }: Wish, newHoldId: () => HoldId): Hold[] {
-  return [...units].map(([sku, wanted]) => {
+function take(left: Left, { buyerId, units }: Wish, { newHoldId, chooseLocations }: Given): Hold[] {
+  const { shelves, available, taken } = left;
+  return [...units].flatMap(([sku, wanted]) => {
     const limited = (shelves.get(sku)?.perBuyerLimit ?? null) !== null;
     available.set(sku, (available.get(sku) ?? 0) - wanted);
     if (limited) taken.set(takeKey(buyerId, sku), (taken.get(takeKey(buyerId, sku)) ?? 0) + wanted);
-    return { holdId: newHoldId(), sku, units: wanted, limited };
+    const holdId = newHoldId();
+    return takeFrom(left, { sku, units: wanted }, chooseLocations).map((place) => ({ holdId, sku, ...place, limited }));
   });
+}
+
+function takeFrom({ places }: Left, line: { readonly sku: Sku; readonly units: Units }, rule: LocationRule) {
+  const there = places.get(line.sku);
+  if (!there) return [{ location: mainLocation, units: line.units }];
+  const picked = pick(rule, { ...line, places: there });
+  const taken = new Map(picked.map(({ location, units }) => [location, units]));
+  const rest = there.map(({ location, units }) => ({ location, units: units - (taken.get(location) ?? 0) }));
+  places.set(
+    line.sku,
+    rest.filter(({ units }) => units > 0),
+  );
+  return picked;
 }

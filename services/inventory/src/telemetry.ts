@@ -10,5 +10,7 @@ export const telemetry = {
   stockRestocked: defineFact("stock restocked", { counter: "onsale_stock_restocked_total" }),
   stockAdjusted: defineFact("stock adjusted", { counter: "onsale_stock_adjusted_total", labels: ["reason"] }),
   receiptInspected: defineFact("receipt inspected", { counter: "onsale_receipts_inspected_total" }),
+  goodsSent: defineFact("goods sent", { counter: "onsale_goods_sent_total" }),
+  goodsArrived: defineFact("goods arrived", { counter: "onsale_goods_arrived_total" }),
   goodsReceived: defineFact("goods received", { counter: "onsale_goods_received_total" }),
 };

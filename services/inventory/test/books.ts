@@ -7,6 +7,7 @@ import { expect } from "vitest";
 import type { AllocationState } from "../src/allocation.ts";
 import { consumers } from "../src/consumers.ts";
 import { inventory } from "../src/index.ts";
+import { fewestLocations, mainLocation } from "../src/location.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
 
 export const content: TestDatabaseContent = { services: [inventory] };
@@ -21,7 +22,7 @@ export const returnId = idOf("0000000c");
 
 /** Ports whose ids differ from those of every other call in the test. */
 let calls = 0;
-export const ports = () => ({ ids: testIds(++calls * 1_000_000) });
+export const ports = () => ({ ids: testIds(++calls * 1_000_000), chooseLocations: fewestLocations });
 
 /** Delivers events to the consumer of that name, through the inbox. */
 export async function hear(database: Database, name: string, events: readonly Delivered[]): Promise<void> {
@@ -38,9 +39,13 @@ export const placed = (number: number, lines: Record<Sku, number>, buyer = numbe
     lines: Object.entries(lines).map(([sku, units]) => ({ sku, units, unitPriceMinor: 100 })),
   });
 
-export async function receive(database: Database, stock: Record<Sku, number>): Promise<void> {
+export async function receive(
+  database: Database,
+  stock: Record<Sku, number>,
+  location: string = mainLocation,
+): Promise<void> {
   for (const [sku, units] of Object.entries(stock)) {
-    const delivery = { sku, units, receiptNumber: null, inspect: false, receivedBy: buyerId(0), cause };
+    const delivery = { sku, units, location, receiptNumber: null, inspect: false, receivedBy: buyerId(0), cause };
     await database.transaction((tx) => receiveGoods(tx, delivery, ports()));
   }
 }
@@ -59,9 +64,25 @@ const booksSql = sql("test.inventory-books", {
     ordersOwn: bigint,
     quarantined: bigint,
     ledgerQuarantined: bigint,
+    inTransit: bigint,
+    ledgerInTransit: bigint,
+    strayPlaces: bigint,
   },
 })`
-  select s.sku, s.received, s.held, s.sold, s.quarantined,
+  select s.sku, s.received, s.held, s.sold, s.quarantined, s.in_transit as "inTransit",
+    (select coalesce(sum(in_transit_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint
+      as "ledgerInTransit",
+    -- By location: its own ledger, and the orders' holds there; where there are no locations nothing moved elsewhere.
+    (select count(*) from (
+      select location, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold,
+        sum(quarantined_delta) as quarantined, sum(in_transit_delta) as in_transit
+      from inventory.movement m where m.sku = s.sku group by location) as moved
+      full join (select * from inventory.stock_at p where p.sku = s.sku) as at using (location)
+      where case when s.located
+        then (coalesce(moved.received, 0), coalesce(moved.held, 0), coalesce(moved.sold, 0),
+            coalesce(moved.quarantined, 0), coalesce(moved.in_transit, 0))
+          is distinct from (at.received, at.held, at.sold, at.quarantined, at.in_transit)
+        else location <> 'main' or at.location is not null end) as "strayPlaces",
     (select coalesce(sum(quarantined_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint
       as "ledgerQuarantined",
     (select coalesce(sum(received_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint as "ledgerReceived",
@@ -76,9 +97,17 @@ const booksSql = sql("test.inventory-books", {
 /** Stock per SKU as `[received, held, sold]`, once stock, ledger and the orders' holds were seen to agree. */
 export async function books(database: Database): Promise<Record<Sku, [number, number, number]>> {
   const rows = await database.query(booksSql, []);
-  for (const { sku, received, held, sold, quarantined, ...others } of rows) {
+  for (const { sku, received, held, sold, quarantined, inTransit, ...others } of rows) {
     expect({ sku, ...others }).toEqual({
-      ...{ sku, ledgerQuarantined: quarantined, ledgerReceived: received, ledgerHeld: held, ledgerSold: sold },
+      ...{
+        sku,
+        ledgerQuarantined: quarantined,
+        ledgerInTransit: inTransit,
+        strayPlaces: 0,
+        ledgerReceived: received,
+        ledgerHeld: held,
+        ledgerSold: sold,
+      },
       ...{ ordersHold: held, ordersOwn: sold },
     });
   }

@@ -91,6 +91,7 @@ describe("every crash point", { timeout }, () => {
     const delivery = {
       sku: "mug",
       units: 3,
+      location: "main",
       receiptNumber: "PO-1",
       inspect: false,
       receivedBy: buyerId(0),

@@ -21,7 +21,9 @@ import { inspectReceipt } from "../src/inspect-receipt.ts";
 import { jobs } from "../src/jobs.ts";
 import { limitBuyers } from "../src/limit-buyers.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
+import { saveLocation, stockByPlace } from "../src/store/place.ts";
 import { stockOf } from "../src/store/stock.ts";
+import { receiveTransfer, sendGoods } from "../src/transfer-goods.ts";
 import { books, buyerId, content, hear, orderId, placed, ports, receive, returnId, states, told } from "./books.ts";
 
 let own: TestDatabase;
@@ -340,13 +342,17 @@ describe("receiving", () => {
   const cause = { correlationId: "a-test" };
   const delivery = (units: number, receiptNumber: string | null, sku = "mug") =>
     shop.transaction((tx) =>
-      receiveGoods(tx, { sku, units, receiptNumber, inspect: false, receivedBy: buyerId(0), cause }, ports()),
+      receiveGoods(
+        tx,
+        { sku, units, location: "main", receiptNumber, inspect: false, receivedBy: buyerId(0), cause },
+        ports(),
+      ),
     );
 
   test("a purchase order delivered twice is one", async () => {
     const first = await delivery(5, "PO-1");
     const second = await delivery(5, "PO-1");
-    expect(second).toEqual({ kind: "repeated", receipt: first.receipt });
+    expect(second).toEqual({ ...first, kind: "repeated" });
     expect(await books(shop)).toEqual({ mug: [5, 0, 0] });
     expect(await delivery(6, "PO-1")).toMatchObject({ kind: "number-reused" });
     expect(await delivery(6, "PO-1", "cup")).toMatchObject({ kind: "received" });
@@ -370,9 +376,18 @@ describe("receiving", () => {
 describe("inspecting", () => {
   const cause = { correlationId: "a-test" };
   const announce = async (units: number) => {
-    const goods = { sku: "mug", units, receiptNumber: null, inspect: true, receivedBy: buyerId(0), cause };
-    const { receipt } = await shop.transaction((tx) => receiveGoods(tx, goods, ports()));
-    return receipt.receiptId;
+    const goods = {
+      sku: "mug",
+      units,
+      location: "main",
+      receiptNumber: null,
+      inspect: true,
+      receivedBy: buyerId(0),
+      cause,
+    };
+    const received = await shop.transaction((tx) => receiveGoods(tx, goods, ports()));
+    if (received.kind === "unknown-location") throw new Error("There is no main location.");
+    return received.receipt.receiptId;
   };
   const inspect = (receiptId: string, accepted: number, damaged: number) =>
     shop.transaction((tx) =>
@@ -402,7 +417,11 @@ describe("adjusting", () => {
   const cause = { correlationId: "a-test" };
   const adjust = (reason: AdjustmentReason, units: number) =>
     shop.transaction((tx) =>
-      adjustStock(tx, { sku: "mug", units, reason, note: null, adjustedBy: buyerId(0), cause }, ports()),
+      adjustStock(
+        tx,
+        { sku: "mug", location: "main", units, reason, note: null, adjustedBy: buyerId(0), cause },
+        ports(),
+      ),
     );
 
   test("what is held or sold is never taken off by hand", async () => {
@@ -434,6 +453,88 @@ describe("adjusting", () => {
       ["REFUSED", "adjusted"],
     ]).toContainEqual([state, adjusted.kind]);
     await books(shop);
+  });
+});
+
+describe("several locations", () => {
+  const cause = { correlationId: "a-test" };
+  const at = async (sku: string) =>
+    Object.fromEntries(
+      (await stockByPlace(shop, sku)).map(({ location, received, held, sold }) => [location, [received, held, sold]]),
+    );
+  const send = (units: number, from = "main", to = "north") =>
+    shop.transaction((tx) =>
+      sendGoods(tx, { sku: "mug", from, to, units, note: null, sentBy: buyerId(0), cause }, ports()),
+    );
+  const arrive = (transferId: string, units: number) =>
+    shop.transaction((tx) => receiveTransfer(tx, { transferId, units, note: null, receivedBy: buyerId(0), cause }));
+
+  beforeEach(async () => {
+    await saveLocation(shop, "north", 1);
+    await saveLocation(shop, "south", 2);
+  });
+
+  test("an order is served from one location where one has all, else from the fewest, and returns go where they came from", async () => {
+    await receive(shop, { mug: 3 });
+    await receive(shop, { mug: 4 }, "north");
+    await reserve(placed(1, { mug: 4 }), placed(2, { mug: 2 }));
+    expect(await at("mug")).toEqual({ main: [3, 2, 0], north: [4, 4, 0] });
+    await hear(shop, "release-holds", [cancelled(1)]);
+    await reserve(placed(3, { mug: 5 }));
+    expect(await at("mug")).toEqual({ main: [3, 3, 0], north: [4, 4, 0] });
+    expect((await readOutbox(shop, stockReserved)).at(-1)?.data).toMatchObject({ holds: [{ sku: "mug", units: 5 }] });
+    await hear(shop, "confirm-holds", [await authorised(3)]);
+    await hear(shop, "restock-returns", [returned(3, 1, { mug: 5 })]);
+    expect(await at("mug")).toEqual({ main: [3, 2, 0], north: [4, 0, 0] });
+    expect(await books(shop)).toEqual({ mug: [7, 2, 0] });
+  });
+
+  test("what was held before there was a second location goes back to where it was", async () => {
+    await receive(shop, { mug: 3 });
+    await reserve(placed(1, { mug: 2 }));
+    await receive(shop, { mug: 1 }, "north");
+    expect(await at("mug")).toEqual({ main: [3, 2, 0], north: [1, 0, 0] });
+    await hear(shop, "confirm-holds", [await authorised(1)]);
+    await hear(shop, "release-holds", [cancelled(1)]);
+    expect(await at("mug")).toEqual({ main: [3, 0, 0], north: [1, 0, 0] });
+    expect(await books(shop)).toEqual({ mug: [4, 0, 0] });
+  });
+
+  test("goods on their way are nobody's to buy, what arrives is, and the shelf's turns are told", async () => {
+    await receive(shop, { mug: 3 });
+    await reserve(placed(1, { mug: 1 }));
+    expect(await send(3)).toEqual({ kind: "too-many", there: 2 });
+    const sent = await send(2);
+    if (sent.kind !== "sent") throw new Error("Nothing was sent.");
+    await reserve(placed(2, { mug: 1 }));
+    expect(await states(shop)).toEqual({ 1: "HELD", 2: "REFUSED" });
+    const { transferId } = sent.transfer;
+    const arrived = await Promise.all(range(1, 3).map(() => arrive(transferId, 1)));
+    expect(arrived.map(({ kind }) => kind).sort()).toEqual(["arrived", "repeated", "repeated"]);
+    expect(await arrive(transferId, 2)).toEqual({ kind: "contradicted" });
+    expect(await at("mug")).toEqual({ main: [1, 1, 0], north: [1, 0, 0] });
+    expect(await books(shop)).toEqual({ mug: [2, 1, 0] });
+    expect((await told(shop)).filter((it) => it.startsWith("shelf"))).toEqual([
+      "shelf.refilled mug",
+      "shelf.emptied mug",
+      "shelf.refilled mug",
+    ]);
+  });
+
+  test("crowds over crossed SKUs and locations, transfers between: nothing is sold twice anywhere", async () => {
+    for (const location of ["main", "north", "south"]) await receive(shop, { mug: 10, cup: 10 }, location);
+    const other = own.open("inventory");
+    const wishes = (first: number, skus: string[]) =>
+      range(first, first + 9).map((number) => placed(number, Object.fromEntries(skus.map((sku) => [sku, 2]))));
+    await Promise.all([
+      hear(shop, "reserve-stock", wishes(1, ["mug", "cup"])),
+      hear(other, "reserve-stock", wishes(101, ["cup", "mug"])),
+      send(5, "south", "north"),
+      send(5, "north", "main"),
+    ]);
+    const { mug } = await books(shop);
+    expect(mug?.[1]).toBeLessThanOrEqual(mug?.[0] ?? 0);
+    expect(Object.values(await states(shop)).filter((state) => state === "HELD").length).toBeGreaterThanOrEqual(9);
   });
 });
 

@@ -14,14 +14,18 @@ const wishes = fc
 const kept = fc.uniqueArray(
   fc.record({
     orderId: fc.constantFrom(...orders),
+    holdId: fc.constantFrom("hold-1", "hold-2"),
     sku: fc.constantFrom(...skus),
+    location: fc.constantFrom("main", "north"),
     units: fc.integer({ min: 1, max: 20 }),
     limited: fc.boolean(),
   }),
-  { selector: ({ orderId, sku }) => `${orderId} ${sku}` },
+  { selector: ({ orderId, holdId, sku, location }) => `${orderId} ${holdId} ${sku} ${location}` },
 );
 
-test("never puts back more than the order has, whatever is sent back how often", () => {
+const unitsOf = (rows: readonly { readonly units: number }[]) => rows.reduce((sum, { units }) => sum + units, 0);
+
+test("puts back what is sent back, never more than the order has, and where it came from", () => {
   fc.assert(
     fc.property(kept, wishes, (kept, wishes) => {
       const sold = new Map(orders.map((orderId) => [orderId, { version: 2, buyerId: "ann" }]));
@@ -31,10 +35,15 @@ test("never puts back more than the order has, whatever is sent back how often",
           const back = restocked
             .filter(({ wish }) => wish.orderId === orderId)
             .flatMap(({ lines }) => lines)
-            .filter((it) => it.sku === sku)
-            .reduce((sum, { units }) => sum + units, 0);
-          const has = kept.find((it) => it.orderId === orderId && it.sku === sku)?.units ?? 0;
-          expect(back).toBeLessThanOrEqual(has);
+            .filter((it) => it.sku === sku);
+          const has = kept.filter((it) => it.orderId === orderId && it.sku === sku);
+          const wished = wishes.filter((it) => it.orderId === orderId).flatMap(({ lines }) => lines);
+          expect(unitsOf(back)).toBe(Math.min(unitsOf(has), unitsOf(wished.filter((it) => it.sku === sku))));
+          // Each unit goes back to the hold and the place that it came from.
+          for (const { holdId, location, units } of has)
+            expect(unitsOf(back.filter((it) => it.holdId === holdId && it.location === location))).toBeLessThanOrEqual(
+              units,
+            );
         }
         const versions = restocked.filter(({ wish }) => wish.orderId === orderId).map(({ version }) => version);
         expect(versions).toEqual(versions.map((_, index) => 3 + index));

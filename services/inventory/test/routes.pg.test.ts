@@ -12,6 +12,7 @@ import { ids, silentLogger } from "@onsale/runtime";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { inventory } from "../src/index.ts";
+import { fewestLocations } from "../src/ports.ts";
 import { books, buyerId, content, told } from "./books.ts";
 
 const realm = { issuer: "onsale", audience: "onsale" };
@@ -31,7 +32,7 @@ beforeAll(async () => {
     tokens: createTokenVerifier({ publicKeys: tokens.publicKeys, ...realm }),
     logger: silentLogger(),
   });
-  const ports = { clock: { now: () => "2026-11-21T08:00:00.000Z" }, ids };
+  const ports = { clock: { now: () => "2026-11-21T08:00:00.000Z" }, ids, chooseLocations: fewestLocations };
   inventory.routes(http, { database, ports, feeds: { passed: async () => true } });
 });
 
@@ -125,6 +126,49 @@ test("stock is adjusted with a reason, once per key, and never below what is the
     expect(await adjust(wrong)).toMatchObject({ status: 422, body: { code: "VALIDATION_FAILED" } });
   expect(await adjust({ ...lost, sku: "nothing" })).toMatchObject({ status: 404 });
   expect(await call("GET", "/v1/admin/stock/bowl")).toMatchObject({ body: { received: 3 } });
+});
+
+test("goods go from one location to another, and are for sale where they have arrived", async () => {
+  expect(await call("PUT", "/v1/admin/locations/north", { rank: 5 })).toMatchObject({ status: 200 });
+  expect(await call("GET", "/v1/admin/locations")).toMatchObject({
+    body: {
+      locations: [
+        { location: "main", rank: 0 },
+        { location: "north", rank: 5 },
+      ],
+    },
+  });
+  expect(await receive({ sku: "lamp", units: 10, location: "south" })).toMatchObject({
+    status: 422,
+    body: { code: "LOCATION_NOT_FOUND" },
+  });
+  await receive({ sku: "lamp", units: 10 });
+  const send = (wish: object) => call("POST", "/v1/admin/stock-transfers", wish);
+  const wish = { sku: "lamp", from: "main", to: "north", units: 4 };
+  expect(await send({ ...wish, units: 11 })).toMatchObject({ status: 409, body: { detail: "10 are there." } });
+  expect(await send({ ...wish, to: "main" })).toMatchObject({ status: 422, body: { code: "TRANSFER_SAME_LOCATION" } });
+  expect(await send({ ...wish, to: "south" })).toMatchObject({ status: 422, body: { code: "LOCATION_NOT_FOUND" } });
+  expect(await send({ ...wish, from: "north", to: "main" })).toMatchObject({ status: 404 });
+  const { status, body } = await send(wish);
+  expect({ status, body }).toMatchObject({ status: 201, body: { ...wish, arrivedUnits: null } });
+  expect(await call("GET", "/v1/admin/stock/lamp")).toMatchObject({
+    body: {
+      ...{ available: 6, inTransit: 4 },
+      locations: [
+        { location: "main", available: 6, inTransit: 0 },
+        { location: "north", available: 0, inTransit: 4 },
+      ],
+    },
+  });
+  const url = `/v1/admin/stock-transfers/${body.transferId}`;
+  const arrive = (units: number) => call("POST", `${url}/arrival`, { units });
+  expect(await arrive(5)).toMatchObject({ status: 422, body: { code: "ARRIVAL_EXCEEDS_TRANSFER" } });
+  expect(await arrive(3)).toMatchObject({ status: 201, body: { arrivedUnits: 3 } });
+  expect(await arrive(3)).toMatchObject({ status: 200, body: { arrivedUnits: 3 } });
+  expect(await arrive(4)).toMatchObject({ status: 409, body: { code: "ARRIVAL_CONTRADICTED" } });
+  expect(await call("GET", url)).toMatchObject({ body: { arrivedUnits: 3 } });
+  expect(await call("GET", "/v1/admin/stock/lamp")).toMatchObject({ body: { available: 9, inTransit: 0 } });
+  await books(database);
 });
 
 test("the limit per buyer is set and lifted", async () => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fewestLocations } from "../src/location.ts";
 import {
   byArrival,
   type Decision,
@@ -16,14 +17,15 @@ const cause = { correlationId: "a-test" };
 const expiresAt = "2026-11-21T09:15:00.000Z";
 const given = (taken: ReadonlyMap<string, number> = new Map()) => {
   let holds = 0;
-  return { taken, expiresAt, newHoldId: () => `hold-${++holds}` };
+  return { taken, expiresAt, newHoldId: () => `hold-${++holds}`, chooseLocations: fewestLocations };
 };
 
-const shelves = (rows: Record<string, number | Shelf>): Shelves =>
+const shelf = { perBuyerLimit: null, places: null };
+const shelves = (rows: Record<string, number | Partial<Shelf>>): Shelves =>
   new Map(
     Object.entries(rows).map(([sku, it]) => [
       sku,
-      typeof it === "number" ? { available: it, perBuyerLimit: null } : it,
+      typeof it === "number" ? { ...shelf, available: it } : { ...shelf, available: 0, ...it },
     ]),
   );
 
@@ -47,8 +49,8 @@ describe("what a person who runs a shop expects", () => {
       kind: "reserved",
       expiresAt,
       holds: [
-        { holdId: "hold-1", sku: "mug", units: 2, limited: false },
-        { holdId: "hold-2", sku: "cup", units: 1, limited: false },
+        { holdId: "hold-1", sku: "mug", location: "main", units: 2, limited: false },
+        { holdId: "hold-2", sku: "cup", location: "main", units: 1, limited: false },
       ],
     });
   });
@@ -96,13 +98,20 @@ describe("what a person who runs a shop expects", () => {
   });
 });
 
+const sumOf = (rows: readonly { readonly units: number }[]) => rows.reduce((sum, { units }) => sum + units, 0);
+
 const skus = ["a", "b", "c", "d"];
 const buyers = ["ann", "bob", "eve"];
 
-const shelfOf = fc.record({
-  available: fc.nat(40),
-  perBuyerLimit: fc.option(fc.integer({ min: 1, max: 8 }), { freq: 2 }),
-});
+const places = fc.uniqueArray(
+  fc.record({ location: fc.constantFrom("main", "north", "south"), units: fc.integer({ min: 1, max: 20 }) }),
+  { selector: ({ location }) => location },
+);
+const perBuyerLimit = fc.option(fc.integer({ min: 1, max: 8 }), { freq: 2 });
+const shelfOf: fc.Arbitrary<Shelf> = fc.oneof(
+  fc.record({ available: fc.nat(40), perBuyerLimit, places: fc.constant(null) }),
+  fc.record({ perBuyerLimit, places }).map((it) => ({ ...it, available: sumOf(it.places) })),
+);
 const shop = fc
   .dictionary(fc.constantFrom(...skus), shelfOf, { noNullPrototype: true })
   .map((rows): Shelves => new Map(Object.entries(rows)));
@@ -126,17 +135,27 @@ const crowds = (check: (shop: Shelves, wishes: Wish[], decisions: Decision[]) =>
   );
 
 const reservedOf = (decisions: readonly Decision[]) => decisions.filter((it): it is Reserved => it.kind === "reserved");
-const heldOf = (decisions: readonly Decision[], sku: string, buyerId?: string) =>
+const heldOf = (decisions: readonly Decision[], sku: string, buyerId?: string, location?: string) =>
   reservedOf(decisions)
     .filter((it) => buyerId === undefined || it.wish.buyerId === buyerId)
     .flatMap(({ holds }) => holds)
-    .filter((hold) => hold.sku === sku)
+    .filter((hold) => hold.sku === sku && (location === undefined || hold.location === location))
     .reduce((sum, { units }) => sum + units, 0);
 
 describe("whatever the crowd", () => {
   test("never grants more than there is", () => {
     crowds((shop, _, decisions) => {
       for (const sku of skus) expect(heldOf(decisions, sku)).toBeLessThanOrEqual(shop.get(sku)?.available ?? 0);
+    });
+  });
+
+  test("never takes from a location what is not there", () => {
+    crowds((shop, _, decisions) => {
+      const holds = reservedOf(decisions).flatMap(({ holds }) => holds);
+      for (const [sku, { places, available }] of shop) {
+        for (const { location, units } of places ?? [{ location: "main", units: available }])
+          expect(sumOf(holds.filter((it) => it.sku === sku && it.location === location))).toBeLessThanOrEqual(units);
+      }
     });
   });
 
@@ -153,7 +172,9 @@ describe("whatever the crowd", () => {
     crowds((_, wishes, decisions) => {
       expect(decisions.map(({ wish }) => wish)).toEqual(wishes);
       for (const { wish, holds } of reservedOf(decisions)) {
-        expect(new Map(holds.map(({ sku, units }) => [sku, units]))).toEqual(wish.units);
+        const bySku = Map.groupBy(holds, ({ sku }) => sku);
+        expect(new Map([...bySku].map(([sku, ofSku]) => [sku, sumOf(ofSku)]))).toEqual(wish.units);
+        for (const ofSku of bySku.values()) expect(new Set(ofSku.map(({ holdId }) => holdId)).size).toBe(1);
       }
     });
   });
@@ -210,7 +231,18 @@ describe("whatever the crowd", () => {
 
 function after(shop: Shelves, decisions: readonly Decision[]): Shelves {
   return new Map(
-    [...shop].map(([sku, shelf]) => [sku, { ...shelf, available: shelf.available - heldOf(decisions, sku) }]),
+    [...shop].map(([sku, shelf]) => [
+      sku,
+      {
+        ...shelf,
+        available: shelf.available - heldOf(decisions, sku),
+        places:
+          shelf.places?.map(({ location, units }) => ({
+            location,
+            units: units - heldOf(decisions, sku, undefined, location),
+          })) ?? null,
+      },
+    ]),
   );
 }
 

@@ -114,6 +114,7 @@ const small = new Set([
   "reader_cursor",
   "outbox_partition",
   "outbox_reader",
+  "location",
   "parked_key",
   "parked_event",
   "dead_letter",

@@ -5,28 +5,31 @@ import { type Check, finding, statementCheck } from "./check.ts";
 
 const withinReceivedSql = sql("audit.stock-within-received", { takes: [], gives: finding })`
   with bad as (
-    select format('SKU %s: received %s, held %s, sold %s, quarantined %s', sku, received, held, sold, quarantined) as what
+    select format('SKU %s: received %s, held %s, sold %s, quarantined %s, in transit %s', sku, received, held, sold, quarantined,
+      in_transit) as what
     from inventory.stock
-    where received < 0 or held < 0 or sold < 0 or quarantined < 0 or held + sold > received)
+    where least(received, held, sold, quarantined, in_transit) < 0 or held + sold > received)
   select (select count(*) from inventory.stock) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
 
 const ledgerSql = sql("audit.stock-ledger", { takes: [], gives: finding })`
   with moved as (
     select sku, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold,
-      sum(quarantined_delta) as quarantined
+      sum(quarantined_delta) as quarantined, sum(in_transit_delta) as in_transit
     from inventory.movement group by sku),
   compared as (
     select coalesce(stock.sku, moved.sku) as sku, stock.received, stock.held, stock.sold, stock.quarantined,
+      stock.in_transit, coalesce(moved.in_transit, 0) as moved_in_transit,
       coalesce(moved.received, 0) as moved_received, coalesce(moved.held, 0) as moved_held,
       coalesce(moved.sold, 0) as moved_sold, coalesce(moved.quarantined, 0) as moved_quarantined
     from inventory.stock full join moved on moved.sku = stock.sku),
   bad as (
-    select format('SKU %s: stock has received %s, held %s, sold %s, quarantined %s; its movements add up to %s, %s, %s, %s',
-      sku, received, held, sold, quarantined, moved_received, moved_held, moved_sold, moved_quarantined) as what
+    select format('SKU %s: stock has received %s, held %s, sold %s, quarantined %s, in transit %s; its movements add up to %s, %s, %s, %s, %s',
+      sku, received, held, sold, quarantined, in_transit, moved_received, moved_held, moved_sold, moved_quarantined,
+      moved_in_transit) as what
     from compared
-    where (received, held, sold, quarantined)
-      is distinct from (moved_received, moved_held, moved_sold, moved_quarantined))
+    where (received, held, sold, quarantined, in_transit)
+      is distinct from (moved_received, moved_held, moved_sold, moved_quarantined, moved_in_transit))
   select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
 
@@ -72,23 +75,87 @@ const adjustmentsSql = sql("audit.stock-adjustments", { takes: [], gives: findin
   select (select count(*) from compared) + (select count(*) from inventory.stock) as rows,
     (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
+const locationsSql = sql("audit.stock-locations", { takes: [], gives: finding })`
+  with moved as (
+    select sku, location, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold,
+      sum(quarantined_delta) as quarantined, sum(in_transit_delta) as in_transit
+    from inventory.movement group by sku, location),
+  taken as (
+    select hold.sku, hold.location,
+      coalesce(sum(hold.units) filter (where allocation.state = 'HELD'), 0) as held,
+      coalesce(sum(hold.units - hold.returned_units) filter (where allocation.state = 'SOLD'), 0) as sold
+    from inventory.hold join inventory.allocation using (order_id) group by hold.sku, hold.location),
+  -- A SKU that has lain in main alone has its stock there.
+  there as (
+    select sku, location, received, held, sold, quarantined, in_transit from inventory.stock_at
+    union all
+    select sku, 'main', received, held, sold, quarantined, in_transit from inventory.stock where not located),
+  compared as (
+    select sku, location, there.received, there.held, there.sold, there.quarantined, there.in_transit,
+      coalesce(moved.received, 0) as moved_received, coalesce(moved.held, 0) as moved_held,
+      coalesce(moved.sold, 0) as moved_sold, coalesce(moved.quarantined, 0) as moved_quarantined,
+      coalesce(moved.in_transit, 0) as moved_in_transit,
+      coalesce(taken.held, 0) as due_held, coalesce(taken.sold, 0) as due_sold
+    from there full join moved using (sku, location) full join taken using (sku, location)),
+  bad as (
+    select format('SKU %s at %s: received %s, held %s, sold %s, quarantined %s, in transit %s; its movements add up to %s, %s, %s, %s, %s; orders hold %s and own %s',
+      sku, location, received, held, sold, quarantined, in_transit, moved_received, moved_held, moved_sold,
+      moved_quarantined, moved_in_transit, due_held, due_sold) as what
+    from compared
+    where (received, held, sold, quarantined, in_transit)
+        is distinct from (moved_received, moved_held, moved_sold, moved_quarantined, moved_in_transit)
+      or (held, sold) is distinct from (due_held, due_sold)
+    union all
+    select format('SKU %s: its locations have received %s, held %s, sold %s, quarantined %s, in transit %s; its stock says %s, %s, %s, %s, %s',
+      stock.sku, sum(at.received), sum(at.held), sum(at.sold), sum(at.quarantined), sum(at.in_transit), stock.received,
+      stock.held, stock.sold, stock.quarantined, stock.in_transit)
+    from inventory.stock left join inventory.stock_at as at on at.sku = stock.sku
+    group by stock.sku
+    having stock.located <> (count(at.sku) > 0)
+      or stock.located and (sum(at.received), sum(at.held), sum(at.sold), sum(at.quarantined), sum(at.in_transit))
+        is distinct from (stock.received, stock.held, stock.sold, stock.quarantined, stock.in_transit))
+  select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
+    array(select what from bad order by what limit 10) as examples`;
+
+const transfersSql = sql("audit.stock-transfers", { takes: [], gives: finding })`
+  with moved as (
+    select document_id, min(sku) as sku,
+      -coalesce(sum(received_delta) filter (where kind = 'SENT'), 0) as sent,
+      coalesce(sum(in_transit_delta) filter (where kind = 'EXPECTED'), 0) as expected,
+      coalesce(sum(received_delta) filter (where kind = 'ARRIVED'), 0) as arrived,
+      coalesce(sum(in_transit_delta), 0) as in_transit
+    from inventory.movement where kind in ('SENT', 'EXPECTED', 'ARRIVED', 'MISSED') group by document_id),
+  compared as (
+    select coalesce(transfer_id, document_id) as transfer_id, transfer.sku, transfer.units, arrival.units as came,
+      moved.sku as moved_sku, sent, expected, arrived, in_transit
+    from inventory.transfer left join inventory.transfer_arrival as arrival using (transfer_id)
+    full join moved on document_id = transfer_id),
+  bad as (
+    select format('transfer %s: %s of SKU %s, of which %s arrived; its movements of %s sent %s, expected %s, took in %s and left %s on the way',
+      transfer_id, units, sku, came, moved_sku, sent, expected, arrived, in_transit) as what
+    from compared
+    where (sku, units::bigint, units::bigint, coalesce(came, 0)::bigint, case when came is null then units else 0 end::bigint)
+      is distinct from (moved_sku, sent, expected, arrived, in_transit))
+  select (select count(*) from compared) + (select count(*) from inventory.stock) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
 const holdsSql = sql("audit.stock-holds", { takes: [], gives: finding })`
   with moved as (
-    select order_id, sku, sum(held_delta) as held, sum(sold_delta) as sold
-    from inventory.movement where order_id is not null group by order_id, sku),
+    select hold_id, sku, location, sum(held_delta) as held, sum(sold_delta) as sold
+    from inventory.movement where order_id is not null or hold_id is not null group by hold_id, sku, location),
   compared as (
-    select coalesce(hold.order_id, moved.order_id) as order_id, coalesce(hold.sku, moved.sku) as sku, allocation.state,
-      coalesce(moved.held, 0) as held, coalesce(moved.sold, 0) as sold, hold.hold_id,
+    select coalesce(hold.hold_id, moved.hold_id) as hold_id, hold.order_id, coalesce(hold.sku, moved.sku) as sku,
+      allocation.state, coalesce(moved.held, 0) as held, coalesce(moved.sold, 0) as sold,
       case when allocation.state = 'HELD' then hold.units else 0 end as due_held,
       case when allocation.state = 'SOLD' then hold.units - hold.returned_units else 0 end as due_sold
     from inventory.hold
-    full join moved on moved.order_id = hold.order_id and moved.sku = hold.sku
-    left join inventory.allocation on allocation.order_id = coalesce(hold.order_id, moved.order_id)),
+    full join moved on moved.hold_id = hold.hold_id and moved.sku = hold.sku and moved.location = hold.location
+    left join inventory.allocation on allocation.order_id = hold.order_id),
   bad as (
-    select format('order %s, SKU %s: its movements hold %s and sold %s, the hold (%s) says %s and %s',
-      order_id, sku, held, sold, coalesce(state, 'no allocation'), due_held, due_sold) as what
+    select format('hold %s of order %s, SKU %s: its movements hold %s and sold %s, the hold (%s) says %s and %s',
+      hold_id, order_id, sku, held, sold, coalesce(state, 'no allocation'), due_held, due_sold) as what
     from compared
-    where hold_id is null or state is null or held <> due_held or sold <> due_sold)
+    where order_id is null or state is null or held <> due_held or sold <> due_sold)
   select (select count(*) from compared) + (select count(*) from inventory.allocation) as rows,
     (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
@@ -111,34 +178,37 @@ const sumsSql = sql("audit.stock-sums", { takes: [], gives: finding })`
 
 const onceSql = sql("audit.stock-once", { takes: [], gives: finding })`
   with moves as (
-    select order_id, sku, count(*) filter (where kind = 'HELD') as held, count(*) filter (where kind = 'SOLD') as sold,
+    select hold_id, sku, location, max(order_id::text) as order_id,
+      count(*) filter (where kind = 'HELD') as held, count(*) filter (where kind = 'SOLD') as sold,
       count(*) filter (where kind in ('RELEASED', 'EXPIRED', 'UNSOLD')) as back,
       count(*) filter (where kind = 'RETURNED') - count(distinct document_id) filter (where kind = 'RETURNED') as repeated
-    from inventory.movement where order_id is not null group by order_id, sku),
+    from inventory.movement where hold_id is not null group by hold_id, sku, location),
   bad as (
-    select format('order %s, SKU %s: held %s times, sold %s times, put back %s times, %s returns repeated',
-      order_id, sku, held, sold, back, repeated) as what
+    select format('order %s, SKU %s at %s: held %s times, sold %s times, put back %s times, %s returns repeated',
+      order_id, sku, location, held, sold, back, repeated) as what
     from moves where held <> 1 or sold > 1 or back > 1 or repeated > 0)
   select (select count(*) from moves) + (select count(*) from inventory.allocation) as rows,
     (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
 const soldToOrdersSql = sql("audit.stock-sold-to-orders", { takes: [], gives: finding })`
-  with lines as (
-    select line.order_id, line.sku, line.quantity, placed.status, allocation.state, hold.units
+  with held as (
+    select order_id, sku, sum(units) as units from inventory.hold group by order_id, sku),
+  lines as (
+    select line.order_id, line.sku, line.quantity, placed.status, allocation.state, held.units
     from orders.order_line as line
     join orders.orders as placed using (order_id)
     left join inventory.allocation using (order_id)
-    left join inventory.hold on hold.order_id = line.order_id and hold.sku = line.sku),
+    left join held on held.order_id = line.order_id and held.sku = line.sku),
   bad as (
     select format('order %s is %s, but of SKU %s it has %s (%s) instead of %s', order_id, status, sku,
       coalesce(units, 0), coalesce(state, 'no allocation'), quantity) as what
     from lines
     where status = 'CONFIRMED' and (state is distinct from 'SOLD' or units is distinct from quantity)
     union all
-    select format('order %s has %s of SKU %s, of which it ordered %s', hold.order_id, hold.units, hold.sku,
+    select format('order %s has %s of SKU %s, of which it ordered %s', held.order_id, held.units, held.sku,
       coalesce(line.quantity, 0))
-    from inventory.hold left join orders.order_line as line on line.order_id = hold.order_id and line.sku = hold.sku
-    where line.quantity is distinct from hold.units)
+    from held left join orders.order_line as line on line.order_id = held.order_id and line.sku = held.sku
+    where line.quantity is distinct from held.units)
   select (select count(*) from lines) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
 
@@ -175,13 +245,15 @@ const returnedUnitsSql = sql("audit.stock-returned-units", { takes: [], gives: f
     group by returned.order_id, line.sku),
   moved as (
     select order_id, sku, -sum(sold_delta) as units from inventory.movement where kind = 'RETURNED' group by order_id, sku),
+  held as (
+    select order_id, sku, sum(returned_units) as returned_units from inventory.hold group by order_id, sku),
   lines as (
     select line.order_id, line.sku, line.returned_quantity, coalesce(wished.units, 0) as wished,
-      coalesce(moved.units, 0) as moved, coalesce(hold.returned_units, 0) as held
+      coalesce(moved.units, 0) as moved, coalesce(held.returned_units, 0) as held
     from orders.order_line as line
     left join wished on wished.order_id = line.order_id and wished.sku = line.sku
     left join moved on moved.order_id = line.order_id and moved.sku = line.sku
-    left join inventory.hold on hold.order_id = line.order_id and hold.sku = line.sku),
+    left join held on held.order_id = line.order_id and held.sku = line.sku),
   bad as (
     select format('order %s, SKU %s: %s returned by the order, %s by its returns, %s on the shelf again, %s by its hold',
       order_id, sku, returned_quantity, wished, moved, held) as what
@@ -213,6 +285,19 @@ export const stockChecks: readonly Check[] = [
       title: "Every adjustment moved its units once, and nothing moved by hand without one.",
     },
     adjustmentsSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.locations",
+      invariant: 1,
+      title:
+        "What there is at each location is the sum of its movements and holds there, and of a SKU that of its locations.",
+    },
+    locationsSql,
+  ),
+  statementCheck(
+    { id: "stock.transfers", invariant: 1, title: "What was sent is on its way, arrived, or is known to be lost." },
+    transfersSql,
   ),
   statementCheck(
     {

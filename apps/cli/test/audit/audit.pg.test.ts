@@ -80,6 +80,14 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     change: `update inventory.adjustment set units = units - 1 where sku = '${limited}'`,
     names: limited,
   }),
+  "stock.locations": ({ limited }) => ({
+    change: `update inventory.stock_at set received = received + 1 where sku = '${limited}' and location = 'north'`,
+    names: `${limited} at north`,
+  }),
+  "stock.transfers": ({ limited }) => ({
+    change: `update inventory.transfer set units = units + 1 where sku = '${limited}'`,
+    names: limited,
+  }),
   "stock.holds": ({ confirmed, plain }) => ({
     change: `update inventory.hold set units = units + 1 where order_id = '${confirmed}' and sku = '${plain}'`,
     names: confirmed,
@@ -89,8 +97,9 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     names: plain,
   }),
   "stock.once": ({ confirmed }) => ({
-    change: `insert into inventory.movement (sku, kind, received_delta, held_delta, sold_delta, quarantined_delta, order_id)
-      select sku, kind, 0, 0, 0, 0, order_id from inventory.movement where order_id = '${confirmed}' and kind = 'SOLD'`,
+    change: `insert into inventory.movement (sku, kind, received_delta, held_delta, sold_delta, quarantined_delta, in_transit_delta, order_id,
+        hold_id, location)
+      select sku, kind, 0, 0, 0, 0, 0, order_id, hold_id, location from inventory.movement where order_id = '${confirmed}' and kind = 'SOLD'`,
     names: confirmed,
   }),
   "stock.sold-to-orders": ({ returned }) => ({

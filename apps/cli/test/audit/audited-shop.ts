@@ -62,6 +62,14 @@ async function fillShelves({ operator }: TestShop, api: Shop, client: ShopClient
   }
   const byHand = { sku: limited, units: -1, reason: "LOST" };
   await client.send({ ...(await call()), method: "POST", path: "/v1/admin/stock-adjustments", body: byHand });
+  await client.send({
+    method: "PUT",
+    path: "/v1/admin/locations/north",
+    accessToken: await token(),
+    body: { rank: 1 },
+  });
+  const onItsWay = { sku: limited, from: "main", to: "north", units: 20 };
+  await client.send({ ...(await call()), method: "POST", path: "/v1/admin/stock-transfers", body: onItsWay });
   const path = `/v1/admin/stock/${limited}/per-buyer-limit`;
   await client.send({ method: "PUT", path, accessToken: await token(), body: { perBuyerLimit: 5 } });
 }

@@ -13,6 +13,7 @@ import {
   uuid,
 } from "@onsale/postgres";
 import type { Allocation, AllocationState } from "../allocation.ts";
+import type { Location } from "../location.ts";
 import type { Decision } from "../stock.ts";
 
 const allocatedSql = sql("inventory.allocated", {
@@ -36,13 +37,20 @@ const insertAllocationsSql = sql("inventory.insert-allocations", {
   from unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[]) as decided(order_id, state, buyer_id, expires_at)`;
 
 const insertHoldsSql = sql("inventory.insert-holds", {
-  takes: [array(as<HoldId>(uuid)), array(as<OrderId>(uuid)), array(as<Sku>(text)), array(integer), array(boolean)],
+  takes: [
+    array(as<HoldId>(uuid)),
+    array(as<OrderId>(uuid)),
+    array(as<Sku>(text)),
+    array(as<Location>(text)),
+    array(integer),
+    array(boolean),
+  ],
   gives: {},
 })`
-  insert into inventory.hold (hold_id, order_id, sku, units, limited)
-  select hold_id, order_id, sku, units, limited
-  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::boolean[])
-    as taken(hold_id, order_id, sku, units, limited)`;
+  insert into inventory.hold (hold_id, order_id, sku, location, units, limited)
+  select hold_id, order_id, sku, location, units, limited
+  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::boolean[])
+    as taken(hold_id, order_id, sku, location, units, limited)`;
 
 /** Writes what was decided for orders that had no allocation: their first version. */
 export async function storeDecisions(tx: Transaction, decisions: readonly Decision[]): Promise<void> {
@@ -61,6 +69,7 @@ export async function storeDecisions(tx: Transaction, decisions: readonly Decisi
         holds.map(({ holdId }) => holdId),
         holds.map(({ orderId }) => orderId),
         holds.map(({ sku }) => sku),
+        holds.map(({ location }) => location),
         holds.map(({ units }) => units),
         holds.map(({ limited }) => limited),
       ]),

@@ -1,13 +1,22 @@
-import type { OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
+import type { HoldId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
 import { array, as, boolean, integer, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import type { Location } from "../location.ts";
 import type { Kept } from "../returned-goods.ts";
 
 const holdsOfSql = sql("inventory.holds-of", {
   takes: [array(as<OrderId>(uuid))],
-  gives: { orderId: as<OrderId>(uuid), sku: as<Sku>(text), units: integer, limited: boolean },
+  gives: {
+    orderId: as<OrderId>(uuid),
+    holdId: as<HoldId>(uuid),
+    sku: as<Sku>(text),
+    location: as<Location>(text),
+    units: integer,
+    limited: boolean,
+  },
 })`
-  select order_id as "orderId", sku, units - returned_units as units, limited
-  from inventory.hold where order_id = any($1::uuid[]) and units > returned_units`;
+  select order_id as "orderId", hold_id as "holdId", sku, location, units - returned_units as units, limited
+  from inventory.hold where order_id = any($1::uuid[]) and units > returned_units
+  order by order_id, hold_id, location`;
 
 /** What these orders were given, less what came back, whatever became of it. The caller holds the orders' allocations. */
 export const holdsOf = (tx: Transaction, orderIds: readonly OrderId[]): Promise<Kept[]> =>
@@ -36,25 +45,27 @@ export async function insertRestocks(
 }
 
 const giveBackUnitsSql = sql("inventory.give-back-units", {
-  takes: [array(as<OrderId>(uuid)), array(as<Sku>(text)), array(integer)],
+  takes: [array(as<OrderId>(uuid)), array(as<HoldId>(uuid)), array(as<Location>(text)), array(integer)],
   gives: {},
 })`
   update inventory.hold h set returned_units = h.returned_units + back.units
   from (
-    select order_id, sku, sum(units)::int as units
-    from unnest($1::uuid[], $2::text[], $3::int[]) as line(order_id, sku, units) group by order_id, sku
+    select order_id, hold_id, location, sum(units)::int as units
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[]) as line(order_id, hold_id, location, units)
+    group by order_id, hold_id, location
   ) as back
-  where h.order_id = back.order_id and h.sku = back.sku`;
+  where h.order_id = back.order_id and h.hold_id = back.hold_id and h.location = back.location`;
 
 /** Takes returned units off the holds of locked orders. */
 export async function giveBackUnits(
   tx: Transaction,
-  lines: readonly { readonly orderId: OrderId; readonly sku: Sku; readonly units: number }[],
+  lines: readonly Pick<Kept, "orderId" | "holdId" | "location" | "units">[],
 ): Promise<void> {
   if (lines.length === 0) return;
   await tx.execute(giveBackUnitsSql, [
     lines.map(({ orderId }) => orderId),
-    lines.map(({ sku }) => sku),
+    lines.map(({ holdId }) => holdId),
+    lines.map(({ location }) => location),
     lines.map(({ units }) => units),
   ]);
 }

@@ -1,6 +1,7 @@
-import type { OrderId, Sku } from "@onsale/contracts/ids";
+import type { HoldId, OrderId, Sku } from "@onsale/contracts/ids";
 import { array, as, integer, nullable, sql, type Transaction, text, uuid } from "@onsale/postgres";
 import { type MoveKind, type Movement, moves } from "../ledger.ts";
+import type { Location } from "../location.ts";
 
 // The deltas are given as one unit's, so that only the units travel for each line.
 const recordMovementsSql = sql("inventory.record-movements", {
@@ -10,16 +11,22 @@ const recordMovementsSql = sql("inventory.record-movements", {
     integer,
     integer,
     integer,
+    integer,
     array(as<Sku>(text)),
+    array(as<Location>(text)),
     array(integer),
     array(nullable(as<OrderId>(uuid))),
+    array(nullable(as<HoldId>(uuid))),
     array(nullable(uuid)),
   ],
   gives: {},
 })`
-  insert into inventory.movement (sku, kind, received_delta, held_delta, sold_delta, quarantined_delta, order_id, document_id)
-  select sku, $1::text, $2::int * units, $3::int * units, $4::int * units, $5::int * units, order_id, document_id
-  from unnest($6::text[], $7::int[], $8::uuid[], $9::uuid[]) as line(sku, units, order_id, document_id)`;
+  insert into inventory.movement (sku, location, kind, received_delta, held_delta, sold_delta, quarantined_delta,
+    in_transit_delta, order_id, hold_id, document_id)
+  select sku, location, $1::text, $2::int * units, $3::int * units, $4::int * units, $5::int * units, $6::int * units,
+    order_id, hold_id, document_id
+  from unnest($7::text[], $8::text[], $9::int[], $10::uuid[], $11::uuid[], $12::uuid[])
+    as line(sku, location, units, order_id, hold_id, document_id)`;
 
 /** Writes moves into the ledger. */
 export async function recordMovements(tx: Transaction, movements: readonly Movement[]): Promise<void> {
@@ -28,16 +35,19 @@ export async function recordMovements(tx: Transaction, movements: readonly Movem
 }
 
 async function record(tx: Transaction, kind: MoveKind, movements: readonly Movement[]): Promise<void> {
-  const { received, held, sold, quarantined } = moves[kind];
+  const { received, held, sold, quarantined, inTransit } = moves[kind];
   await tx.execute(recordMovementsSql, [
     kind,
     received,
     held,
     sold,
     quarantined,
+    inTransit,
     movements.map(({ sku }) => sku),
+    movements.map(({ location }) => location),
     movements.map(({ units }) => units),
     movements.map(({ orderId }) => orderId),
+    movements.map(({ holdId }) => holdId),
     movements.map(({ documentId }) => documentId),
   ]);
 }

@@ -1,11 +1,13 @@
 import type { BuyerId, Sku } from "@onsale/contracts/ids";
 import { as, boolean, integer, nullable, type Queryable, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import type { Location } from "../location.ts";
 
 export interface Receipt {
   readonly receiptId: string;
   readonly receiptNumber: string | null;
   readonly sku: Sku;
   readonly units: number;
+  readonly location: Location;
   /** None of it is for sale before somebody has looked at it. */
   readonly inspect: boolean;
 }
@@ -23,24 +25,25 @@ const receiptColumns = {
   receiptNumber: nullable(text),
   sku: as<Sku>(text),
   units: integer,
+  location: as<Location>(text),
   inspect: boolean,
 } as const;
 
 const insertReceiptSql = sql("inventory.insert-receipt", {
-  takes: [uuid, nullable(text), as<Sku>(text), integer, boolean, as<BuyerId>(uuid)],
+  takes: [uuid, nullable(text), as<Sku>(text), integer, as<Location>(text), boolean, as<BuyerId>(uuid)],
   gives: { receiptId: uuid },
 })`
-  insert into inventory.receipt (receipt_id, receipt_number, sku, units, inspect, received_by)
-  values ($1, $2, $3, $4, $5, $6)
+  insert into inventory.receipt (receipt_id, receipt_number, sku, units, location, inspect, received_by)
+  values ($1, $2, $3, $4, $5, $6, $7)
   on conflict (receipt_number, sku) do nothing
   returning receipt_id as "receiptId"`;
 
 /** Records a receipt; false where its number came before for this SKU. */
 export async function insertReceipt(
   tx: Transaction,
-  { receiptId, receiptNumber, sku, units, inspect, receivedBy }: Receipt & { readonly receivedBy: BuyerId },
+  { receiptId, receiptNumber, sku, units, location, inspect, receivedBy }: Receipt & { readonly receivedBy: BuyerId },
 ): Promise<boolean> {
-  const rows = await tx.query(insertReceiptSql, [receiptId, receiptNumber, sku, units, inspect, receivedBy]);
+  const rows = await tx.query(insertReceiptSql, [receiptId, receiptNumber, sku, units, location, inspect, receivedBy]);
   return rows.length === 1;
 }
 
@@ -48,7 +51,7 @@ const receiptNumberedSql = sql("inventory.receipt-numbered", {
   takes: [text, as<Sku>(text)],
   gives: receiptColumns,
 })`
-  select receipt_id as "receiptId", receipt_number as "receiptNumber", sku, units, inspect
+  select receipt_id as "receiptId", receipt_number as "receiptNumber", sku, units, location, inspect
   from inventory.receipt where receipt_number = $1 and sku = $2`;
 
 export async function receiptNumbered(tx: Transaction, receiptNumber: string, sku: Sku): Promise<Receipt | undefined> {
@@ -56,7 +59,7 @@ export async function receiptNumbered(tx: Transaction, receiptNumber: string, sk
 }
 
 const receiptSql = sql("inventory.receipt", { takes: [uuid], gives: receiptColumns })`
-  select receipt_id as "receiptId", receipt_number as "receiptNumber", sku, units, inspect
+  select receipt_id as "receiptId", receipt_number as "receiptNumber", sku, units, location, inspect
   from inventory.receipt where receipt_id = $1`;
 
 export const receiptOf = async (database: Queryable, receiptId: string): Promise<Receipt | undefined> =>

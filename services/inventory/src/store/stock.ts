@@ -14,18 +14,25 @@ import {
 } from "@onsale/postgres";
 import type { StockChange, TakeChange } from "../ledger.ts";
 import { type Shelf, type Shelves, takeKey, type Wish } from "../stock.ts";
+import { placesOf, stockByPlace } from "./place.ts";
 
 const lockShelvesSql = sql("inventory.lock-shelves", {
   takes: [array(as<Sku>(text))],
-  gives: { sku: as<Sku>(text), available: bigint, perBuyerLimit: nullable(integer) },
+  gives: { sku: as<Sku>(text), available: bigint, perBuyerLimit: nullable(integer), located: boolean },
 })`
-  select sku, received - held - sold as available, per_buyer_limit as "perBuyerLimit"
+  select sku, received - held - sold as available, per_buyer_limit as "perBuyerLimit", located
   from inventory.stock where sku = any($1::text[]) order by sku for update`;
 
 /** Locks the rows of these SKUs in SKU order. A SKU that inventory does not know is absent from the result. */
 export async function lockShelves(tx: Transaction, skus: readonly Sku[]): Promise<Shelves> {
   const rows = await tx.query(lockShelvesSql, [skus]);
-  return new Map<Sku, Shelf>(rows.map(({ sku, ...shelf }) => [sku, shelf]));
+  const places = await placesOf(
+    tx,
+    rows.filter(({ located }) => located).map(({ sku }) => sku),
+  );
+  return new Map<Sku, Shelf>(
+    rows.map(({ sku, located, ...shelf }) => [sku, { ...shelf, places: located ? (places.get(sku) ?? []) : null }]),
+  );
 }
 
 const takenSql = sql("inventory.taken-by-buyers", {
@@ -57,8 +64,8 @@ export async function takenByBuyers(
 // The version counts a step where the shelf turns empty, or is empty no longer, because these are told. The nested loop
 // over the changes takes the row locks in their order.
 const changeStockSql = sql("inventory.change-stock", {
-  takes: [array(as<Sku>(text)), array(bigint), array(bigint), array(bigint), array(bigint)],
-  gives: { sku: as<Sku>(text), version: integer, isEmpty: boolean },
+  takes: [array(as<Sku>(text)), array(bigint), array(bigint), array(bigint), array(bigint), array(bigint)],
+  gives: { sku: as<Sku>(text), version: integer, isEmpty: boolean, turned: boolean, located: boolean },
 })`
   with changed as (
     update inventory.stock s set
@@ -66,25 +73,31 @@ const changeStockSql = sql("inventory.change-stock", {
       held = s.held + change.held,
       sold = s.sold + change.sold,
       quarantined = s.quarantined + change.quarantined,
+      in_transit = s.in_transit + change.in_transit,
       version = s.version + case
         when (s.received - s.held - s.sold = 0)
           <> (s.received + change.received - s.held - change.held - s.sold - change.sold = 0) then 1 else 0 end
-    from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-      as change(sku, received, held, sold, quarantined)
+    from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+      as change(sku, received, held, sold, quarantined, in_transit)
     where s.sku = change.sku
-    returning s.sku, s.version, s.received - s.held - s.sold as available,
-      change.received - change.held - change.sold as gained)
-  select sku, version, available = 0 as "isEmpty" from changed where (available = 0) <> (available - gained = 0)`;
+    returning s.sku, s.version, s.located, s.received - s.held - s.sold as available,
+      change.received - change.held - change.sold as gained),
+  judged as (
+    select sku, version, available = 0 as "isEmpty", (available = 0) <> (available - gained = 0) as turned, located
+    from changed)
+  select sku, version, "isEmpty", turned, located from judged where turned or located`;
 
-/** A SKU whose shelf turned empty, or is empty no longer. */
-export interface TurnedShelf {
+/** A SKU of which there is more to do: its shelf turned empty or is empty no longer, or it lies in several locations. */
+export interface TouchedShelf {
   readonly sku: Sku;
   readonly version: number;
   readonly isEmpty: boolean;
+  readonly turned: boolean;
+  readonly located: boolean;
 }
 
-/** Changes the stock of SKUs that exist, locked in the order given; returns those whose shelf turned. */
-export async function changeStock(tx: Transaction, changes: readonly StockChange[]): Promise<TurnedShelf[]> {
+/** Changes the stock of SKUs that exist, locked in the order given; returns those of which there is more to do. */
+export async function changeStock(tx: Transaction, changes: readonly StockChange[]): Promise<TouchedShelf[]> {
   if (changes.length === 0) return [];
   return tx.query(changeStockSql, [
     changes.map(({ sku }) => sku),
@@ -92,6 +105,7 @@ export async function changeStock(tx: Transaction, changes: readonly StockChange
     changes.map(({ held }) => held),
     changes.map(({ sold }) => sold),
     changes.map(({ quarantined }) => quarantined),
+    changes.map(({ inTransit }) => inTransit),
   ]);
 }
 
@@ -127,23 +141,23 @@ const takeParameters = (changes: readonly TakeChange[]) =>
     changes.map(({ units }) => Math.abs(units)),
   ] as const;
 
-const openShelfSql = sql("inventory.open-shelf", { takes: [as<Sku>(text)], gives: {} })`
+const insertStockSql = sql("inventory.insert-stock", { takes: [as<Sku>(text)], gives: {} })`
   insert into inventory.stock (sku) values ($1) on conflict (sku) do nothing`;
 
 /** Makes an empty shelf for a SKU that has none. */
-export const openShelf = async (tx: Transaction, sku: Sku): Promise<void> => {
-  await tx.execute(openShelfSql, [sku]);
+export const insertStock = async (tx: Transaction, sku: Sku): Promise<void> => {
+  await tx.execute(insertStockSql, [sku]);
 };
 
-const lockLevelSql = sql("inventory.lock-level", {
+const lockStockSql = sql("inventory.lock-stock", {
   takes: [as<Sku>(text)],
-  gives: { available: bigint, quarantined: bigint, perBuyerLimit: nullable(integer) },
+  gives: { available: bigint, quarantined: bigint, perBuyerLimit: nullable(integer), located: boolean },
 })`
-  select received - held - sold as available, quarantined, per_buyer_limit as "perBuyerLimit"
+  select received - held - sold as available, quarantined, per_buyer_limit as "perBuyerLimit", located
   from inventory.stock where sku = $1 for update`;
 
 /** Locks a SKU and gives what there is of it; undefined where it never came in. */
-export const lockLevel = async (tx: Transaction, sku: Sku) => (await tx.query(lockLevelSql, [sku]))[0];
+export const lockStock = async (tx: Transaction, sku: Sku) => (await tx.query(lockStockSql, [sku]))[0];
 
 const takenUnderLimitSql = sql("inventory.taken-under-limit", {
   takes: [as<Sku>(text)],
@@ -172,12 +186,16 @@ const stockOfSql = sql("inventory.stock-of", {
     sold: bigint,
     available: bigint,
     quarantined: bigint,
+    inTransit: bigint,
     perBuyerLimit: nullable(integer),
   },
 })`
-  select sku, received, held, sold, received - held - sold as available, quarantined,
+  select sku, received, held, sold, received - held - sold as available, quarantined, in_transit as "inTransit",
     per_buyer_limit as "perBuyerLimit"
   from inventory.stock where sku = $1`;
 
-/** What there is of one SKU; undefined where it never came in. */
-export const stockOf = async (database: Queryable, sku: Sku) => (await database.query(stockOfSql, [sku]))[0];
+/** What there is of one SKU, and where it lies if not in main alone; undefined where it never came in. */
+export async function stockOf(database: Queryable, sku: Sku) {
+  const [[stock], locations] = await Promise.all([database.query(stockOfSql, [sku]), stockByPlace(database, sku)]);
+  return stock && { ...stock, locations };
+}
