@@ -26,3 +26,37 @@ export type PriceMinor = Static<typeof PriceMinor>;
 /** Pieces of one SKU. A million is above every real order line and keeps sums within 32 bits per SKU and batch. */
 export const Units = Type.Integer({ minimum: 1, maximum: 1_000_000, description: "Pieces." });
 export type Units = Static<typeof Units>;
+
+/**
+ * Splits an amount in proportion to weights, to the minor unit: shares are rounded down, and what is left over goes, one
+ * unit each, to those that lost most by it (largest remainder; of equals to the heavier, then to the earlier). The shares
+ * sum to the amount, and none is above its weight unless the amount is above their sum.
+ *
+ * @throws {RangeError} for an amount or a weight that is no amount, and for weights that are all zero below an amount.
+ */
+export function apportion(amountMinor: AmountMinor, weights: readonly number[]): AmountMinor[] {
+  const unfit = [amountMinor, ...weights].find((it) => !Number.isSafeInteger(it) || it < 0);
+  if (unfit !== undefined) throw new RangeError(`${unfit} is no amount.`);
+  // Exact: a product of two amounts is beyond 2^53.
+  const [amount, total] = [BigInt(amountMinor), weights.reduce((sum, weight) => sum + BigInt(weight), 0n)];
+  if (total === 0n && amount > 0n) throw new RangeError(`${amountMinor} can't be split by weights of nothing.`);
+  if (amount === 0n) return weights.map(() => 0);
+  const parts = weights.map((weight, index) => {
+    const product = amount * BigInt(weight);
+    return { index, weight, share: Number(product / total), remainder: product % total };
+  });
+  const left = amountMinor - parts.reduce((sum, { share }) => sum + share, 0);
+  const losers = parts.toSorted((a, b) =>
+    a.remainder === b.remainder ? b.weight - a.weight : a.remainder < b.remainder ? 1 : -1,
+  );
+  const luckier = new Set(losers.slice(0, left).map(({ index }) => index));
+  return parts.map(({ index, share }) => share + (luckier.has(index) ? 1 : 0));
+}
+
+/**
+ * The share of an amount that belongs to the first `units` of `ofUnits`, rounded down. It never shrinks as `units` grow,
+ * and is the whole amount for all of them: what is given back unit by unit sums to exactly what was paid.
+ */
+export function shareOfUnits(amountMinor: AmountMinor, units: number, ofUnits: number): AmountMinor {
+  return Number((BigInt(amountMinor) * BigInt(units)) / BigInt(ofUnits));
+}

@@ -28,6 +28,11 @@ export interface SagaUndo {
   readonly withinMs: number;
   /** Milliseconds after which a person is called for an undo that the saga went on without and that is still not known to be done. */
   readonly callAfterMs: number;
+  /**
+   * Undos of neighbouring steps that bear the same name here are asked by one fact, at once, and waited for together: their
+   * answers may come in any order. Absent: the undo is asked alone.
+   */
+  readonly askedBy?: string;
 }
 
 /**
@@ -37,7 +42,8 @@ export interface SagaUndo {
 export type Progress<Step extends string = string> =
   | { readonly phase: "forward"; readonly step: Step; readonly owed: readonly [] }
   | { readonly phase: "completed"; readonly owed: readonly [] }
-  | { readonly phase: "backward"; readonly step: Step; readonly owed: readonly Step[] }
+  /** `steps` are those whose undos are waited for, latest first; never none. */
+  | { readonly phase: "backward"; readonly steps: readonly Step[]; readonly owed: readonly Step[] }
   | { readonly phase: "undone"; readonly owed: readonly Step[] };
 
 /** The name of something a saga waits for: a step's answer, an undo's answer, or an undo that is still owed. */
@@ -81,6 +87,8 @@ export interface PendingWait<Step extends string = string> {
 export interface Saga<Step extends string = string> {
   readonly name: string;
   readonly steps: readonly SagaStep<Step>[];
+  /** Milliseconds within which a saga has ended, whatever is answered: every step and every undo at its bound. */
+  readonly boundMs: number;
   /** How a saga begins: its first step is to be asked. */
   readonly start: Move<Step> & { readonly ask: Step };
   advance(progress: Progress<Step>, signal: Signal<Step>): Move<Step>;
@@ -105,6 +113,7 @@ export function defineSaga<const Step extends string>({ name, steps }: SagaSpeci
   return {
     name,
     steps,
+    boundMs: steps.reduce((sum, step) => sum + step.withinMs, 0) + machine.undoBoundMs(),
     start: { progress: { phase: "forward", step: first, owed: [] }, ask: first, undo: [] },
     advance: (progress, signal) => machine.advance(progress, signal),
     waits: (progress) => machine.waits(progress),
@@ -127,11 +136,28 @@ function refuseUnfit(saga: string, steps: readonly SagaStep[]): void {
     (step) => !(step.withinMs > 0) || (step.undo && !(step.undo.withinMs >= 0 && step.undo.callAfterMs > 0)),
   );
   if (boundless) throw new Error(`The step ${boundless.name} of the saga ${saga} has no bound.`);
+  const asks = steps.flatMap(({ undo }) => (undo ? [undo.askedBy] : []));
+  const torn = asks.find((ask, at) => ask !== undefined && asks.indexOf(ask) !== at && asks[at - 1] !== ask);
+  if (torn !== undefined) throw new Error(`Between the undos asked by ${torn} the saga ${saga} has another.`);
+  const unawaited = steps.find(({ undo }) => undo?.askedBy !== undefined && undo.withinMs === 0);
+  if (unawaited) throw new Error(`The undo of ${unawaited.name} is asked by a fact of its own, but not waited for.`);
 }
 
 function format(progress: Progress): string {
-  const place = "step" in progress ? `${progress.phase} ${progress.step}` : progress.phase;
+  const place = placeOf(progress);
   return progress.owed.length === 0 ? place : `${place} owed ${progress.owed.join(",")}`;
+}
+
+function placeOf(progress: Progress): string {
+  switch (progress.phase) {
+    case "forward":
+      return `forward ${progress.step}`;
+    case "backward":
+      return `backward ${progress.steps.join(",")}`;
+    case "completed":
+    case "undone":
+      return progress.phase;
+  }
 }
 
 class StepMachine<Step extends string> {
@@ -162,7 +188,7 @@ class StepMachine<Step extends string> {
       case "forward":
         return [this.#waitFor(progress.step, "step")];
       case "backward":
-        return [this.#waitFor(progress.step, "undo"), ...owed];
+        return [...progress.steps.map((name) => this.#waitFor(name, "undo")), ...owed];
       case "completed":
       case "undone":
         return owed;
@@ -170,17 +196,27 @@ class StepMachine<Step extends string> {
   }
 
   parse(text: string): Progress<Step> {
-    const [, phase, step, owedText] =
+    const [, phase, place, owedText] =
       /^(forward|completed|backward|undone)(?: ((?!owed)\S+))?(?: owed (\S+))?$/.exec(text) ?? [];
     const owed = (owedText?.split(",") ?? []) as Step[];
-    const named = (step === undefined ? owed : [step, ...owed]) as Step[];
-    const progress = { phase, ...(step !== undefined && { step }), owed } as Progress<Step>;
-    const stepFits = (phase === "forward" || phase === "backward") === (step !== undefined);
+    const steps = (place?.split(",") ?? []) as Step[];
+    const stepsFit = phase === "backward" ? steps.length > 0 : steps.length === (phase === "forward" ? 1 : 0);
     const owedFits = owed.length === 0 || phase === "backward" || phase === "undone";
-    if (!phase || !stepFits || !owedFits || named.some((name) => !this.#position.has(name))) {
+    if (!phase || !stepsFit || !owedFits || [...steps, ...owed].some((name) => !this.#position.has(name))) {
       throw new Error(`${JSON.stringify(text)} is not where a saga can be.`);
     }
-    return progress;
+    const at = phase === "forward" ? { step: steps[0] } : phase === "backward" ? { steps } : {};
+    return { phase, ...at, owed } as Progress<Step>;
+  }
+
+  /** What turning back from the last step takes at most: undos that are asked together are waited for together. */
+  undoBoundMs(): number {
+    const asks = new Map<string, number>();
+    for (const { name, undo } of this.#steps) {
+      const ask = undo?.askedBy ?? name;
+      asks.set(ask, Math.max(asks.get(ask) ?? 0, undo?.withinMs ?? 0));
+    }
+    return [...asks.values()].reduce((sum, withinMs) => sum + withinMs, 0);
   }
 
   #forward(progress: Extract<Progress<Step>, { phase: "forward" }>, signal: Signal<Step>): Move<Step> {
@@ -203,13 +239,32 @@ class StepMachine<Step extends string> {
   }
 
   #backward(progress: Extract<Progress<Step>, { phase: "backward" }>, signal: Signal<Step>): Move<Step> {
-    const { step, owed } = progress;
-    const below = this.#positionOf(step) - 1;
-    if (this.#tellsUndone(signal, step)) return this.#turnBack(below, owed);
-    const unknown =
-      (signal.kind === "undo-unknown" && signal.step === step) ||
-      (signal.kind === "overdue" && signal.wait === `undo ${step}`);
-    return unknown ? this.#turnBack(below, [...owed, step]) : this.#settle(progress, signal);
+    const { steps, owed } = progress;
+    const undone = steps.find((step) => this.#tellsUndone(signal, step));
+    if (undone !== undefined) return this.#without(undone, steps, owed);
+    const unknown = steps.find(
+      (step) =>
+        (signal.kind === "undo-unknown" && signal.step === step) ||
+        (signal.kind === "overdue" && signal.wait === `undo ${step}`),
+    );
+    if (unknown === undefined) return this.#settle(progress, signal);
+    // Latest first, so that one situation has one name.
+    const owing = [...owed, unknown].sort((one, other) => this.#positionOf(other) - this.#positionOf(one));
+    return this.#without(unknown, steps, owing);
+  }
+
+  /** One of the undos that are waited for is waited for no longer; after the last it goes on below all that were asked with it. */
+  #without(step: Step, steps: readonly Step[], owed: readonly Step[]): Move<Step> {
+    const left = steps.filter((it) => it !== step);
+    if (left.length > 0) return { progress: { phase: "backward", steps: left, owed }, undo: [] };
+    return this.#turnBack(Math.min(...this.#askedWith(this.#positionOf(step))) - 1, owed);
+  }
+
+  /** Where the steps are whose undos one fact asks with that of the step at `at`, itself among them. */
+  #askedWith(at: number): number[] {
+    const ask = this.#step(at).undo?.askedBy;
+    if (ask === undefined) return [at];
+    return this.#steps.flatMap(({ undo }, position) => (undo?.askedBy === ask ? position : []));
   }
 
   /** What a signal means for the undos that are owed. */
@@ -241,8 +296,14 @@ class StepMachine<Step extends string> {
     for (let at = from; at >= 0; at--) {
       const step = this.#step(at);
       if (!step.undo) continue;
+      if (step.undo.withinMs > 0) {
+        const steps = this.#askedWith(at)
+          .filter((position) => position <= at)
+          .reverse()
+          .map((position) => this.#step(position).name);
+        return { progress: { phase: "backward", steps, owed }, undo: [...undo, ...steps] };
+      }
       undo.push(step.name);
-      if (step.undo.withinMs > 0) return { progress: { phase: "backward", step: step.name, owed }, undo };
       owed.push(step.name);
     }
     return { progress: { phase: "undone", owed }, undo, ended: "undone" };

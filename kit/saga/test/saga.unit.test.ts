@@ -18,6 +18,17 @@ const trip = defineSaga({
   ],
 });
 
+/** Pay with two purses: one fact asks for both undos, and their answers come in any order. */
+const purses = defineSaga({
+  name: "purses",
+  steps: [
+    { name: "seat", decidedBy: "rail", withinMs: 10, undo: { withinMs: 0, callAfterMs: 50 } },
+    { name: "coins", decidedBy: "purse", withinMs: 20, undo: { withinMs: 30, callAfterMs: 60, askedBy: "farewell" } },
+    { name: "notes", decidedBy: "bank", withinMs: 20, undo: { withinMs: 40, callAfterMs: 60, askedBy: "farewell" } },
+    { name: "ticket", decidedBy: "rail", withinMs: 40 },
+  ],
+});
+
 const steps = ["seat", "pay", "ticket"] as const;
 type Step = (typeof steps)[number];
 
@@ -116,6 +127,56 @@ describe("every cell of the table", () => {
   });
 });
 
+describe("undos that one fact asks", () => {
+  const after = (place: string, ...given: Parameters<typeof purses.advance>[1][]) =>
+    given.reduce(({ progress }, signal) => purses.advance(progress, signal), {
+      progress: purses.parse(place),
+      undo: [],
+    } as ReturnType<typeof purses.advance>);
+  const undone = (step: "coins" | "notes") => ({ kind: "undone", step }) as const;
+
+  test("are asked together, as far as their steps were asked", () => {
+    expect(after("completed", { kind: "withdraw" }).undo).toEqual(["notes", "coins"]);
+    expect(after("forward coins", { kind: "withdraw" }).undo).toEqual(["coins"]);
+    expect(after("forward notes", { kind: "refused", step: "notes" }).undo).toEqual(["coins"]);
+  });
+
+  test.each([
+    [undone("coins"), undone("notes")],
+    [undone("notes"), undone("coins")],
+  ])("are waited for together, whichever is told first", (first, second) => {
+    const half = after("backward notes,coins", first);
+    expect(purses.format(half.progress)).toBe(`backward ${second.step}`);
+    expect(half).toMatchObject({ undo: [] });
+    const whole = after("backward notes,coins", first, second);
+    expect(purses.format(whole.progress)).toBe("undone owed seat");
+    expect(whole).toMatchObject({ undo: ["seat"], ended: "undone" });
+  });
+
+  test("one that stays unknown is owed while the other is still waited for", () => {
+    const half = after("backward notes,coins", { kind: "overdue", wait: "undo notes" });
+    expect(purses.format(half.progress)).toBe("backward coins owed notes");
+    expect(purses.waits(half.progress)).toEqual([
+      { wait: "undo coins", decidedBy: "purse", withinMs: 30 },
+      { wait: "owed notes", decidedBy: "bank", withinMs: 60 },
+    ]);
+    const settled = after("backward coins owed notes", undone("notes"));
+    expect([purses.format(settled.progress), settled.settled]).toEqual(["backward coins", "notes"]);
+  });
+
+  test("have a bound that is the longest of them", () => {
+    expect(purses.boundMs).toBe(10 + 20 + 20 + 40 + 40);
+  });
+
+  test("must be neighbours, and waited for", () => {
+    const undo = (askedBy?: string, withinMs = 10) => ({ withinMs, callAfterMs: 50, ...(askedBy && { askedBy }) });
+    const step = (name: string, of: ReturnType<typeof undo>) => ({ name, decidedBy: "rail", withinMs: 10, undo: of });
+    const torn = [step("one", undo("bell")), step("two", undo()), step("three", undo("bell"))] as const;
+    expect(() => defineSaga({ name: "torn", steps: [...torn] })).toThrow("has another");
+    expect(() => defineSaga({ name: "unawaited", steps: [step("one", undo("bell", 0))] })).toThrow("not waited for");
+  });
+});
+
 test("waits name who decides and how long", () => {
   expect(trip.waits(trip.parse("forward ticket"))).toEqual([{ wait: "ticket", decidedBy: "rail", withinMs: 40 }]);
   expect(trip.waits(trip.parse("backward pay"))).toEqual([{ wait: "undo pay", decidedBy: "bank", withinMs: 30 }]);
@@ -152,15 +213,18 @@ describe("any saga, any signals in any order", () => {
     nil: undefined,
   });
   const sagas = fc
-    .array(fc.record({ refusalMayHaveTaken: fc.boolean(), undo }), { minLength: 1, maxLength: 5 })
-    .map((shapes) => {
+    .tuple(
+      fc.array(fc.record({ refusalMayHaveTaken: fc.boolean(), undo }), { minLength: 1, maxLength: 5 }),
+      fc.boolean(),
+    )
+    .map(([shapes, together]) => {
       const [first, ...rest] = shapes.map(
         ({ undo, refusalMayHaveTaken }, index): SagaStep => ({
           name: nameAt(index),
           decidedBy: "somebody",
           withinMs: 10,
           refusalMayHaveTaken,
-          ...(undo && { undo }),
+          ...(undo && { undo: together ? { ...undo, withinMs: 10, askedBy: "one-fact" } : undo }),
         }),
       );
       if (!first) throw new Error("A saga has a step.");

@@ -10,7 +10,9 @@ create table orders (
   currency text not null check (currency ~ '^[A-Z]{3}$'),
   total_minor bigint not null check (total_minor between 1 and 1000000000000),
   line_count int not null check (line_count between 1 and 1000),
-  payment_method text not null,
+  payment_method text not null check (payment_method in ('card', 'wallet', 'split')),
+  -- The part of the total that is paid with points.
+  points_minor bigint not null,
   -- Everything that the placing of the order set off carries it.
   correlation_id text not null,
   status text not null check (status in ('PENDING', 'CONFIRMED', 'REJECTED', 'CANCELLED')),
@@ -23,8 +25,14 @@ create table orders (
   version int not null,
   -- Counts the events told about the order. Not every step of the history is told.
   event_sequence int not null,
+  -- By card, and given back to it.
   paid_minor bigint not null check (paid_minor >= 0),
   refunded_minor bigint not null check (refunded_minor between 0 and paid_minor),
+  -- With points, and given back as points.
+  paid_points_minor bigint not null check (paid_points_minor in (0, points_minor)),
+  refunded_points_minor bigint not null check (refunded_points_minor between 0 and paid_points_minor),
+  check (case payment_method when 'card' then points_minor = 0 when 'wallet' then points_minor = total_minor
+    else points_minor between 1 and total_minor - 1 end),
   check (status not in ('REJECTED', 'CANCELLED') or reason is not null)
 -- Room for the four versions that an order's steps leave behind within milliseconds, on the page where it was born.
 ) with (fillfactor = 60);
@@ -43,6 +51,18 @@ create table order_line (
   unit_price_minor bigint not null check (unit_price_minor >= 0),
   returned_quantity int not null default 0 check (returned_quantity between 0 and quantity),
   primary key (order_id, sku)
+);
+
+-- How the price of a line is borne, where it is not simply the buyer's card: who gives a discount, who bears a tax, what the
+-- buyer pays with points. What is left of the price is the card's; it is not written down, so that a plain order costs no
+-- row more. Rows are written with their order and never change.
+create table order_allocation (
+  order_id uuid not null,
+  sku text not null,
+  kind text not null check (kind in ('DISCOUNT', 'TAX', 'POINTS')),
+  borne_by text not null,
+  amount_minor bigint not null check (amount_minor between 1 and 1000000000000),
+  primary key (order_id, sku, kind, borne_by)
 );
 
 -- Everything that ever happened to an order. Append-only.
@@ -67,7 +87,9 @@ create table order_history (
 create table order_return (
   return_id uuid primary key,
   order_id uuid not null,
+  -- To the card, and as points.
   refund_minor bigint not null check (refund_minor >= 0),
+  points_minor bigint not null check (points_minor >= 0),
   requested_at timestamptz not null
 );
 create index order_return_of_order on order_return (order_id, return_id);
@@ -92,5 +114,5 @@ do $do$
 declare
   role text := current_setting('onsale.role');
 begin
-  execute format('revoke update, delete, truncate on order_history, order_return, order_return_line from %I', role);
+  execute format('revoke update, delete, truncate on order_history, order_allocation, order_return, order_return_line from %I', role);
 end $do$;

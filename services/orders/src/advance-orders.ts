@@ -8,7 +8,7 @@ import { recordSteps } from "./record-steps.ts";
 import { lockOrders } from "./store/order.ts";
 import { telemetry } from "./telemetry.ts";
 
-/** Takes orders on by what inventory and payments tell. */
+/** Takes orders on by what inventory, payments and the wallet tell. */
 export async function advanceOrders(tx: Transaction, events: readonly HeardEvent[], ports: OrderPorts): Promise<void> {
   const orders = await lockOrders(tx, [...new Set(events.map((event) => event.key))].sort());
   const steps = events.flatMap((event) => hearEvent(orders, event, ports));

@@ -16,6 +16,7 @@ import {
   paymentReversed,
   paymentReversing,
 } from "@onsale/contracts/payments";
+import { pointsHeld, pointsRefunded, pointsRefused, pointsReleased } from "@onsale/contracts/wallet";
 import { consumer } from "@onsale/messaging";
 import { advanceOrders } from "./advance-orders.ts";
 import { copyProducts } from "./copy-products.ts";
@@ -36,6 +37,10 @@ export const consumers = [
       paymentReversing,
       paymentReversed,
       paymentRefunded,
+      pointsHeld,
+      pointsRefused,
+      pointsReleased,
+      pointsRefunded,
     ],
     in: "batch",
     do: advanceOrders,

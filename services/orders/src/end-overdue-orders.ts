@@ -2,7 +2,7 @@ import { type Database, databaseNow, type Transaction } from "@onsale/postgres";
 import { armDeadlines, type Deadline, takeDueDeadlines } from "@onsale/saga";
 import { overdue } from "./news.ts";
 import { hear, type Order, type OrderStep } from "./order.ts";
-import { deadlinesOf, lookWait, nextLook, type OrderWait, orderSaga, type StepTimeoutsMs } from "./order-saga.ts";
+import { deadlinesOf, lookWait, nextLook, type OrderWait, type StepTimeoutsMs, sagaName } from "./order-saga.ts";
 import type { OrderPorts } from "./ports.ts";
 import { recordSteps } from "./record-steps.ts";
 import { lockFreeOrders } from "./store/order.ts";
@@ -24,7 +24,7 @@ export async function endOverdueOrders(database: Database, ports: OrderPorts, si
 /** Gives the number of deadlines that were dealt with. */
 async function endBatch(tx: Transaction, ports: OrderPorts): Promise<number> {
   const [due, at] = await Promise.all([
-    takeDueDeadlines(tx, { saga: orderSaga.name, reader, limit: batchSize }),
+    takeDueDeadlines(tx, { saga: sagaName, reader, limit: batchSize }),
     databaseNow(tx),
   ]);
   if (due.length === 0) return 0;
@@ -42,7 +42,7 @@ async function endBatch(tx: Transaction, ports: OrderPorts): Promise<number> {
     steps.push(result.step);
     orders.set(order.orderId, result.step.order);
   }
-  await Promise.all([armDeadlines(tx, orderSaga.name, again), recordSteps(tx, steps, ports)]);
+  await Promise.all([armDeadlines(tx, sagaName, again), recordSteps(tx, steps, ports)]);
   return due.length - held.size;
 }
 
@@ -62,7 +62,7 @@ function act(order: Order, { wait }: Deadline, at: string, timeouts: StepTimeout
 }
 
 /** An order that is still on its way gets the deadline of the step it waits for, and another look for the steps behind. */
-function lookAt({ orderId, progress, progressedAt }: Order, at: string, timeouts: StepTimeoutsMs): Deadline[] {
-  if (progress.phase !== "forward") return [];
-  return [...deadlinesOf(orderId, progress, progressedAt, timeouts), nextLook(orderId, at, timeouts)];
+function lookAt(order: Order, at: string, timeouts: StepTimeoutsMs): Deadline[] {
+  if (order.progress.phase !== "forward") return [];
+  return [...deadlinesOf(order, order.progress, order.progressedAt, timeouts), nextLook(order, at, timeouts)];
 }

@@ -6,6 +6,7 @@ export const errors = defineErrors("orders", {
   HOLDS_NOT_FOUND: { title: "The order names holds that are not there.", retryable: false },
   UNKNOWN_PRODUCT: { title: "The order names a product that is not sold here.", retryable: false },
   WRONG_CURRENCY: { title: "A product of the order is not sold in its currency.", retryable: false },
+  POINTS_DO_NOT_FIT: { title: "The points do not fit the way of paying.", retryable: false },
   NOTHING_TO_PAY: { title: "The order costs nothing.", retryable: false },
   TOTAL_TOO_LARGE: { title: "The order costs more than one order may.", retryable: false },
   ORDER_NOT_FOUND: { title: "You have no such order.", retryable: false },

@@ -1,2 +1,3 @@
+export type { Allocation, AllocationRule, PricedBasket } from "./allocation.ts";
 export type { OrderPorts } from "./ports.ts";
 export { orders } from "./service.ts";

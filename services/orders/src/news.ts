@@ -19,11 +19,19 @@ import type {
   paymentReversed,
   paymentReversing,
 } from "@onsale/contracts/payments";
+import type { pointsHeld, pointsRefunded, pointsRefused, pointsReleased } from "@onsale/contracts/wallet";
 import type { Delivered } from "@onsale/messaging";
 import type { Static } from "typebox";
 import type { OrderSignal, OrderWait } from "./order-saga.ts";
 
 export type EndReason = Static<typeof OrderEndReason>;
+
+/** Taken from the buyer, given back for a return, or all given back. */
+export interface MoneyMoved {
+  readonly kind: "paid" | "refunded" | "all-refunded";
+  readonly of: "card" | "points";
+  readonly amountMinor: AmountMinor;
+}
 
 export interface News {
   /** How the order's history calls it. */
@@ -32,8 +40,7 @@ export interface News {
   readonly signal?: OrderSignal;
   /** Why the order ends, if this is what turns it back. */
   readonly reason?: EndReason;
-  /** Money that moved: taken from the buyer, given back for a return, or all given back. */
-  readonly money?: { readonly kind: "paid" | "refunded" | "all-refunded"; readonly amountMinor: AmountMinor };
+  readonly money?: MoneyMoved;
   /** To be written down even where it changes nothing. */
   readonly noted?: boolean;
 }
@@ -52,9 +59,13 @@ export type HeardEvent = Delivered<
   | typeof paymentReversing
   | typeof paymentReversed
   | typeof paymentRefunded
+  | typeof pointsHeld
+  | typeof pointsRefused
+  | typeof pointsReleased
+  | typeof pointsRefunded
 >;
 
-/** What an event of inventory or payments means for the order that it is about. */
+/** What an event of inventory, payments or the wallet means for the order that it is about. */
 export function newsOf(event: HeardEvent): News {
   switch (event.type) {
     case "stock.reserved.v1":
@@ -81,7 +92,7 @@ export function newsOf(event: HeardEvent): News {
       return {
         what: "payment-captured",
         signal: { kind: "succeeded", step: "capture-payment" },
-        money: { kind: "paid", amountMinor: event.data.amountMinor },
+        money: { kind: "paid", of: "card", amountMinor: event.data.amountMinor },
       };
     case "payment.capture-refused.v1":
       return {
@@ -95,10 +106,30 @@ export function newsOf(event: HeardEvent): News {
       return {
         what: "payment-reversed",
         signal: { kind: "undone", step: "authorise-payment" },
-        money: { kind: "all-refunded", amountMinor: event.data.refundedMinor },
+        money: { kind: "all-refunded", of: "card", amountMinor: event.data.refundedMinor },
       };
     case "payment.refunded.v1":
-      return { what: "return-refunded", money: { kind: "refunded", amountMinor: event.data.amountMinor }, noted: true };
+      return {
+        what: "return-refunded",
+        money: { kind: "refunded", of: "card", amountMinor: event.data.amountMinor },
+        noted: true,
+      };
+    case "points.held.v1":
+      return { what: "points-held", signal: { kind: "succeeded", step: "hold-points" } };
+    case "points.refused.v1":
+      return { what: "points-refused", signal: { kind: "refused", step: "hold-points" }, reason: event.data.reason };
+    case "points.released.v1":
+      return {
+        what: "points-released",
+        signal: { kind: "undone", step: "hold-points" },
+        money: { kind: "all-refunded", of: "points", amountMinor: event.data.returnedMinor },
+      };
+    case "points.refunded.v1":
+      return {
+        what: "return-points-refunded",
+        money: { kind: "refunded", of: "points", amountMinor: event.data.amountMinor },
+        noted: true,
+      };
   }
 }
 

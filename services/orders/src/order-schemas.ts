@@ -1,8 +1,8 @@
 /** The shapes of requests and answers about orders. */
 
 import { BuyerId, HoldId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
-import { AmountMinor, Currency, PriceMinor, Units } from "@onsale/contracts/money";
-import { maximumLines, OrderEndReason } from "@onsale/contracts/orders";
+import { AmountMinor, Currency, maximumAmountMinor, PriceMinor, Units } from "@onsale/contracts/money";
+import { maximumLines, OrderEndReason, PaymentMethod } from "@onsale/contracts/orders";
 import { Instant } from "@onsale/contracts/time";
 import { Type } from "typebox";
 
@@ -17,7 +17,16 @@ const WantedLines = Type.Array(WantedLine, {
   description: `At most ${maximumLines}. Lines of one SKU become one, with the sum of their quantities.`,
 });
 
-const Payment = Type.Object({ method: Type.Literal("card") });
+const Payment = Type.Object({
+  method: PaymentMethod,
+  pointsMinor: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: maximumAmountMinor,
+      description: "With `split` only, and there required: the part that is paid with points; the card pays the rest.",
+    }),
+  ),
+});
 
 export const NewOrder = Type.Object({
   currency: Currency,
@@ -75,10 +84,21 @@ const orderFields = {
   reason: nullable(OrderEndReason),
   totalMinor: AmountMinor,
   currency: Currency,
+  payment: Type.Object({ method: PaymentMethod, pointsMinor: AmountMinor }),
+  /** By card, and given back to it. */
   paidMinor: AmountMinor,
   refundedMinor: AmountMinor,
+  /** With points, and given back as points. */
+  paidPointsMinor: AmountMinor,
+  refundedPointsMinor: AmountMinor,
   placedAt: Instant,
 };
+
+const Allocation = Type.Object({
+  kind: Type.Union([Type.Literal("DISCOUNT"), Type.Literal("TAX"), Type.Literal("POINTS"), Type.Literal("CARD")]),
+  borneBy: Type.String(),
+  amountMinor: AmountMinor,
+});
 
 export const OrderSummary = Type.Object(orderFields);
 
@@ -90,6 +110,9 @@ export const OrderDetails = Type.Object({
       quantity: Units,
       unitPriceMinor: PriceMinor,
       returnedQuantity: Type.Integer({ minimum: 0, description: "Pieces of the quantity that came back." }),
+      allocations: Type.Array(Allocation, {
+        description: "Who bears the price. What is neither discounted nor paid with points is the card's.",
+      }),
     }),
   ),
 });
@@ -116,7 +139,9 @@ export const ReturnWish = Type.Object({ lines: Type.Array(WantedLine, { minItems
 export const ReturnAnswer = Type.Object({
   orderId: OrderId,
   returnId: ReturnId,
+  /** To the card. */
   refundMinor: AmountMinor,
+  pointsMinor: AmountMinor,
   currency: Currency,
 });
 

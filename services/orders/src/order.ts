@@ -7,21 +7,21 @@ import {
   orderCancelled,
   orderConfirmed,
   orderPayable,
+  orderPointsPayable,
   orderRejected,
   orderSecured,
   orderWithdrawn,
-  type PaymentMethod,
 } from "@onsale/contracts/orders";
 import type { Instant } from "@onsale/contracts/time";
 import { type Cause, fact, type OutgoingEvent } from "@onsale/messaging";
 import type { Deadline, Move } from "@onsale/saga";
-import type { Static } from "typebox";
-import type { EndReason, News } from "./news.ts";
+import type { EndReason, MoneyMoved, News } from "./news.ts";
 import {
   deadlinesAfter,
+  type OrderMethod,
   type OrderProgress,
   type OrderStepName,
-  orderSaga,
+  orderSagas,
   type StepTimeoutsMs,
 } from "./order-saga.ts";
 
@@ -33,7 +33,9 @@ export interface Order {
   readonly currency: Currency;
   readonly totalMinor: AmountMinor;
   readonly lineCount: number;
-  readonly method: Static<typeof PaymentMethod>;
+  readonly method: OrderMethod;
+  /** The part of the total that is paid with points. */
+  readonly pointsMinor: AmountMinor;
   readonly correlationId: string;
   readonly status: OrderStatus;
   /** Why it ends, or is about to end, without being fulfilled. */
@@ -44,8 +46,16 @@ export interface Order {
   /** Counts the steps of its history; the events told about it. */
   readonly version: number;
   readonly eventSequence: number;
+  readonly balance: Balance;
+}
+
+/** What the buyer has paid and got back, with each instrument. */
+export interface Balance {
+  /** By card. */
   readonly paidMinor: AmountMinor;
   readonly refundedMinor: AmountMinor;
+  readonly paidPointsMinor: AmountMinor;
+  readonly refundedPointsMinor: AmountMinor;
 }
 
 /** One row of an order's history. */
@@ -85,18 +95,17 @@ export interface Circumstances {
 /** What the news makes of the order; undefined where it is none: a repeated, late or stray one. */
 export function hear(order: Order, news: News, circumstances: Circumstances): OrderStep | undefined {
   const move: Move<OrderStepName> = news.signal
-    ? orderSaga.advance(order.progress, news.signal)
+    ? orderSagas[order.method].advance(order.progress, news.signal)
     : { progress: order.progress, undo: [] };
   const moved = move.progress !== order.progress;
-  const balance = balanceAfter(order, news);
-  const paidOrRefunded = balance.paidMinor !== order.paidMinor || balance.refundedMinor !== order.refundedMinor;
-  if (!moved && !paidOrRefunded && !news.noted && move.call === undefined) return undefined;
+  const balance = balanceAfter(order, news, move);
+  if (!moved && balance === order.balance && !news.noted && move.call === undefined) return undefined;
 
   const turned = move.undo.length > 0 || move.ended === "undone";
   const reason = turned ? (order.reason ?? news.reason ?? null) : order.reason;
   const after: Order = {
     ...order,
-    ...balance,
+    balance,
     reason,
     status: statusAfter(order, move, reason),
     progress: move.progress,
@@ -104,7 +113,7 @@ export function hear(order: Order, news: News, circumstances: Circumstances): Or
   };
   return {
     ...takeStep(after, tellingOf(move, after), news, circumstances),
-    arm: deadlinesAfter(order.orderId, order.progress, move.progress, circumstances.at, circumstances.timeouts),
+    arm: deadlinesAfter(order, order.progress, move.progress, circumstances.at, circumstances.timeouts),
     ended: move.ended !== undefined,
     ...(move.settled !== undefined && { settled: move.settled }),
     ...(move.call !== undefined && { call: move.call }),
@@ -148,30 +157,42 @@ function statusAfter(order: Order, move: Move<OrderStepName>, reason: EndReason 
   return reason === "CANCELLED_BY_BUYER" || reason === "TIMED_OUT" ? "CANCELLED" : "REJECTED";
 }
 
-/** The payments service keeps the books; here is what the buyer is shown, so what is beyond the paid is not added. */
-function balanceAfter(
-  { paidMinor, refundedMinor }: Order,
-  { money }: News,
-): Pick<Order, "paidMinor" | "refundedMinor"> {
-  switch (money?.kind) {
-    case undefined:
-      return { paidMinor, refundedMinor };
+/**
+ * Payments and the wallet keep the books; here is what the buyer is shown, so what is beyond the paid is not added. A
+ * wallet spends what it holds when the order is confirmed: points are paid by that very step.
+ */
+function balanceAfter({ balance, pointsMinor }: Order, { money }: News, { ended }: Move<OrderStepName>): Balance {
+  const moved = money ? withMoney(balance, money) : balance;
+  const after = ended === "completed" ? { ...moved, paidPointsMinor: pointsMinor } : moved;
+  const same = amounts.every((amount) => after[amount] === balance[amount]);
+  return same ? balance : after;
+}
+
+const amounts = ["paidMinor", "refundedMinor", "paidPointsMinor", "refundedPointsMinor"] as const;
+
+function withMoney(balance: Balance, { kind, of, amountMinor }: MoneyMoved): Balance {
+  const paid = of === "card" ? "paidMinor" : "paidPointsMinor";
+  const refunded = of === "card" ? "refundedMinor" : "refundedPointsMinor";
+  switch (kind) {
     case "paid":
-      return { paidMinor: money.amountMinor, refundedMinor: Math.min(refundedMinor, money.amountMinor) };
+      return { ...balance, [paid]: amountMinor, [refunded]: Math.min(balance[refunded], amountMinor) };
     case "refunded":
-      return { paidMinor, refundedMinor: Math.min(paidMinor, refundedMinor + money.amountMinor) };
+      return { ...balance, [refunded]: Math.min(balance[paid], balance[refunded] + amountMinor) };
     case "all-refunded":
-      return { paidMinor, refundedMinor: paidMinor };
+      return { ...balance, [refunded]: balance[paid] };
   }
 }
 
+/** Of an order that was just placed. */
+export const nothingPaid: Balance = { paidMinor: 0, refundedMinor: 0, paidPointsMinor: 0, refundedPointsMinor: 0 };
+
 /** What others are told of a move: what they are to do next follows from it. */
 function tellingOf(move: Move<OrderStepName>, order: Order): Telling | undefined {
-  const { orderId, buyerId, totalMinor, currency, lineCount, method } = order;
+  const { orderId, buyerId, totalMinor, pointsMinor, currency, lineCount, method } = order;
   if (move.ended === "completed")
     return (rest) =>
       fact(orderConfirmed, {
-        data: { orderId, buyerId, totalMinor, pointsMinor: 0, currency, lineCount },
+        data: { orderId, buyerId, totalMinor, pointsMinor, currency, lineCount },
         ...rest,
       });
   if (move.ended === "undone") {
@@ -181,9 +202,15 @@ function tellingOf(move: Move<OrderStepName>, order: Order): Telling | undefined
   if (move.undo.length > 0)
     return (rest) => fact(orderWithdrawn, { data: { orderId, reason: reasonOf(order) }, ...rest });
   switch (move.ask) {
+    case "hold-points":
+      return (rest) =>
+        fact(orderPointsPayable, { data: { orderId, buyerId, amountMinor: pointsMinor, currency }, ...rest });
     case "authorise-payment":
       return (rest) =>
-        fact(orderPayable, { data: { orderId, buyerId, amountMinor: totalMinor, currency, method }, ...rest });
+        fact(orderPayable, {
+          data: { orderId, buyerId, amountMinor: totalMinor - pointsMinor, currency, method },
+          ...rest,
+        });
     case "confirm-stock":
       return (rest) => fact(orderAuthorised, { data: { orderId }, ...rest });
     case "capture-payment":

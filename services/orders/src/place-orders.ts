@@ -5,11 +5,18 @@ import { type ClaimOutcome, claimKeys, type IdempotencyClaim, releaseKeys } from
 import { type Cause, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { armFirstDeadlines } from "@onsale/saga";
-import type { HistoryEntry, Order } from "./order.ts";
-import { nextLook, orderSaga } from "./order-saga.ts";
-import { type PlacementRefusal, type PricedLine, priceBasket, type WantedLine } from "./placement.ts";
+import type { HistoryEntry } from "./order.ts";
+import { nextLook, sagaName } from "./order-saga.ts";
+import {
+  type PlacementRefusal,
+  type PricedOrder,
+  priceBasket,
+  type WantedLine,
+  type WantedPayment,
+} from "./placement.ts";
 import type { OrderPorts } from "./ports.ts";
 import { drawTickets, insertOrders } from "./store/order.ts";
+import { insertAllocations } from "./store/order-allocation.ts";
 import { insertHistory } from "./store/order-history.ts";
 import { insertLines } from "./store/order-line.ts";
 import { type KnownProduct, readProducts } from "./store/product.ts";
@@ -22,7 +29,7 @@ export interface Placement {
   readonly currency: Currency;
   /** Each SKU once. */
   readonly lines: readonly WantedLine[];
-  readonly method: Order["method"];
+  readonly payment: WantedPayment;
   readonly cause: Cause;
 }
 
@@ -43,8 +50,7 @@ interface Accepted {
   readonly placement: Placement;
   readonly orderId: OrderId;
   readonly arrival: number;
-  readonly lines: readonly PricedLine[];
-  readonly totalMinor: number;
+  readonly priced: PricedOrder;
 }
 
 type Decision =
@@ -78,7 +84,7 @@ export async function placeOrders(
     drawTickets(tx, placements.length),
   ]);
   const decisions = candidates.map((candidate, index) =>
-    decide({ ...candidate, arrival: nth(tickets.arrivals, index) }, nth(claims, index), products),
+    decide({ ...candidate, arrival: nth(tickets.arrivals, index) }, nth(claims, index), products, ports),
   );
   const accepted = decisions.filter((decision) => decision.kind === "accepted");
   const refused = new Map<OrderId, PlacementRefusal>();
@@ -107,13 +113,13 @@ function decide(
   { placement, orderId, arrival }: Pick<Accepted, "placement" | "orderId" | "arrival">,
   claim: ClaimOutcome,
   products: ReadonlyMap<Sku, KnownProduct>,
+  { allocationRules }: OrderPorts,
 ): Decision {
   if (claim.kind === "reused") return { kind: "key-reused" };
   // The only answers recorded under keys that are claimed for placing are those that were written here.
   if (claim.kind === "replay") return { kind: "replay", answer: claim.body as PlacedAnswer };
-  const pricing = priceBasket(placement, products);
-  if (pricing.kind === "refused") return pricing;
-  return { kind: "accepted", placement, orderId, arrival, lines: pricing.lines, totalMinor: pricing.totalMinor };
+  const priced = priceBasket(placement, products, allocationRules);
+  return priced.kind === "refused" ? priced : { kind: "accepted", placement, orderId, arrival, priced };
 }
 
 function outcomeOf(
@@ -149,7 +155,11 @@ async function storePlaced(
     insertOrders(tx, accepted.map(toOrder), placedAt),
     insertLines(
       tx,
-      accepted.flatMap(({ orderId, lines }) => lines.map((line) => ({ orderId, ...line }))),
+      accepted.flatMap(({ orderId, priced }) => priced.lines.map((line) => ({ orderId, ...line }))),
+    ),
+    insertAllocations(
+      tx,
+      accepted.flatMap(({ orderId, priced }) => priced.allocations.map((it) => ({ orderId, ...it }))),
     ),
     insertHistory(
       tx,
@@ -157,8 +167,10 @@ async function storePlaced(
     ),
     armFirstDeadlines(
       tx,
-      orderSaga.name,
-      accepted.map(({ orderId }) => nextLook(orderId, placedAt, stepTimeoutsMs)),
+      sagaName,
+      accepted.map(({ orderId, placement }) =>
+        nextLook({ orderId, method: placement.payment.method }, placedAt, stepTimeoutsMs),
+      ),
     ),
     publish(
       tx,
@@ -168,11 +180,10 @@ async function storePlaced(
 }
 
 const toOrder = ({
-  placement: { buyerId, currency, method, cause },
+  placement: { buyerId, currency, payment, cause },
   orderId,
   arrival,
-  lines,
-  totalMinor,
+  priced: { lines, totalMinor, pointsMinor },
 }: Accepted) => ({
   orderId,
   buyerId,
@@ -180,11 +191,12 @@ const toOrder = ({
   currency,
   totalMinor,
   lineCount: lines.length,
-  method,
+  method: payment.method,
+  pointsMinor,
   correlationId: cause.correlationId,
 });
 
-const firstEntry = ({ orderId, totalMinor, placement }: Accepted, at: string): HistoryEntry => ({
+const firstEntry = ({ orderId, priced, placement }: Accepted, at: string): HistoryEntry => ({
   orderId,
   version: 1,
   at,
@@ -192,12 +204,17 @@ const firstEntry = ({ orderId, totalMinor, placement }: Accepted, at: string): H
   told: orderPlaced.type,
   status: "PENDING",
   reason: null,
-  amountMinor: totalMinor,
+  amountMinor: priced.totalMinor,
   causedBy: placement.cause.causationId ?? null,
 });
 
 const announcement = (
-  { placement: { buyerId, currency, method, cause }, orderId, arrival, lines, totalMinor }: Accepted,
+  {
+    placement: { buyerId, currency, payment, cause },
+    orderId,
+    arrival,
+    priced: { lines, totalMinor, pointsMinor },
+  }: Accepted,
   placedAt: string,
 ) =>
   fact(orderPlaced, {
@@ -207,7 +224,7 @@ const announcement = (
       currency,
       totalMinor,
       lines: lines.map(({ sku, quantity, unitPriceMinor }) => ({ sku, units: quantity, unitPriceMinor })),
-      payment: { method, pointsMinor: 0 },
+      payment: { method: payment.method, pointsMinor },
       holdIds: [],
       arrival,
       placedAt,

@@ -3,6 +3,8 @@
 import type { Sku } from "@onsale/contracts/ids";
 import { type AmountMinor, type Currency, maximumAmountMinor, type PriceMinor } from "@onsale/contracts/money";
 import { maximumLines } from "@onsale/contracts/orders";
+import { type Allocation, type AllocationRule, allocatePoints, applyRules, payableOf } from "./allocation.ts";
+import type { OrderMethod } from "./order-saga.ts";
 
 /** Pieces of one SKU in one order, as in `Units`. */
 export const maximumUnits = 1_000_000;
@@ -27,6 +29,7 @@ export interface PlacementRefusal {
     | "UNKNOWN_PRODUCT"
     | "WRONG_CURRENCY"
     | "NOTHING_TO_PAY"
+    | "POINTS_DO_NOT_FIT"
     | "TOTAL_TOO_LARGE";
   readonly detail: string;
   /** The SKUs that stand in the way, where it is about some. */
@@ -58,14 +61,35 @@ export function toBasket({
   return { kind: "basket", lines: [...quantities].map(([sku, quantity]) => ({ sku, quantity })) };
 }
 
-export type Pricing =
-  | { readonly kind: "priced"; readonly lines: readonly PricedLine[]; readonly totalMinor: AmountMinor }
-  | PlacementRefusal;
+/** How the buyer wants to pay. */
+export interface WantedPayment {
+  readonly method: OrderMethod;
+  /** The part to be paid with points, where the buyer names it. */
+  readonly pointsMinor: AmountMinor | null;
+}
 
-/** Prices a basket with what is known of the products now. */
+export interface PricedOrder {
+  readonly kind: "priced";
+  readonly lines: readonly PricedLine[];
+  /** What the buyer pays, and the part of it that is paid with points. */
+  readonly totalMinor: AmountMinor;
+  readonly pointsMinor: AmountMinor;
+  readonly allocations: readonly Allocation[];
+}
+
+export type Pricing = PricedOrder | PlacementRefusal;
+
+interface WantedBasket {
+  readonly currency: Currency;
+  readonly lines: readonly WantedLine[];
+  readonly payment: WantedPayment;
+}
+
+/** Prices a basket with what is known of the products now, and says who bears the price. */
 export function priceBasket(
-  { currency, lines }: { readonly currency: Currency; readonly lines: readonly WantedLine[] },
+  { currency, lines, payment }: WantedBasket,
   products: ReadonlyMap<Sku, { readonly priceMinor: PriceMinor; readonly currency: Currency }>,
+  rules: readonly AllocationRule[] = [],
 ): Pricing {
   const unknown = lines.filter(({ sku }) => !products.has(sku)).map(({ sku }) => sku);
   if (unknown.length > 0)
@@ -82,17 +106,45 @@ export function priceBasket(
     position: index + 1,
     unitPriceMinor: products.get(line.sku)?.priceMinor ?? 0,
   }));
-  // Exact: at most 1,000 lines of 10^6 pieces at 10^9 would be beyond 2^53, so the sum stops at the maximum.
-  let totalMinor = 0;
-  for (const { quantity, unitPriceMinor } of priced) {
-    totalMinor += quantity * unitPriceMinor;
-    if (totalMinor > maximumAmountMinor)
-      return refused("TOTAL_TOO_LARGE", `An order costs at most ${maximumAmountMinor} minor units.`);
-  }
+  const tooLarge = refused("TOTAL_TOO_LARGE", `An order costs at most ${maximumAmountMinor} minor units.`);
+  // Before the rules are asked: they are promised amounts that can be summed exactly.
+  if (sumUpTo(maximumAmountMinor, priced, ({ quantity, unitPriceMinor }) => quantity * unitPriceMinor) === undefined)
+    return tooLarge;
+  const ruled = applyRules({ currency, lines: priced }, rules);
+  const totalMinor = sumUpTo(maximumAmountMinor, priced, (line) => payableOf(line, ruled));
+  if (totalMinor === undefined) return tooLarge;
   // No card provider authorises nothing.
   if (totalMinor === 0)
     return refused("NOTHING_TO_PAY", "The order costs nothing, and a card can't be charged nothing.");
-  return { kind: "priced", lines: priced, totalMinor };
+  const pointsMinor = pointsOf(payment, totalMinor);
+  if (typeof pointsMinor !== "number") return pointsMinor;
+  const allocations = [...ruled, ...allocatePoints(pointsMinor, priced, ruled)];
+  return { kind: "priced", lines: priced, totalMinor, pointsMinor, allocations };
+}
+
+/** The sum of what each item counts; undefined as soon as it is above the maximum, beyond which it would not be exact. */
+function sumUpTo<Item>(maximum: number, items: readonly Item[], of: (item: Item) => number): number | undefined {
+  let sum = 0;
+  for (const item of items) {
+    sum += of(item);
+    if (sum > maximum) return undefined;
+  }
+  return sum;
+}
+
+function pointsOf({ method, pointsMinor }: WantedPayment, totalMinor: AmountMinor): AmountMinor | PlacementRefusal {
+  switch (method) {
+    case "card":
+      return pointsMinor === null ? 0 : refused("POINTS_DO_NOT_FIT", "Who pays by card names no points.");
+    case "wallet":
+      return pointsMinor === null ? totalMinor : refused("POINTS_DO_NOT_FIT", "A wallet pays all, whatever it is.");
+    case "split":
+      if (pointsMinor !== null && pointsMinor > 0 && pointsMinor < totalMinor) return pointsMinor;
+      return refused(
+        "POINTS_DO_NOT_FIT",
+        `Of ${totalMinor} minor units a split payment takes 1 to ${totalMinor - 1} as points, and names how many.`,
+      );
+  }
 }
 
 const refused = (code: PlacementRefusal["code"], detail: string, skus: readonly Sku[] = []): PlacementRefusal => ({

@@ -1,7 +1,10 @@
 import type { BasePorts } from "@onsale/messaging";
+import type { AllocationRule } from "./allocation.ts";
 import type { StepTimeoutsMs } from "./order-saga.ts";
 
 export interface OrderPorts extends BasePorts {
   /** Bounds of the saga's waits that differ from its own, in milliseconds. */
   readonly stepTimeoutsMs?: StepTimeoutsMs;
+  /** Discounts and taxes, asked in this order; none unless a team brings some. */
+  readonly allocationRules?: readonly AllocationRule[];
 }

@@ -3,7 +3,7 @@ import type { Transaction } from "@onsale/postgres";
 import { armDeadlines, closeTasksOf, disarmDeadlines, openTasks } from "@onsale/saga";
 import type { Order, OrderStep } from "./order.ts";
 import { announceChanges } from "./order-changes.ts";
-import { type OrderStepName, orderSaga } from "./order-saga.ts";
+import { type OrderStepName, sagaName } from "./order-saga.ts";
 import { updateOrders } from "./store/order.ts";
 import { insertHistory } from "./store/order-history.ts";
 import { telemetry } from "./telemetry.ts";
@@ -25,12 +25,12 @@ export async function recordSteps(
     ),
     disarmDeadlines(
       tx,
-      orderSaga.name,
+      sagaName,
       steps.flatMap((step) => (step.ended ? step.order.orderId : [])),
     ),
     armDeadlines(
       tx,
-      orderSaga.name,
+      sagaName,
       steps.flatMap((step) => step.arm),
     ),
     callPeople(tx, steps, ids),
@@ -85,6 +85,7 @@ const taskKind = (step: OrderStepName): string => `order.owed.${step}`;
 
 const sentence: Readonly<Record<OrderStepName, string>> = {
   "reserve-stock": "The order has ended, and inventory has not told that its stock is back on the shelf.",
+  "hold-points": "The order has ended, and the wallet has not told that its points are given back.",
   "authorise-payment": "The order has ended, and whether its payment was given back is still unknown.",
   "confirm-stock": "The order has ended, and its stock is not known to be released.",
   "capture-payment": "The order has ended, and its capture is not known to be reversed.",

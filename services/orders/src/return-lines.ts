@@ -6,6 +6,7 @@ import type { OrderPorts } from "./ports.ts";
 import { recordSteps } from "./record-steps.ts";
 import { decideReturn, type ReturnedLine, returnStep } from "./returns.ts";
 import { lockOrders } from "./store/order.ts";
+import { readAllocations } from "./store/order-allocation.ts";
 import { addReturned, readLines } from "./store/order-line.ts";
 import { insertReturn } from "./store/order-return.ts";
 import { telemetry } from "./telemetry.ts";
@@ -22,6 +23,7 @@ export type ReturnOutcome =
       readonly kind: "accepted";
       readonly returnId: ReturnId;
       readonly refundMinor: AmountMinor;
+      readonly pointsMinor: AmountMinor;
       readonly currency: Currency;
     }
   | { readonly kind: "not-found" }
@@ -38,16 +40,22 @@ export async function returnLines(
   const order = orders.get(orderId);
   if (order?.buyerId !== buyerId) return { kind: "not-found" };
   // After the lock, because another return of this order may have been under way.
-  const [held, at] = await Promise.all([readLines(tx, orderId), databaseNow(tx)]);
-  const decision = decideReturn(order, held, lines);
+  const [held, allocations, at] = await Promise.all([
+    readLines(tx, orderId),
+    readAllocations(tx, orderId),
+    databaseNow(tx),
+  ]);
+  const decision = decideReturn(order, { held, allocations }, lines);
   if (decision.kind !== "accepted") return decision;
 
-  const returned = { returnId: ports.ids.uuid(), lines: decision.lines, refundMinor: decision.refundMinor };
+  const { kind: _, ...decided } = decision;
+  const returned = { returnId: ports.ids.uuid(), ...decided };
   await Promise.all([
     insertReturn(tx, { ...returned, orderId, requestedAt: at }),
     addReturned(tx, orderId, returned.lines),
     recordSteps(tx, [returnStep(order, returned, { at, cause })], ports),
   ]);
   tx.afterCommit(() => telemetry.orderReturned());
-  return { kind: "accepted", returnId: returned.returnId, refundMinor: returned.refundMinor, currency: order.currency };
+  const { returnId, refundMinor, pointsMinor } = returned;
+  return { kind: "accepted", returnId, refundMinor, pointsMinor, currency: order.currency };
 }

@@ -1,9 +1,9 @@
 /** What of a confirmed order may come back, and what is given back for it. Pure. */
 
 import type { ReturnId, Sku } from "@onsale/contracts/ids";
-import type { AmountMinor } from "@onsale/contracts/money";
 import { orderReturned } from "@onsale/contracts/orders";
 import { fact } from "@onsale/messaging";
+import { type Allocation, type Refund, refundOf } from "./allocation.ts";
 import { type Circumstances, type Order, type OrderStep, takeStep } from "./order.ts";
 
 /** A line of the order, with what of it came back before. Quantities in pieces. */
@@ -20,16 +20,16 @@ export interface ReturnedLine {
 }
 
 export type ReturnDecision =
-  | { readonly kind: "accepted"; readonly lines: readonly ReturnedLine[]; readonly refundMinor: AmountMinor }
+  | ({ readonly kind: "accepted"; readonly lines: readonly ReturnedLine[] } & Refund)
   /** Only what was paid for and is not being cancelled can come back. */
   | { readonly kind: "not-returnable" }
   /** These SKUs are not in the order, or fewer of them are left than would come back. */
   | { readonly kind: "more-than-held"; readonly skus: readonly Sku[] };
 
-/** Refunds the price that was paid for each unit. Lines of one SKU are taken together. */
+/** Refunds what was paid for each unit, with what it was paid. Lines of one SKU are taken together. */
 export function decideReturn(
   order: Pick<Order, "progress">,
-  held: readonly HeldLine[],
+  { held, allocations }: { readonly held: readonly HeldLine[]; readonly allocations: readonly Allocation[] },
   wanted: readonly ReturnedLine[],
 ): ReturnDecision {
   if (order.progress.phase !== "completed") return { kind: "not-returnable" };
@@ -40,11 +40,16 @@ export function decideReturn(
   const tooMany = [...quantities].filter(([sku, quantity]) => quantity > left(sku)).map(([sku]) => sku);
   if (tooMany.length > 0) return { kind: "more-than-held", skus: tooMany };
   const lines = [...quantities].map(([sku, quantity]) => ({ sku, quantity }));
-  const refundMinor = lines.reduce(
-    (sum, { sku, quantity }) => sum + quantity * (lineOf.get(sku)?.unitPriceMinor ?? 0),
-    0,
-  );
-  return { kind: "accepted", lines, refundMinor };
+  const refunds = lines.flatMap(({ sku, quantity }) => {
+    const line = lineOf.get(sku);
+    return line ? refundOf(line, quantity, allocations) : [];
+  });
+  return {
+    kind: "accepted",
+    lines,
+    refundMinor: refunds.reduce((sum, it) => sum + it.refundMinor, 0),
+    pointsMinor: refunds.reduce((sum, it) => sum + it.pointsMinor, 0),
+  };
 }
 
 /** The order's step by which units come back. */
@@ -54,7 +59,8 @@ export function returnStep(
     returnId,
     lines,
     refundMinor,
-  }: { readonly returnId: ReturnId; readonly lines: readonly ReturnedLine[]; readonly refundMinor: AmountMinor },
+    pointsMinor,
+  }: { readonly returnId: ReturnId; readonly lines: readonly ReturnedLine[] } & Refund,
   { at, cause }: Pick<Circumstances, "at" | "cause">,
 ): OrderStep {
   const data = {
@@ -62,10 +68,13 @@ export function returnStep(
     returnId,
     lines: lines.map(({ sku, quantity }) => ({ sku, units: quantity })),
     refundMinor,
-    pointsMinor: 0,
+    pointsMinor,
     currency: order.currency,
   };
-  const news = { what: "return-requested", money: { kind: "refunded", amountMinor: refundMinor } } as const;
+  const news = {
+    what: "return-requested",
+    money: { kind: "refunded", of: "card", amountMinor: refundMinor + pointsMinor },
+  } as const;
   return {
     ...takeStep(order, (rest) => fact(orderReturned, { data, ...rest }), news, { at, cause }),
     arm: [],

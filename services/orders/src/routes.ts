@@ -19,6 +19,7 @@ import { isLockTimeout } from "@onsale/postgres";
 import type { ServiceContext } from "@onsale/runtime";
 import { closeTask, listOpenTasks } from "@onsale/saga";
 import { type Static, Type } from "typebox";
+import { type Allocation, buyer, paidFor } from "./allocation.ts";
 import { cancelOrder } from "./cancel-order.ts";
 import { errors } from "./errors.ts";
 import { IntakeFullError } from "./intake.ts";
@@ -47,7 +48,8 @@ import { type PlacementRefusal, toBasket, type WantedLine } from "./placement.ts
 import type { OrderPorts } from "./ports.ts";
 import { type ReturnOutcome, returnLines } from "./return-lines.ts";
 import { listOrders, type OrderView, readOrder } from "./store/order.ts";
-import { readLines } from "./store/order-line.ts";
+import { readAllocations } from "./store/order-allocation.ts";
+import { readLines, type StoredLine } from "./store/order-line.ts";
 import { telemetry } from "./telemetry.ts";
 
 type Context = ServiceContext<OrderPorts>;
@@ -81,7 +83,7 @@ function placing(http: HttpServer, context: Context, intake: OrderIntake): void 
         claim: idempotencyOf(request),
         buyerId: person.id,
         currency: body.currency,
-        method: body.payment.method,
+        payment: paymentOf(body.payment),
         holdIds: body.holdIds ?? [],
         cause,
       });
@@ -90,6 +92,11 @@ function placing(http: HttpServer, context: Context, intake: OrderIntake): void 
     },
   );
 }
+
+const paymentOf = ({ method, pointsMinor }: Static<typeof NewOrder>["payment"]) => ({
+  method,
+  pointsMinor: pointsMinor ?? null,
+});
 
 type PlacementWish = Omit<Placement, "lines"> & { readonly holdIds: readonly string[] };
 
@@ -170,7 +177,7 @@ async function placeOfBatch(
       claim,
       buyerId,
       currency,
-      method: payment.method,
+      payment: paymentOf(payment),
       holdIds: [],
       cause,
     });
@@ -202,8 +209,12 @@ function reading(http: HttpServer, { database }: Context): void {
       schema: { summary: "One order of yours.", params: OrderPath, response: { 200: OrderDetails } },
     },
     async ({ params: { orderId }, person }) => {
-      const [order, lines] = await Promise.all([readOrder(database, orderId), readLines(database, orderId)]);
-      return { ...shown(ownOrder(order, person)), lines: lines.map(({ position: _, ...line }) => line) };
+      const [order, lines, allocations] = await Promise.all([
+        readOrder(database, orderId),
+        readLines(database, orderId),
+        readAllocations(database, orderId),
+      ]);
+      return { ...shown(ownOrder(order, person)), lines: lines.map((line) => shownLine(line, allocations)) };
     },
   );
 
@@ -228,10 +239,18 @@ function ownOrder(order: OrderView | undefined, person: { readonly id: string })
 }
 
 /** While an order is being given back its reason is known, but not yet its end. */
-const shown = ({ buyerId: _, version: __, ...order }: OrderView) => ({
+const shown = ({ buyerId: _, version: __, method, pointsMinor, ...order }: OrderView) => ({
   ...order,
+  payment: { method, pointsMinor },
   reason: order.status === "REJECTED" || order.status === "CANCELLED" ? order.reason : null,
 });
+
+function shownLine({ position: _, ...line }: StoredLine, allocations: readonly Allocation[]) {
+  const { cardMinor } = paidFor(line, allocations);
+  const others = allocations.filter(({ sku }) => sku === line.sku).map(({ sku: __, ...it }) => it);
+  const card = { kind: "CARD", borneBy: buyer, amountMinor: cardMinor } as const;
+  return { ...line, allocations: cardMinor > 0 ? [...others, card] : others };
+}
 
 function watching(http: HttpServer, { database }: Context): void {
   const histories = new LiveHistory(database);
@@ -334,8 +353,8 @@ function returnAnswer(orderId: OrderId, outcome: ReturnOutcome): Static<typeof R
         detail: `Fewer pieces are left, or none were ordered, of: ${outcome.skus.slice(0, partsTold).join(", ")}.`,
       });
     case "accepted": {
-      const { returnId, refundMinor, currency } = outcome;
-      return { orderId, returnId, refundMinor, currency };
+      const { returnId, refundMinor, pointsMinor, currency } = outcome;
+      return { orderId, returnId, refundMinor, pointsMinor, currency };
     }
   }
 }

@@ -1,4 +1,10 @@
-import { orderConfirmed, orderPayable, orderReturned, orderWithdrawn } from "@onsale/contracts/orders";
+import {
+  orderConfirmed,
+  orderPayable,
+  orderPointsPayable,
+  orderReturned,
+  orderWithdrawn,
+} from "@onsale/contracts/orders";
 import { type Database, databaseNow, sql, text } from "@onsale/postgres";
 import { listOpenTasks } from "@onsale/saga";
 import { readOutbox, type TestDatabase, testDatabase } from "@onsale/testing";
@@ -29,6 +35,8 @@ import {
   toldOf,
   type Word,
   wish,
+  withBoth,
+  withPoints,
 } from "./shop.ts";
 
 let own: TestDatabase;
@@ -66,7 +74,7 @@ describe("going forward", () => {
     await hearAll(shop, orderId, ...toConfirmed(510));
     expect(await orderOf(shop, orderId)).toEqual({
       ...{ status: "CONFIRMED", reason: null, progress: "completed", version: 5, eventSequence: 5 },
-      ...{ paidMinor: 510, refundedMinor: 0 },
+      ...{ paidMinor: 510, refundedMinor: 0, paidPointsMinor: 0, refundedPointsMinor: 0 },
     });
     expect(await toldOf(shop, orderId)).toEqual([
       ...["order.placed", "order.payable", "order.authorised", "order.secured", "order.confirmed"],
@@ -154,6 +162,73 @@ describe("going forward", () => {
   });
 });
 
+describe("points", () => {
+  test("pay a whole order: held, then confirmed, and no card is asked", async () => {
+    const orderId = await placeOne(shop, 1, withPoints);
+    await hearAll(shop, orderId, "reserved", "pointsHeld", "confirmed");
+    expect(await orderOf(shop, orderId)).toMatchObject({
+      ...{ status: "CONFIRMED", progress: "completed", paidMinor: 0, paidPointsMinor: 510 },
+    });
+    expect(await toldOf(shop, orderId)).toEqual([
+      ...["order.placed", "order.points-payable", "order.authorised", "order.confirmed"],
+    ]);
+    const [payable] = await readOutbox(shop, orderPointsPayable);
+    expect(payable?.data).toEqual({ orderId, buyerId: personId(1), amountMinor: 510, currency: "GBP" });
+    const [confirmed] = await readOutbox(shop, orderConfirmed);
+    expect(confirmed?.data).toMatchObject({ totalMinor: 510, pointsMinor: 510 });
+  });
+
+  test("and a card pay one order: both, or neither", async () => {
+    const both = await placeOne(shop, 1, withBoth(200));
+    await hearAll(shop, both, "reserved", "pointsHeld", "authorised", "confirmed", ["captured", { amountMinor: 310 }]);
+    expect(await orderOf(shop, both)).toMatchObject({ status: "CONFIRMED", paidMinor: 310, paidPointsMinor: 200 });
+    const [payable] = await readOutbox(shop, orderPayable);
+    expect(payable?.data).toMatchObject({ orderId: both, amountMinor: 310, method: "split" });
+
+    const neither = await placeOne(shop, 2, withBoth(200));
+    await hearAll(shop, neither, "reserved", "pointsHeld", "declined", "pointsReleased");
+    expect(await orderOf(shop, neither)).toMatchObject({ status: "PENDING", progress: "backward authorise-payment" });
+    await hearAll(shop, neither, ["reversed", { refundedMinor: 0 }], "released");
+    expect(await orderOf(shop, neither)).toMatchObject({
+      ...{ status: "REJECTED", reason: "PAYMENT_DECLINED", progress: "undone", paidMinor: 0, paidPointsMinor: 0 },
+    });
+  });
+
+  test("that the buyer does not have end the order before a card is asked", async () => {
+    const orderId = await placeOne(shop, 1, withBoth(200));
+    await hearAll(shop, orderId, "reserved", "pointsRefused", "released");
+    expect(await orderOf(shop, orderId)).toMatchObject({ status: "REJECTED", reason: "INSUFFICIENT_POINTS" });
+    expect(await toldOf(shop, orderId)).toEqual(["order.placed", "order.points-payable", "order.rejected"]);
+  });
+
+  test("and a card give back what they took, unit by unit, and the rest when the order is cancelled", async () => {
+    const orderId = await placeOne(shop, 1, { ...withBoth(100), lines: [{ sku: "mug", quantity: 3 }] });
+    await hearAll(shop, orderId, "reserved", "pointsHeld", "authorised", "confirmed", [
+      "captured",
+      { amountMinor: 665 },
+    ]);
+    expect(await sendBack(orderId, { mug: 1 })).toMatchObject({ refundMinor: 221, pointsMinor: 33 });
+    expect(await sendBack(orderId, { mug: 1 })).toMatchObject({ refundMinor: 222, pointsMinor: 33 });
+    const returned = await readOutbox(shop, orderReturned);
+    expect(returned.map(({ data }) => [data.refundMinor, data.pointsMinor])).toEqual([
+      [221, 33],
+      [222, 33],
+    ]);
+    await hearAll(
+      shop,
+      orderId,
+      "restocked",
+      ["refunded", { amountMinor: 443 }],
+      ["pointsRefunded", { amountMinor: 66 }],
+    );
+    await cancel(orderId);
+    await hearAll(shop, orderId, ["reversed", { refundedMinor: 665 }], ["pointsReleased", { returnedMinor: 100 }]);
+    expect(await orderOf(shop, orderId)).toMatchObject({
+      ...{ status: "CANCELLED", paidMinor: 665, refundedMinor: 665, paidPointsMinor: 100, refundedPointsMinor: 100 },
+    });
+  });
+});
+
 describe("turning back", () => {
   test("a decline withdraws the payment first, then ends the order, then waits for the stock", async () => {
     const orderId = await placeOne(shop, 1);
@@ -200,7 +275,7 @@ describe("turning back", () => {
     await hearAll(shop, orderId, ["reversed", { refundedMinor: 510 }], "released");
     expect(await orderOf(shop, orderId)).toEqual({
       ...{ status: "CANCELLED", reason: "CANCELLED_BY_BUYER", progress: "undone", version: 8, eventSequence: 7 },
-      ...{ paidMinor: 510, refundedMinor: 510 },
+      ...{ paidMinor: 510, refundedMinor: 510, paidPointsMinor: 0, refundedPointsMinor: 0 },
     });
   });
 

@@ -1,31 +1,42 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cancelWished, newsOf, overdue } from "../src/news.ts";
-import { hear, type Order, type OrderStep } from "../src/order.ts";
-import { type OrderProgress, type OrderWait, orderBoundMs, orderSaga } from "../src/order-saga.ts";
+import { hear, nothingPaid, type Order, type OrderStep } from "../src/order.ts";
+import { type OrderMethod, type OrderProgress, type OrderWait, orderBoundMs, orderSagas } from "../src/order-saga.ts";
+import { type Cell, type Table, tables } from "./order-tables.ts";
 import { allWords, personId, told, type Word } from "./shop.ts";
 
 const at = "2026-11-21T09:00:00.000Z";
 const circumstances = { at, cause: { correlationId: "c", causationId: "e" }, timeouts: {} };
 
-const orderAt = (place: string, rest: Partial<Order> = {}): Order => ({
+const pointsOf: Readonly<Record<OrderMethod, number>> = { card: 0, wallet: 1530, split: 500 };
+
+const orderAt = (place: string, rest: Partial<Order> = {}, method: OrderMethod = "card"): Order => ({
   orderId: "0000000a-0000-7000-8000-000000000001",
   buyerId: personId(1),
   currency: "GBP",
   totalMinor: 1530,
   lineCount: 1,
-  method: "card",
+  method,
+  pointsMinor: pointsOf[method],
   correlationId: "c",
   status: place === "completed" ? "CONFIRMED" : "PENDING",
   reason: null,
-  progress: orderSaga.parse(place),
+  progress: orderSagas[method].parse(place),
   progressedAt: at,
   version: 7,
   eventSequence: 5,
-  paidMinor: 0,
-  refundedMinor: 0,
+  balance: nothingPaid,
+  ...endAt(place),
   ...rest,
 });
+
+/** How an order that stands there may be ending. */
+function endAt(place: string): Partial<Order> {
+  if (place === "undone") return { status: "REJECTED", reason: "SOLD_OUT" };
+  if (place.startsWith("undone")) return { status: "CANCELLED", reason: "TIMED_OUT" };
+  return place.startsWith("backward") ? { reason: "PAYMENT_DECLINED" } : {};
+}
 
 /** A step in few words: where the order stands, what was told, its status with the reason. */
 function outcomeOf(step: OrderStep | undefined): string {
@@ -33,13 +44,18 @@ function outcomeOf(step: OrderStep | undefined): string {
   const { order, told: event, call, settled } = step;
   const end = order.reason === null ? order.status : `${order.status} ${order.reason}`;
   const told = event ? event.event.type.replace(/\.v1$/, "") : "-";
-  return [orderSaga.format(order.progress), told, end, call && `call ${call}`, settled && `settled ${settled}`]
+  return [
+    orderSagas[order.method].format(order.progress),
+    told,
+    end,
+    call && `call ${call}`,
+    settled && `settled ${settled}`,
+  ]
     .filter(Boolean)
     .join(" | ");
 }
 
-type Cell = Word | "cancel" | `overdue ${string}`;
-const waits: readonly OrderWait[] = orderSaga.steps.flatMap(({ name }): OrderWait[] => [
+const waits: readonly OrderWait[] = orderSagas.split.steps.flatMap(({ name }): OrderWait[] => [
   name,
   `undo ${name}`,
   `owed ${name}`,
@@ -52,130 +68,42 @@ function newsFor(order: Order, cell: Cell) {
   return newsOf(told(cell as Word, order.orderId));
 }
 
-const withdrawn = (reason: string) => `backward authorise-payment | order.withdrawn | PENDING ${reason}`;
-const cancelledNow = (reason: string) => `undone owed reserve-stock | order.cancelled | CANCELLED ${reason}`;
 const noted = (place: string, status: string) => `${place} | - | ${status}`;
+/** What only tells of a return, or of a charge that was not known, is written down wherever the order stands. */
+const isNoted = (cell: Cell, { balance }: Order): boolean =>
+  ["restocked", "refunded", "pointsRefunded"].includes(cell) || (cell === "captured" && balance.paidMinor === 0);
 
-/**
- * What every piece of news makes of an order at every place. A piece of news that is not named changes nothing; the two
- * that only tell of a return are written down wherever the order stands.
- */
-const table: Record<string, { readonly order?: Partial<Order>; readonly cells: Partial<Record<Cell, string>> }> = {
-  "forward reserve-stock": {
-    cells: {
-      reserved: "forward authorise-payment | order.payable | PENDING",
-      rejected: "undone | order.rejected | REJECTED SOLD_OUT",
-      cancel: cancelledNow("CANCELLED_BY_BUYER"),
-      "overdue reserve-stock": cancelledNow("TIMED_OUT"),
-      captured: noted("forward reserve-stock", "PENDING"),
-    },
-  },
-  "forward authorise-payment": {
-    cells: {
-      authorised: "forward confirm-stock | order.authorised | PENDING",
-      declined: withdrawn("PAYMENT_DECLINED"),
-      cancel: withdrawn("CANCELLED_BY_BUYER"),
-      "overdue authorise-payment": withdrawn("TIMED_OUT"),
-      captured: noted("forward authorise-payment", "PENDING"),
-    },
-  },
-  "forward confirm-stock": {
-    cells: {
-      confirmed: "forward capture-payment | order.secured | PENDING",
-      lapsed: withdrawn("HOLD_EXPIRED"),
-      cancel: withdrawn("CANCELLED_BY_BUYER"),
-      "overdue confirm-stock": withdrawn("TIMED_OUT"),
-      captured: noted("forward confirm-stock", "PENDING"),
-    },
-  },
-  "forward capture-payment": {
-    cells: {
-      captured: "completed | order.confirmed | CONFIRMED",
-      captureRefused: withdrawn("PAYMENT_FAILED"),
-      cancel: withdrawn("CANCELLED_BY_BUYER"),
-      "overdue capture-payment": withdrawn("TIMED_OUT"),
-    },
-  },
-  completed: {
-    order: { paidMinor: 1530 },
-    cells: {
-      cancel: "backward authorise-payment | order.withdrawn | CONFIRMED CANCELLED_BY_BUYER",
-      reversed: noted("completed", "CONFIRMED"),
-    },
-  },
-  "backward authorise-payment": {
-    order: { reason: "PAYMENT_DECLINED" },
-    cells: {
-      reversed: "undone owed reserve-stock | order.rejected | REJECTED PAYMENT_DECLINED",
-      reversing: "undone owed authorise-payment,reserve-stock | order.rejected | REJECTED PAYMENT_DECLINED",
-      "overdue undo authorise-payment":
-        "undone owed authorise-payment,reserve-stock | order.rejected | REJECTED PAYMENT_DECLINED",
-      captured: noted("backward authorise-payment", "PENDING PAYMENT_DECLINED"),
-    },
-  },
-  undone: {
-    order: { status: "REJECTED", reason: "SOLD_OUT" },
-    cells: { captured: noted("undone", "REJECTED SOLD_OUT") },
-  },
-  "undone owed reserve-stock": {
-    order: { status: "CANCELLED", reason: "TIMED_OUT" },
-    cells: {
-      released: "undone | - | CANCELLED TIMED_OUT | settled reserve-stock",
-      rejected: "undone | - | CANCELLED TIMED_OUT | settled reserve-stock",
-      "overdue owed reserve-stock": "undone owed reserve-stock | - | CANCELLED TIMED_OUT | call reserve-stock",
-      captured: noted("undone owed reserve-stock", "CANCELLED TIMED_OUT"),
-    },
-  },
-  "undone owed authorise-payment,reserve-stock": {
-    order: { status: "CANCELLED", reason: "TIMED_OUT", paidMinor: 1530 },
-    cells: {
-      reversed: "undone owed reserve-stock | - | CANCELLED TIMED_OUT | settled authorise-payment",
-      released: "undone owed authorise-payment | - | CANCELLED TIMED_OUT | settled reserve-stock",
-      rejected: "undone owed authorise-payment | - | CANCELLED TIMED_OUT | settled reserve-stock",
-      "overdue owed authorise-payment":
-        "undone owed authorise-payment,reserve-stock | - | CANCELLED TIMED_OUT | call authorise-payment",
-      "overdue owed reserve-stock":
-        "undone owed authorise-payment,reserve-stock | - | CANCELLED TIMED_OUT | call reserve-stock",
-    },
-  },
-  "undone owed authorise-payment": {
-    order: { status: "CANCELLED", reason: "TIMED_OUT", paidMinor: 1530 },
-    cells: {
-      reversed: "undone | - | CANCELLED TIMED_OUT | settled authorise-payment",
-      "overdue owed authorise-payment":
-        "undone owed authorise-payment | - | CANCELLED TIMED_OUT | call authorise-payment",
-    },
-  },
-};
+describe.each(Object.entries(tables) as [OrderMethod, Table][])(
+  "every cell of an order's table: %s",
+  (method, table) => {
+    const all = Object.entries(table).flatMap(([place, { order, cells: expected }]) =>
+      cells.map((cell) => [place, cell, order, expected[cell]] as const),
+    );
+    test.each(all)("%s, %s", (place, cell, rest, expected) => {
+      const order = orderAt(place, rest, method);
+      const outcome = outcomeOf(hear(order, newsFor(order, cell), circumstances));
+      const end = order.reason === null ? order.status : `${order.status} ${order.reason}`;
+      expect(outcome).toBe(expected ?? (isNoted(cell, order) ? noted(place, end) : "nothing"));
+    });
 
-describe("every cell of an order's table", () => {
-  const all = Object.entries(table).flatMap(([place, { order, cells: expected }]) =>
-    cells.map((cell) => [place, cell, order, expected[cell]] as const),
-  );
-  test.each(all)("%s, %s", (place, cell, rest, expected) => {
-    const order = orderAt(place, rest);
-    const outcome = outcomeOf(hear(order, newsFor(order, cell), circumstances));
-    const alwaysNoted = cell === "restocked" || cell === "refunded";
-    const end = order.reason === null ? order.status : `${order.status} ${order.reason}`;
-    expect(outcome).toBe(expected ?? (alwaysNoted ? noted(place, end) : "nothing"));
-  });
-
-  test("the table has every place that an order can reach", () => {
-    const reached = new Set<string>();
-    const toVisit: OrderProgress[] = [orderSaga.start.progress];
-    for (let progress = toVisit.pop(); progress; progress = toVisit.pop()) {
-      const place = orderSaga.format(progress);
-      if (reached.has(place)) continue;
-      reached.add(place);
-      for (const cell of cells) {
-        const order = orderAt(place, { reason: "TIMED_OUT" });
-        const step = hear(order, newsFor(order, cell), circumstances);
-        if (step) toVisit.push(step.order.progress);
+    test("the table has every place that an order can reach", () => {
+      const saga = orderSagas[method];
+      const reached = new Set<string>();
+      const toVisit: OrderProgress[] = [saga.start.progress];
+      for (let progress = toVisit.pop(); progress; progress = toVisit.pop()) {
+        const place = saga.format(progress);
+        if (reached.has(place)) continue;
+        reached.add(place);
+        for (const cell of cells) {
+          const order = orderAt(place, { reason: "TIMED_OUT" }, method);
+          const step = hear(order, newsFor(order, cell), circumstances);
+          if (step) toVisit.push(step.order.progress);
+        }
       }
-    }
-    expect([...reached].sort()).toEqual(Object.keys(table).sort());
-  });
-});
+      expect([...reached].sort()).toEqual(Object.keys(table).sort());
+    });
+  },
+);
 
 describe("a step", () => {
   test("counts history and events apart, and says what set it off", () => {
@@ -208,8 +136,8 @@ describe("a step", () => {
     ]);
   });
 
-  test("an order's bound is eleven minutes, and inventory's holds are told to outlive it", () => {
-    expect(orderBoundMs).toBe(11 * 60_000);
+  test("an order's bound is thirteen minutes, and inventory's holds are told to outlive it", () => {
+    expect(orderBoundMs).toBe(13 * 60_000);
   });
 });
 
@@ -220,7 +148,9 @@ describe("a step", () => {
 class Others {
   stock: "none" | "held" | "sold" = "none";
   money: "none" | "authorised" | "captured" | "given-back" = "none";
+  points: "none" | "held" | "spent" | "given-back" = "none";
   readonly answers: Word[] = [];
+  #knowsOrder = false;
   #chance: () => number;
 
   constructor(chance: () => number) {
@@ -229,7 +159,22 @@ class Others {
 
   hear(type: string): void {
     this.#inventory(type);
+    this.#wallet(type);
     this.#payments(type);
+  }
+
+  #wallet(type: string): void {
+    if (type === "order.points-payable.v1") {
+      this.#knowsOrder = true;
+      const held = this.#chance() > 0.2;
+      if (held) this.points = "held";
+      this.answers.push(held ? "pointsHeld" : "pointsRefused");
+    }
+    if (type === "order.confirmed.v1" && this.points === "held") this.points = "spent";
+    if (type === "order.withdrawn.v1" && this.#knowsOrder) {
+      this.points = this.points === "spent" ? "given-back" : "none";
+      this.answers.push("pointsReleased");
+    }
   }
 
   #inventory(type: string): void {
@@ -276,45 +221,56 @@ describe("whatever comes in whatever order", () => {
     maxLength: 40,
   });
 
-  test("an order ends, and what did not end CONFIRMED has neither stock nor money", () => {
-    const ends = new Map<string, number>();
-    fc.assert(
-      fc.property(moves, fc.infiniteStream(fc.nat({ max: 99 })), (script, stream) => {
-        const others = new Others(() => stream.next().value / 100);
-        const run = new Run(others);
-        for (const { move, pick } of script) run.take(move, pick);
-        run.settle();
-        const { order } = run;
-        ends.set(order.status, (ends.get(order.status) ?? 0) + 1);
-        expect(["CONFIRMED", "REJECTED", "CANCELLED"]).toContain(order.status);
-        if (order.status === "CONFIRMED") {
-          expect(others).toMatchObject({ stock: "sold", money: "captured" });
-          expect(order).toMatchObject({ paidMinor: order.totalMinor, refundedMinor: 0, reason: null });
-        } else {
-          expect(others.stock).toBe("none");
-          expect(["none", "given-back"]).toContain(others.money);
-          expect(order.refundedMinor).toBe(order.paidMinor);
-          expect(order.progress).toEqual({ phase: "undone", owed: [] });
-        }
-        expect(run.versions).toEqual(run.versions.map((_, index) => index + 2));
-        expect(run.sequences).toEqual(run.sequences.map((_, index) => index + 2));
-      }),
-      { numRuns: 2_000 },
-    );
-    // A run in which one end never came would have proved nothing about it.
-    expect([...ends.keys()].sort()).toEqual(["CANCELLED", "CONFIRMED", "REJECTED"]);
-  });
+  test.each(["card", "wallet", "split"] as const)(
+    "an order paid by %s ends, and keeps nothing unless CONFIRMED",
+    (method) => {
+      const ends = new Map<string, number>();
+      fc.assert(
+        fc.property(moves, fc.infiniteStream(fc.nat({ max: 99 })), (script, stream) => {
+          const others = new Others(() => stream.next().value / 100);
+          const run = new Run(others, method);
+          for (const { move, pick } of script) run.take(move, pick);
+          run.settle();
+          const { order } = run;
+          ends.set(order.status, (ends.get(order.status) ?? 0) + 1);
+          expect(["CONFIRMED", "REJECTED", "CANCELLED"]).toContain(order.status);
+          const { paidMinor, refundedMinor, paidPointsMinor, refundedPointsMinor } = order.balance;
+          if (order.status === "CONFIRMED") {
+            const { totalMinor, pointsMinor } = order;
+            const [money, points] = [method === "wallet" ? "none" : "captured", method === "card" ? "none" : "spent"];
+            expect(others).toMatchObject({ stock: "sold", money, points });
+            expect(order.reason).toBeNull();
+            expect([paidMinor, paidPointsMinor, refundedMinor, refundedPointsMinor]).toEqual([
+              ...[totalMinor - pointsMinor, pointsMinor, 0, 0],
+            ]);
+          } else {
+            expect(others.stock).toBe("none");
+            expect(["none", "given-back"]).toContain(others.money);
+            expect(["none", "given-back"]).toContain(others.points);
+            expect([refundedMinor, refundedPointsMinor]).toEqual([paidMinor, paidPointsMinor]);
+            expect(order.progress).toEqual({ phase: "undone", owed: [] });
+          }
+          expect(run.versions).toEqual(run.versions.map((_, index) => index + 2));
+          expect(run.sequences).toEqual(run.sequences.map((_, index) => index + 2));
+        }),
+        { numRuns: 1_000 },
+      );
+      // A run in which one end never came would have proved nothing about it.
+      expect([...ends.keys()].sort()).toEqual(["CANCELLED", "CONFIRMED", "REJECTED"]);
+    },
+  );
 });
 
 /** One order and the others around it, one event at a time. */
 class Run {
-  order = orderAt("forward reserve-stock", { version: 1, eventSequence: 1 });
+  order: Order;
   readonly versions: number[] = [];
   readonly sequences: number[] = [];
   readonly #others: Others;
   #answered = 0;
 
-  constructor(others: Others) {
+  constructor(others: Others, method: OrderMethod) {
+    this.order = orderAt("forward reserve-stock", { version: 1, eventSequence: 1 }, method);
     this.#others = others;
     others.hear("order.placed.v1");
   }
@@ -330,7 +286,7 @@ class Run {
         this.#hearWord(answers[pick % Math.max(1, this.#answered)]);
         break;
       case "overdue": {
-        const pending = orderSaga.waits(this.order.progress);
+        const pending = orderSagas[this.order.method].waits(this.order.progress);
         const wait = pending[pick % Math.max(1, pending.length)]?.wait;
         if (wait) this.#hear(`overdue ${wait}`);
         break;
@@ -351,7 +307,8 @@ class Run {
   }
 
   #hear(cell: Cell): void {
-    const data = cell === "captured" ? { amountMinor: this.order.totalMinor } : {};
+    const { totalMinor, pointsMinor } = this.order;
+    const data = cell === "captured" ? { amountMinor: totalMinor - pointsMinor } : {};
     const news = allWords.includes(cell as Word)
       ? newsOf(told(cell as Word, this.order.orderId, data))
       : newsFor(this.order, cell);

@@ -62,7 +62,7 @@ describe("a batch", () => {
     const orderId = await placeOne(shop, 1, { lines });
     expect(await orderOf(shop, orderId)).toEqual({
       ...{ status: "PENDING", reason: null, progress: "forward reserve-stock", version: 1, eventSequence: 1 },
-      ...{ paidMinor: 0, refundedMinor: 0 },
+      ...{ paidMinor: 0, refundedMinor: 0, paidPointsMinor: 0, refundedPointsMinor: 0 },
     });
     expect(await historyOf(shop, orderId)).toEqual([
       { what: "placed", status: "PENDING", told: "order.placed.v1", version: 1 },

@@ -1,7 +1,14 @@
 import { maximumAmountMinor } from "@onsale/contracts/money";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { maximumUnits, type PlacementRefusal, priceBasket, toBasket, type WantedLine } from "../src/placement.ts";
+import {
+  maximumUnits,
+  type PlacementRefusal,
+  priceBasket,
+  toBasket,
+  type WantedLine,
+  type WantedPayment,
+} from "../src/placement.ts";
 
 const lines = (...wanted: [string, number][]): WantedLine[] => wanted.map(([sku, quantity]) => ({ sku, quantity }));
 const basketOf = (wanted: readonly WantedLine[], holdIds: readonly string[] = []) =>
@@ -43,12 +50,16 @@ describe("a price", () => {
       { priceMinor, currency: "GBP" },
     ]),
   );
-  const price = (wanted: readonly WantedLine[], currency = "GBP") => priceBasket({ currency, lines: wanted }, products);
+  const byCard: WantedPayment = { method: "card", pointsMinor: null };
+  const price = (wanted: readonly WantedLine[], currency = "GBP", payment = byCard) =>
+    priceBasket({ currency, lines: wanted, payment }, products);
 
   test("is what the products cost now, line by line", () => {
     expect(price(lines(["mug", 2], ["free", 1]))).toEqual({
       kind: "priced",
       totalMinor: 510,
+      pointsMinor: 0,
+      allocations: [],
       lines: [
         { sku: "mug", quantity: 2, position: 1, unitPriceMinor: 255 },
         { sku: "free", quantity: 1, position: 2, unitPriceMinor: 0 },
@@ -65,6 +76,26 @@ describe("a price", () => {
     expect(codeOf(price(lines(["free", 1_000])))).toBe("NOTHING_TO_PAY");
     expect(codeOf(price(lines(["yacht", 1_000])))).toBe("priced");
     expect(codeOf(price(lines(["yacht", 1_000], ["cup", 1])))).toBe("TOTAL_TOO_LARGE");
+  });
+
+  test.each([
+    ["wallet", null, 510],
+    ["split", 1, 1],
+    ["split", 509, 509],
+    ["card", null, 0],
+  ] as const)("paid by %s (%s) takes %s points", (method, pointsMinor, taken) => {
+    const priced = price(lines(["mug", 2]), "GBP", { method, pointsMinor });
+    expect(priced).toMatchObject({ kind: "priced", totalMinor: 510, pointsMinor: taken });
+  });
+
+  test.each([
+    ["card", 1],
+    ["wallet", 510],
+    ["split", null],
+    ["split", 0],
+    ["split", 510],
+  ] as const)("can't be paid by %s with %s points", (method, pointsMinor) => {
+    expect(codeOf(price(lines(["mug", 2]), "GBP", { method, pointsMinor }))).toBe("POINTS_DO_NOT_FIT");
   });
 
   test("is exact and within the bound, whatever is ordered", () => {
@@ -90,7 +121,7 @@ describe("a price", () => {
           (sum, { priceMinor }, index) => sum + BigInt(priceMinor) * BigInt(quantities[index] ?? 1),
           0n,
         );
-        const outcome = priceBasket({ currency: "GBP", lines: wanted }, prices);
+        const outcome = priceBasket({ currency: "GBP", lines: wanted, payment: byCard }, prices);
         if (exact > BigInt(maximumAmountMinor)) expect(codeOf(outcome)).toBe("TOTAL_TOO_LARGE");
         else if (exact === 0n) expect(codeOf(outcome)).toBe("NOTHING_TO_PAY");
         else expect(outcome.kind === "priced" && BigInt(outcome.totalMinor)).toBe(exact);

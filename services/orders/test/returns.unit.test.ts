@@ -1,24 +1,31 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { orderSaga } from "../src/order-saga.ts";
+import { orderSagas } from "../src/order-saga.ts";
 import { decideReturn, type HeldLine } from "../src/returns.ts";
 
-const confirmed = { progress: orderSaga.parse("completed") };
+const confirmed = { progress: orderSagas.card.parse("completed") };
 
 test("lines of one SKU are taken together", () => {
   const held: HeldLine[] = [{ sku: "mug", quantity: 3, returnedQuantity: 1, unitPriceMinor: 255 }];
   const mug = (quantity: number) => ({ sku: "mug", quantity });
-  expect(decideReturn(confirmed, held, [mug(1), mug(1)])).toEqual({
+  expect(decideReturn(confirmed, { held, allocations: [] }, [mug(1), mug(1)])).toEqual({
     kind: "accepted",
     lines: [mug(2)],
     refundMinor: 510,
+    pointsMinor: 0,
   });
-  expect(decideReturn(confirmed, held, [mug(1), mug(2)])).toEqual({ kind: "more-than-held", skus: ["mug"] });
+  expect(decideReturn(confirmed, { held, allocations: [] }, [mug(1), mug(2)])).toEqual({
+    kind: "more-than-held",
+    skus: ["mug"],
+  });
 });
 
 test("an order at any other place than completed gives nothing back", () => {
   for (const place of ["forward reserve-stock", "backward authorise-payment", "undone", "undone owed reserve-stock"]) {
-    expect(decideReturn({ progress: orderSaga.parse(place) }, [], []).kind, place).toBe("not-returnable");
+    expect(
+      decideReturn({ progress: orderSagas.card.parse(place) }, { held: [], allocations: [] }, []).kind,
+      place,
+    ).toBe("not-returnable");
   }
 });
 
@@ -43,7 +50,7 @@ test("however often things are sent back, no more comes back than was bought, an
       let held: HeldLine[] = bought.map((line) => ({ ...line, returnedQuantity: 0 }));
       let refundedMinor = 0;
       for (const wanted of returns) {
-        const decision = decideReturn(confirmed, held, wanted);
+        const decision = decideReturn(confirmed, { held, allocations: [] }, wanted);
         if (decision.kind !== "accepted") continue;
         refundedMinor += decision.refundMinor;
         const back = new Map(decision.lines.map(({ sku, quantity }) => [sku, quantity]));

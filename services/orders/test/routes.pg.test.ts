@@ -96,6 +96,35 @@ describe("placing", () => {
     expect((await placeOrder(mugs, { key: "twice", person: 2 })).body.orderId).not.toBe(first.body.orderId);
   });
 
+  test("with points, alone or beside a card, is shown with who bears what", async () => {
+    const orderId = await placed({ ...mugs, payment: { method: "split", pointsMinor: 110 } });
+    expect((await call("GET", `/v1/orders/${orderId}`)).body).toMatchObject({
+      ...{ totalMinor: 510, payment: { method: "split", pointsMinor: 110 }, paidMinor: 0, paidPointsMinor: 0 },
+      lines: [
+        {
+          allocations: [
+            { kind: "POINTS", borneBy: "buyer", amountMinor: 110 },
+            { kind: "CARD", borneBy: "buyer", amountMinor: 400 },
+          ],
+        },
+      ],
+    });
+    const whole = await placed({ ...mugs, payment: { method: "wallet" } });
+    expect((await call("GET", `/v1/orders/${whole}`)).body).toMatchObject({
+      ...{ payment: { method: "wallet", pointsMinor: 510 } },
+      lines: [{ allocations: [{ kind: "POINTS", amountMinor: 510 }] }],
+    });
+  });
+
+  test.each([
+    { method: "card", pointsMinor: 5 },
+    { method: "wallet", pointsMinor: 510 },
+    { method: "split" },
+    { method: "split", pointsMinor: 510 },
+  ])("with points that do not fit is refused: %j", async (payment) => {
+    expect(await placeOrder({ ...mugs, payment })).toMatchObject({ status: 422, body: { code: "POINTS_DO_NOT_FIT" } });
+  });
+
   test("of a product that the catalog has just told of waits until it was heard", async () => {
     whileWaiting = () => sell(shop, { novelty: 42 });
     const wanted = { ...mugs, lines: [{ sku: "novelty", quantity: 1 }] };

@@ -16,6 +16,7 @@ import {
   paymentReversed,
   paymentReversing,
 } from "@onsale/contracts/payments";
+import { pointsHeld, pointsRefunded, pointsRefused, pointsReleased } from "@onsale/contracts/wallet";
 import type { Delivered, EventDefinition } from "@onsale/messaging";
 import { bigint, type Database, instant, integer, nullable, type Queryable, sql, text, uuid } from "@onsale/postgres";
 import { deliver, eventOf, readOutbox, type TestDatabaseContent, testIds } from "@onsale/testing";
@@ -65,7 +66,7 @@ export const wish = (
     buyerId: personId(number),
     currency: "GBP",
     lines,
-    method: "card",
+    payment: { method: "card", pointsMinor: null },
     cause: { correlationId: `request-${number}` },
     ...rest,
   };
@@ -108,6 +109,10 @@ const words = {
   refunded: [paymentRefunded, "payments", 3],
   reversing: [paymentReversing, "payments", 4],
   reversed: [paymentReversed, "payments", 5],
+  pointsHeld: [pointsHeld, "wallet", 1],
+  pointsRefused: [pointsRefused, "wallet", 1],
+  pointsRefunded: [pointsRefunded, "wallet", 3],
+  pointsReleased: [pointsReleased, "wallet", 4],
 } as const satisfies Record<string, readonly [EventDefinition, string, number]>;
 
 export type Word = keyof typeof words;
@@ -134,6 +139,10 @@ export async function hearAll(
 export const toConfirmed = (amountMinor: number) =>
   ["reserved", "authorised", "confirmed", ["captured", { amountMinor }]] as const;
 
+/** Ways to pay, as a buyer names them. */
+export const withPoints = { payment: { method: "wallet", pointsMinor: null } } as const;
+export const withBoth = (pointsMinor: number) => ({ payment: { method: "split", pointsMinor } }) as const;
+
 export const published = (sku: string, priceMinor: number, sequence: number): Delivered<typeof productPublished> =>
   eventOf(productPublished, { sku, priceMinor, currency: "GBP" }, { sequence, source: "catalog" });
 
@@ -147,10 +156,12 @@ const orderSql = sql("test.order", {
     eventSequence: integer,
     paidMinor: bigint,
     refundedMinor: bigint,
+    paidPointsMinor: bigint,
+    refundedPointsMinor: bigint,
   },
 })`
   select status, reason, progress, version, event_sequence as "eventSequence", paid_minor as "paidMinor",
-    refunded_minor as "refundedMinor"
+    refunded_minor as "refundedMinor", paid_points_minor as "paidPointsMinor", refunded_points_minor as "refundedPointsMinor"
   from orders.orders where order_id = $1`;
 
 export async function orderOf(shop: Database, orderId: string) {
@@ -204,6 +215,12 @@ const faultsSql = sql("test.order-faults", { takes: [], gives: { fault: text } }
   select o.order_id || ': lines do not add up to the total'
   from orders.orders o
   where o.total_minor <> (select coalesce(sum(quantity * unit_price_minor), 0) from orders.order_line l where l.order_id = o.order_id)
+    + (select coalesce(sum(case kind when 'DISCOUNT' then -amount_minor when 'TAX' then amount_minor else 0 end), 0)
+      from orders.order_allocation a where a.order_id = o.order_id)
+  union all
+  select o.order_id || ': points of the lines are not the points of the order'
+  from orders.orders o
+  where o.points_minor <> (select coalesce(sum(amount_minor), 0) from orders.order_allocation a where a.order_id = o.order_id and kind = 'POINTS')
   union all
   select o.order_id || ': returned lines are not what returns say'
   from orders.orders o
@@ -225,6 +242,12 @@ export const heard = (shop: Database, source: string, upTo: string) => shop.exec
 
 /** Everything is overdue as soon as it is asked; a person is called for what stays owed at once. */
 export const impatient: StepTimeoutsMs = {
-  ...{ "reserve-stock": 0, "authorise-payment": 0, "confirm-stock": 0, "capture-payment": 0 },
-  ...{ "undo authorise-payment": 0, "owed authorise-payment": 0, "owed reserve-stock": 0 },
+  ...{ "reserve-stock": 0, "hold-points": 0, "authorise-payment": 0, "confirm-stock": 0, "capture-payment": 0 },
+  ...{
+    "undo hold-points": 0,
+    "owed hold-points": 0,
+    "undo authorise-payment": 0,
+    "owed authorise-payment": 0,
+    "owed reserve-stock": 0,
+  },
 };

@@ -44,6 +44,8 @@ export async function prepareMoves(
     const { orderId } = event.data;
     const change = changes.get(orderId) ?? new PaymentChange(payments.get(orderId));
     changes.set(orderId, change);
+    // An order that was paid with points alone has no payment, and its returns owe the card nothing.
+    if (event.type === "order.returned.v1" && event.data.refundMinor === 0 && change.after === undefined) continue;
     change.add(decide(change.after, event, { now: clock.now(), newPaymentId: ids.uuid, provider }), causedBy(event));
   }
   const prepared = events.flatMap((event): Prepared<Payment>[] => {

@@ -84,6 +84,12 @@ describe("an order's money", () => {
     expect((await told(database)).at(-1)).toBe("1 reversed 5");
   });
 
+  test("a return of an order that was paid with points alone is none of ours", async () => {
+    await hear(database, provider, [returned(1, 0)]);
+    expect(await told(database)).toEqual([]);
+    await expect(hear(database, provider, [returned(2, 1)])).rejects.toThrow(/never was payable/);
+  });
+
   test("two returns in one batch are refunded one after the other", async () => {
     await hear(database, provider, [payable(1)]);
     await hear(database, provider, [secured(1)]);

@@ -36,34 +36,48 @@ const bookedSql = sql("audit.money-booked", { takes: [], gives: finding })`
 const ordersPaidSql = sql("audit.money-orders-paid", { takes: [], gives: finding })`
   with compared as (
     select coalesce(placed.order_id, payment.order_id) as order_id, placed.status, placed.total_minor, placed.currency,
-      placed.paid_minor, placed.refunded_minor, payment.status as payment_status, payment.currency as payment_currency,
+      placed.payment_method, placed.points_minor, placed.paid_minor, placed.refunded_minor, placed.paid_points_minor,
+      placed.refunded_points_minor, payment.status as payment_status, payment.currency as payment_currency,
       coalesce(payment.captured_minor, 0) as captured, coalesce(payment.refunded_minor, 0) as given_back
     from orders.orders as placed full join payments.payment on payment.order_id = placed.order_id),
   bad as (
-    select format('order %s is %s, costs %s %s, paid %s and got back %s; its payment is %s, captured %s %s and gave back %s',
-      order_id, coalesce(status, 'unknown'), currency, total_minor, paid_minor, refunded_minor,
+    select format('order %s is %s, costs %s %s (%s in points), paid %s by card and %s in points, and got back %s and %s; its payment is %s, captured %s %s and gave back %s',
+      order_id, coalesce(status, 'unknown'), currency, total_minor, points_minor, paid_minor, paid_points_minor, refunded_minor, refunded_points_minor,
       coalesce(payment_status, 'missing'), payment_currency, captured, given_back) as what
     from compared
     where status is null
       or (status = 'CONFIRMED' and payment_status not in ('WITHDRAWN', 'REVERSING', 'REVERSED')
-        and (captured, currency, paid_minor, refunded_minor) is distinct from (total_minor, payment_currency, captured, given_back))
-      or (status = 'CONFIRMED' and payment_status is null)
+        and (captured, currency, paid_minor, refunded_minor)
+          is distinct from (total_minor - points_minor, payment_currency, captured, given_back))
+      or (status = 'CONFIRMED' and paid_points_minor <> points_minor)
+      or (status = 'CONFIRMED' and payment_method <> 'wallet' and payment_status is null)
       or (status in ('REJECTED', 'CANCELLED') and captured <> given_back and payment_status not in ('WITHDRAWN', 'REVERSING'))
       or (status in ('REJECTED', 'CANCELLED') and payment_status in ('AUTHORISING', 'AUTHORISED', 'CAPTURING', 'CAPTURED'))
-      or (status in ('REJECTED', 'CANCELLED') and payment_status = 'REVERSED' and paid_minor <> refunded_minor))
+      or (status in ('REJECTED', 'CANCELLED') and payment_status = 'REVERSED' and paid_minor <> refunded_minor)
+      or (status in ('REJECTED', 'CANCELLED') and paid_points_minor <> refunded_points_minor))
   select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
 
 const returnsSql = sql("audit.money-returns", { takes: [], gives: finding })`
   with wished as (
-    select order_id, array_agg((return_id, refund_minor)::text order by return_id) as returns, sum(refund_minor) as total
+    select order_id, array_agg((return_id, refund_minor)::text order by return_id) as returns, sum(refund_minor) as total,
+      sum(points_minor) as points
     from orders.order_return group by order_id),
+  allocated as (
+    select order_id, sku, coalesce(sum(amount_minor) filter (where kind = 'POINTS'), 0) as points,
+      coalesce(sum(case when kind = 'DISCOUNT' then -amount_minor when kind = 'TAX' and borne_by = 'buyer' then amount_minor end), 0)
+        as ruled
+    from orders.order_allocation group by order_id, sku),
+  -- Each instrument gives back its share of the units that are back, rounded down.
   priced as (
-    select returned.order_id, sum(back.quantity * line.unit_price_minor) as total
-    from orders.order_return as returned
-    join orders.order_return_line as back using (return_id)
-    join orders.order_line as line on line.order_id = returned.order_id and line.sku = back.sku
-    group by returned.order_id),
+    select line.order_id,
+      sum(div((line.quantity * line.unit_price_minor + coalesce(ruled, 0) - coalesce(points, 0))::numeric * line.returned_quantity,
+        line.quantity)) as total,
+      sum(div(coalesce(points, 0)::numeric * line.returned_quantity, line.quantity)) as points
+    from orders.order_line as line
+    left join allocated on allocated.order_id = line.order_id and allocated.sku = line.sku
+    where line.returned_quantity > 0
+    group by line.order_id),
   asked as (
     select order_id, array_agg((return_id, amount_minor)::text order by return_id) as returns,
       sum(amount_minor) filter (where state = 'REFUNDED') as total,
@@ -74,8 +88,11 @@ const returnsSql = sql("audit.money-returns", { takes: [], gives: finding })`
   ids as (select order_id, array_agg(return_id order by return_id) as ids from orders.order_return group by order_id),
   compared as (
     select placed.order_id, placed.status, payment.status as payment_status, coalesce(wished.total, 0) as wished,
+      coalesce(wished.points, 0) as wished_points, coalesce(priced.points, 0) as priced_points,
       coalesce(priced.total, 0) as priced, coalesce(asked.total, 0) as refunded, coalesce(asked.others, 0) as others,
-      coalesce(payment.refunded_minor, 0) as given_back, wished.returns is distinct from asked.returns as differ,
+      coalesce(payment.refunded_minor, 0) as given_back, 
+      -- What was paid with points alone, payments has never heard of.
+      placed.payment_method <> 'wallet' and wished.returns is distinct from asked.returns as differ,
       ids.ids is distinct from shelved.ids as unshelved
     from orders.orders as placed
     left join payments.payment on payment.order_id = placed.order_id
@@ -85,12 +102,12 @@ const returnsSql = sql("audit.money-returns", { takes: [], gives: finding })`
     left join ids on ids.order_id = placed.order_id
     left join shelved on shelved.order_id = placed.order_id),
   bad as (
-    select format('order %s (%s): returns worth %s by their lines ask for %s back; %s is refunded for them, %s in all, %s of them are not refunded%s%s',
-      order_id, status, priced, wished, refunded, given_back, others,
+    select format('order %s (%s): returns worth %s and %s points by their lines ask for %s and %s points back; %s is refunded for them, %s in all, %s of them are not refunded%s%s',
+      order_id, status, priced, priced_points, wished, wished_points, refunded, given_back, others,
       case when differ then '; payments has other returns' else '' end,
       case when unshelved then '; inventory has other returns' else '' end) as what
     from compared
-    where priced <> wished or differ or unshelved
+    where priced <> wished or priced_points <> wished_points or differ or unshelved
       or (status = 'CONFIRMED' and payment_status = 'CAPTURED' and (others > 0 or refunded <> wished or given_back <> wished)))
   select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;

@@ -41,15 +41,33 @@ const historyOnceSql = sql("audit.orders-history-once", { takes: [], gives: find
 
 const linesSql = sql("audit.orders-lines", { takes: [], gives: finding })`
   with lines as (
-    select order_id, count(*) as lines, sum(quantity * unit_price_minor) as total
+    select order_id, count(*) as lines, sum(quantity * unit_price_minor) as price
     from orders.order_line group by order_id),
+  allocated as (
+    select order_id, sum(amount_minor) filter (where kind = 'POINTS') as points,
+      sum(case when kind = 'DISCOUNT' then -amount_minor when kind = 'TAX' and borne_by = 'buyer' then amount_minor else 0 end)
+        as ruled
+    from orders.order_allocation group by order_id),
   compared as (
-    select coalesce(placed.order_id, lines.order_id) as order_id, placed.line_count, placed.total_minor,
-      coalesce(lines.lines, 0) as lines, coalesce(lines.total, 0) as total
-    from orders.orders as placed full join lines on lines.order_id = placed.order_id),
+    select coalesce(placed.order_id, lines.order_id, allocated.order_id) as order_id, placed.line_count,
+      placed.total_minor, placed.points_minor, coalesce(lines.lines, 0) as lines,
+      coalesce(lines.price, 0) + coalesce(allocated.ruled, 0) as total, coalesce(allocated.points, 0) as points
+    from orders.orders as placed full join lines on lines.order_id = placed.order_id
+    full join allocated on allocated.order_id = coalesce(placed.order_id, lines.order_id)),
   bad as (
-    select format('order %s: %s lines that cost %s; it has %s that cost %s', order_id, line_count, total_minor, lines, total) as what
-    from compared where (line_count::bigint, total_minor::numeric) is distinct from (lines, total))
+    select format('order %s: %s lines that cost %s, %s of it in points; it has %s that cost %s, %s of it in points', order_id,
+      line_count, total_minor, points_minor, lines, total, points) as what
+    from compared
+    where (line_count::bigint, total_minor::numeric, points_minor::numeric) is distinct from (lines, total, points)
+    union all
+    select format('order %s, SKU %s: points and discounts bear %s of a price of %s', order_id, sku, sum(borne), max(price))
+    from (
+      select allocation.order_id, allocation.sku,
+        case when kind = 'TAX' and borne_by = 'buyer' then -amount_minor when kind = 'TAX' then 0 else amount_minor end as borne,
+        line.quantity * line.unit_price_minor as price
+      from orders.order_allocation as allocation
+      left join orders.order_line as line on line.order_id = allocation.order_id and line.sku = allocation.sku) as borne
+    group by order_id, sku having sum(borne) > coalesce(max(price), -1))
   select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
 
@@ -125,7 +143,14 @@ export const orderChecks: readonly Check[] = [
     historySql,
   ),
   statementCheck({ id: "orders.history-once", invariant: 4, title: "No event moved an order twice." }, historyOnceSql),
-  statementCheck({ id: "orders.lines", invariant: 2, title: "Every order costs what its lines cost." }, linesSql),
+  statementCheck(
+    {
+      id: "orders.lines",
+      invariant: 2,
+      title: "Every order costs what its lines cost, and somebody bears every part of it.",
+    },
+    linesSql,
+  ),
   statementCheck(
     {
       id: "orders.idempotency",

@@ -5,12 +5,14 @@ export interface NewReturn {
   readonly returnId: ReturnId;
   readonly orderId: OrderId;
   readonly refundMinor: number;
+  readonly pointsMinor: number;
   readonly requestedAt: string;
   readonly lines: readonly { readonly sku: Sku; readonly quantity: number }[];
 }
 
-const insertReturnSql = sql("orders.insert-return", { takes: [uuid, uuid, bigint, instant], gives: {} })`
-  insert into orders.order_return (return_id, order_id, refund_minor, requested_at) values ($1, $2, $3, $4)`;
+const insertReturnSql = sql("orders.insert-return", { takes: [uuid, uuid, bigint, bigint, instant], gives: {} })`
+  insert into orders.order_return (return_id, order_id, refund_minor, points_minor, requested_at)
+  values ($1, $2, $3, $4, $5)`;
 
 const insertReturnLinesSql = sql("orders.insert-return-lines", {
   takes: [uuid, array(text), array(integer)],
@@ -21,10 +23,10 @@ const insertReturnLinesSql = sql("orders.insert-return-lines", {
 
 export async function insertReturn(
   tx: Transaction,
-  { returnId, orderId, refundMinor, requestedAt, lines }: NewReturn,
+  { returnId, orderId, refundMinor, pointsMinor, requestedAt, lines }: NewReturn,
 ): Promise<void> {
   await Promise.all([
-    tx.execute(insertReturnSql, [returnId, orderId, refundMinor, requestedAt]),
+    tx.execute(insertReturnSql, [returnId, orderId, refundMinor, pointsMinor, requestedAt]),
     tx.execute(insertReturnLinesSql, [returnId, lines.map((line) => line.sku), lines.map((line) => line.quantity)]),
   ]);
 }

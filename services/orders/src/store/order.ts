@@ -13,8 +13,8 @@ import {
   uuid,
 } from "@onsale/postgres";
 import type { EndReason } from "../news.ts";
-import type { Order, OrderStatus } from "../order.ts";
-import { orderSaga } from "../order-saga.ts";
+import type { Balance, Order, OrderStatus } from "../order.ts";
+import { firstProgress, type OrderMethod, orderSagas } from "../order-saga.ts";
 
 const orderColumns = {
   orderId: as<OrderId>(uuid),
@@ -23,6 +23,7 @@ const orderColumns = {
   totalMinor: bigint,
   lineCount: integer,
   method: as<Order["method"]>(text),
+  pointsMinor: bigint,
   correlationId: text,
   status: as<OrderStatus>(text),
   reason: nullable(as<EndReason>(text)),
@@ -32,18 +33,25 @@ const orderColumns = {
   eventSequence: integer,
   paidMinor: bigint,
   refundedMinor: bigint,
+  paidPointsMinor: bigint,
+  refundedPointsMinor: bigint,
 } as const;
 
-type OrderRow = Omit<Order, "progress"> & { readonly progress: string };
+type OrderRow = Omit<Order, "progress" | "balance"> & Balance & { readonly progress: string };
 
-const toOrder = (row: OrderRow): Order => ({ ...row, progress: orderSaga.parse(row.progress) });
+const toOrder = ({ paidMinor, refundedMinor, paidPointsMinor, refundedPointsMinor, ...row }: OrderRow): Order => ({
+  ...row,
+  progress: orderSagas[row.method].parse(row.progress),
+  balance: { paidMinor, refundedMinor, paidPointsMinor, refundedPointsMinor },
+});
 const byId = (rows: readonly OrderRow[]): Map<OrderId, Order> =>
   new Map(rows.map((row) => [row.orderId, toOrder(row)]));
 
 const lockOrdersSql = sql("orders.lock-orders", { takes: [array(uuid)], gives: orderColumns })`
   select order_id as "orderId", buyer_id as "buyerId", currency, total_minor as "totalMinor", line_count as "lineCount",
-    payment_method as method, correlation_id as "correlationId", status, reason, progress, progressed_at as "progressedAt",
-    version, event_sequence as "eventSequence", paid_minor as "paidMinor", refunded_minor as "refundedMinor"
+    payment_method as method, points_minor as "pointsMinor", correlation_id as "correlationId", status, reason, progress,
+    progressed_at as "progressedAt", version, event_sequence as "eventSequence", paid_minor as "paidMinor",
+    refunded_minor as "refundedMinor", paid_points_minor as "paidPointsMinor", refunded_points_minor as "refundedPointsMinor"
   from orders.orders where order_id = any($1) order by order_id for no key update`;
 
 /** Locks the rows of these orders in the order of their ids. An order that is not known is absent from the result. */
@@ -52,8 +60,9 @@ export const lockOrders = async (tx: Transaction, orderIds: readonly OrderId[]):
 
 const lockFreeOrdersSql = sql("orders.lock-free-orders", { takes: [array(uuid)], gives: orderColumns })`
   select order_id as "orderId", buyer_id as "buyerId", currency, total_minor as "totalMinor", line_count as "lineCount",
-    payment_method as method, correlation_id as "correlationId", status, reason, progress, progressed_at as "progressedAt",
-    version, event_sequence as "eventSequence", paid_minor as "paidMinor", refunded_minor as "refundedMinor"
+    payment_method as method, points_minor as "pointsMinor", correlation_id as "correlationId", status, reason, progress,
+    progressed_at as "progressedAt", version, event_sequence as "eventSequence", paid_minor as "paidMinor",
+    refunded_minor as "refundedMinor", paid_points_minor as "paidPointsMinor", refunded_points_minor as "refundedPointsMinor"
   from orders.orders where order_id = any($1) order by order_id for no key update skip locked`;
 
 /** The same, but orders that somebody else holds at the moment are left out: it never waits. */
@@ -71,15 +80,20 @@ const updateOrdersSql = sql("orders.update-orders", {
     array(integer),
     array(bigint),
     array(bigint),
+    array(bigint),
+    array(bigint),
   ],
   gives: {},
 })`
   update orders.orders
   set status = after.status, reason = after.reason, progress = after.progress, progressed_at = after.progressed_at,
     version = after.version, event_sequence = after.event_sequence, paid_minor = after.paid_minor,
-    refunded_minor = after.refunded_minor
-  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::int[], $7::int[], $8::bigint[], $9::bigint[])
-    as after(order_id, status, reason, progress, progressed_at, version, event_sequence, paid_minor, refunded_minor)
+    refunded_minor = after.refunded_minor, paid_points_minor = after.paid_points_minor,
+    refunded_points_minor = after.refunded_points_minor
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::int[], $7::int[], $8::bigint[], $9::bigint[],
+      $10::bigint[], $11::bigint[])
+    as after(order_id, status, reason, progress, progressed_at, version, event_sequence, paid_minor, refunded_minor,
+      paid_points_minor, refunded_points_minor)
   where orders.order_id = after.order_id`;
 
 /** Writes what a step may change. The caller holds the rows' locks. */
@@ -88,18 +102,23 @@ export async function updateOrders(tx: Transaction, orders: readonly Order[]): P
     orders.map((order) => order.orderId),
     orders.map((order) => order.status),
     orders.map((order) => order.reason),
-    orders.map((order) => orderSaga.format(order.progress)),
+    orders.map((order) => orderSagas[order.method].format(order.progress)),
     orders.map((order) => order.progressedAt),
     orders.map((order) => order.version),
     orders.map((order) => order.eventSequence),
-    orders.map((order) => order.paidMinor),
-    orders.map((order) => order.refundedMinor),
+    orders.map((order) => order.balance.paidMinor),
+    orders.map((order) => order.balance.refundedMinor),
+    orders.map((order) => order.balance.paidPointsMinor),
+    orders.map((order) => order.balance.refundedPointsMinor),
   ]);
 }
 
 /** What is known of an order when it is placed. */
 export interface NewOrder
-  extends Pick<Order, "orderId" | "buyerId" | "currency" | "totalMinor" | "lineCount" | "method" | "correlationId"> {
+  extends Pick<
+    Order,
+    "orderId" | "buyerId" | "currency" | "totalMinor" | "lineCount" | "method" | "pointsMinor" | "correlationId"
+  > {
   /** Its ticket. */
   readonly arrival: number;
 }
@@ -114,6 +133,7 @@ const insertOrdersSql = sql("orders.insert-orders", {
     array(integer),
     array(text),
     array(text),
+    array(bigint),
     text,
     text,
     instant,
@@ -121,11 +141,12 @@ const insertOrdersSql = sql("orders.insert-orders", {
   gives: {},
 })`
   insert into orders.orders (order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id,
-    status, progress, placed_at, progressed_at, version, event_sequence, paid_minor, refunded_minor)
-  select order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id,
-    $9::text, $10::text, $11::timestamptz, $11::timestamptz, 1, 1, 0, 0
-  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[])
-    as placed(order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id)`;
+    points_minor, status, progress, placed_at, progressed_at, version, event_sequence, paid_minor, refunded_minor,
+    paid_points_minor, refunded_points_minor)
+  select order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id, points_minor,
+    $10::text, $11::text, $12::timestamptz, $12::timestamptz, 1, 1, 0, 0, 0, 0
+  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::bigint[])
+    as placed(order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id, points_minor)`;
 
 /** Inserts orders that were placed together, at their first step. */
 export async function insertOrders(tx: Transaction, orders: readonly NewOrder[], placedAt: string): Promise<void> {
@@ -138,8 +159,9 @@ export async function insertOrders(tx: Transaction, orders: readonly NewOrder[],
     orders.map((order) => order.lineCount),
     orders.map((order) => order.method),
     orders.map((order) => order.correlationId),
+    orders.map((order) => order.pointsMinor),
     "PENDING",
-    orderSaga.format(orderSaga.start.progress),
+    firstProgress,
     placedAt,
   ]);
 }
@@ -169,29 +191,34 @@ const orderViewColumns = {
   reason: nullable(as<EndReason>(text)),
   currency: text,
   totalMinor: bigint,
+  method: as<OrderMethod>(text),
+  pointsMinor: bigint,
   paidMinor: bigint,
   refundedMinor: bigint,
+  paidPointsMinor: bigint,
+  refundedPointsMinor: bigint,
   placedAt: instant,
   version: integer,
 } as const;
 
 /** An order as its buyer sees it. */
-export interface OrderView {
+export interface OrderView extends Balance {
   readonly orderId: OrderId;
   readonly buyerId: BuyerId;
   readonly status: OrderStatus;
   readonly reason: EndReason | null;
   readonly currency: string;
   readonly totalMinor: number;
-  readonly paidMinor: number;
-  readonly refundedMinor: number;
+  readonly method: OrderMethod;
+  readonly pointsMinor: number;
   readonly placedAt: string;
   readonly version: number;
 }
 
 const readOrderSql = sql("orders.read-order", { takes: [uuid], gives: orderViewColumns })`
   select order_id as "orderId", buyer_id as "buyerId", status, reason, currency, total_minor as "totalMinor",
-    paid_minor as "paidMinor", refunded_minor as "refundedMinor", placed_at as "placedAt", version
+    payment_method as method, points_minor as "pointsMinor", paid_minor as "paidMinor", refunded_minor as "refundedMinor",
+    paid_points_minor as "paidPointsMinor", refunded_points_minor as "refundedPointsMinor", placed_at as "placedAt", version
   from orders.orders where order_id = $1`;
 
 export const readOrder = async (queryable: Queryable, orderId: OrderId): Promise<OrderView | undefined> =>
@@ -199,7 +226,8 @@ export const readOrder = async (queryable: Queryable, orderId: OrderId): Promise
 
 const listOrdersSql = sql("orders.list-orders", { takes: [uuid, nullable(uuid), bigint], gives: orderViewColumns })`
   select order_id as "orderId", buyer_id as "buyerId", status, reason, currency, total_minor as "totalMinor",
-    paid_minor as "paidMinor", refunded_minor as "refundedMinor", placed_at as "placedAt", version
+    payment_method as method, points_minor as "pointsMinor", paid_minor as "paidMinor", refunded_minor as "refundedMinor",
+    paid_points_minor as "paidPointsMinor", refunded_points_minor as "refundedPointsMinor", placed_at as "placedAt", version
   from orders.orders
   where buyer_id = $1 and order_id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   order by order_id desc
