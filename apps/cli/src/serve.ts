@@ -1,5 +1,6 @@
 /** The server's part of opening a shop, in a file of its own so that its many modules load while the children start. */
 
+import { randomBytes } from "node:crypto";
 import { createTokenSigner, createTokenVerifier, newTokenKey } from "@onsale/http";
 import type { AnomalyRule, AskingAgain } from "@onsale/payments/ports";
 import type { Logger } from "@onsale/runtime";
@@ -27,6 +28,7 @@ const realm = { issuer: "onsale", audience: "onsale" };
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { adminUrl, port, version, logger, providers, asking, anomalies, operator, chatUrl } = options;
   const privateKey = await keptSecret(options.secretsFolder, "token-key.pem", newTokenKey);
+  const secret = await keptSecret(options.secretsFolder, "accounts.key", () => randomBytes(32).toString("base64url"));
   const signer = await createTokenSigner({ ...realm, privateKey });
   const url = `http://127.0.0.1:${port}`;
   return await startServer({
@@ -37,7 +39,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     ...(options.kafka && { kafka: options.kafka }),
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
     composition: compose({
-      ...{ url, tokens: signer, operator, providers, asking, anomalies },
+      ...{ url, tokens: signer, secret, operator, providers, asking, anomalies },
       ...(chatUrl !== undefined && { chatUrl }),
     }),
   });

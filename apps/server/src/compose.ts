@@ -26,6 +26,8 @@ export interface Wiring {
   /** Where this server is reached by the payment provider's webhooks. */
   readonly url: string;
   readonly tokens: TokenSigner;
+  /** What accounts keys its counts and signs its links with: at least 32 random bytes as text, the same in every process. */
+  readonly secret: string;
   readonly operator: OperatorLogIn;
   /** The card providers; new payments go to the first until it fails. */
   readonly providers: readonly ProviderWiring[];
@@ -53,7 +55,7 @@ export interface Composition {
 
 /** Every service of the shop with its ports: the one place that knows all of them. */
 export function compose(wiring: Wiring): Composition {
-  const { url, tokens, operator, chatUrl, asking = patientAsking, anomalies = {} } = wiring;
+  const { url, tokens, secret, operator, chatUrl, asking = patientAsking, anomalies = {} } = wiring;
   const providers = wiring.providers.map((provider) => namedProvider(provider, url));
   const sender = chatUrl === undefined ? localSender : httpSender({ url: chatUrl });
   const paymentsPorts: PaymentsPorts = {
@@ -64,7 +66,7 @@ export function compose(wiring: Wiring): Composition {
   };
   return {
     services: [
-      host(accounts, { ...base, tokens, operator }, ownerOf),
+      host(accounts, { ...base, tokens, secret, operator }, ownerOf),
       host(catalog, base, ownerOf),
       host(inventory, { ...base, chooseLocations: fewestLocations }, ownerOf),
       host(orders, base, ownerOf),

@@ -32,7 +32,7 @@ beforeAll(async () => {
     webhookSecret: `whsec_${btoa("unused")}`,
   };
   const operator = { email: "operator@onsale.example", password: "correct horse battery" };
-  composition = compose({ url: "http://127.0.0.1:9", tokens, operator, providers: [nobody] });
+  composition = compose({ url: "http://127.0.0.1:9", tokens, secret: "unused", operator, providers: [nobody] });
   database = await testDatabase({ services: servicesOf(composition) });
   http = await createHttpServer({
     name: "Onsale",

@@ -50,6 +50,7 @@ const start = (): Promise<RunningServer> =>
     composition: compose({
       url: `http://127.0.0.1:${port}`,
       tokens: signer,
+      secret: "unused",
       operator,
       providers: [provider],
       asking: eagerAsking,

@@ -2,7 +2,7 @@ import type { onRequestHookHandler } from "fastify";
 import { httpErrors } from "./errors.ts";
 import { type ProblemError, problem } from "./problem.ts";
 import type { Access } from "./route.ts";
-import { type Person, TokenRefusedError, type TokenVerifier } from "./tokens.ts";
+import { type Person, type Role, roles, TokenRefusedError, type TokenVerifier } from "./tokens.ts";
 
 /** Where a request keeps its person; a symbol, so that nobody can set it by a field of the same name. */
 export const personOfRequest = Symbol("person");
@@ -11,14 +11,26 @@ interface Identified {
   [personOfRequest]?: Person;
 }
 
+/** The least role that each door lets in. */
+const leastRole: Readonly<Record<Exclude<Access, "public">, Role>> = {
+  buyer: "guest",
+  account: "customer",
+  operator: "operator",
+  admin: "admin",
+};
+
+/** Whether somebody of this role may come in. */
+export const isLetIn = (role: Role, access: Exclude<Access, "public">): boolean =>
+  roles.indexOf(role) >= roles.indexOf(leastRole[access]);
+
 /** Finds out who sends the request, before its body is read. Undefined for a public route, which asks nobody. */
 export function authenticator(access: Access, tokens: TokenVerifier): onRequestHookHandler | undefined {
   if (access === "public") return undefined;
   return (request, _reply, done) => {
     const enter = (person: Person): void => {
       (request as Identified)[personOfRequest] = person;
-      if (access === "operator" && person.role !== "operator") done(problem(403, httpErrors.FORBIDDEN));
-      else done();
+      if (isLetIn(person.role, access)) done();
+      else done(problem(403, httpErrors.FORBIDDEN));
     };
     const token = bearerToken(request.headers.authorization);
     if (token === undefined) return done(unauthenticated("The request has no bearer token."));

@@ -26,6 +26,7 @@ export {
   newTokenKey,
   type Person,
   type Role,
+  roles,
   TokenRefusedError,
   type TokenSigner,
   type TokenVerifier,

@@ -10,8 +10,11 @@ import type { OpenStreams } from "./event-stream.ts";
 import type { Person } from "./tokens.ts";
 import type { RequestCause } from "./trace.ts";
 
-/** Who may call a route. A buyer is anybody with a token: guest, customer or operator. */
-export type Access = "public" | "buyer" | "operator";
+/**
+ * Who may call a route: anybody; who has a token, guests included; who has an account; who runs the shop; who says who
+ * runs it. Each lets in those behind it, too.
+ */
+export type Access = "public" | "buyer" | "account" | "operator" | "admin";
 
 /** What services add their routes to. */
 export type HttpServer = FastifyInstance<

@@ -1,7 +1,8 @@
 /** Goes through every route of a server and asks whether its door is shut: for the tests of kit and of whoever composes a server. */
 
+import { isLetIn } from "./authentication.ts";
 import { type DeclaredRoute, type HttpServer, routesOf } from "./route.ts";
-import { createTokenSigner, newTokenKey, type Person, type TokenSigner } from "./tokens.ts";
+import { createTokenSigner, newTokenKey, type Person, type Role, roles, type TokenSigner } from "./tokens.ts";
 
 /** With what the server under test signs its tokens. */
 export interface TestRealm {
@@ -21,8 +22,8 @@ const somebody = "00000000-0000-7000-8000-000000000001";
 
 /**
  * Sends every route that is not public requests with no token and with each kind of false one, which must get 401; every
- * operator's route a buyer's token, which must get 403; and every route that takes a body a field that it does not know,
- * which must be refused. None of it may change anything.
+ * route the token of each role that is too little for it, which must get 403; and every route that takes a body a field
+ * that it does not know, which must be refused. None of it may change anything.
  */
 export async function checkAccess(http: HttpServer, realm: TestRealm): Promise<AccessReport> {
   const credentials = await forgeCredentials(realm);
@@ -36,8 +37,7 @@ export async function checkAccess(http: HttpServer, realm: TestRealm): Promise<A
 interface Credentials {
   /** Authorization headers that open nothing, by what is wrong with them. */
   readonly false: Readonly<Record<string, string | undefined>>;
-  readonly buyers: Readonly<Record<string, string>>;
-  readonly operator: string;
+  readonly genuine: Readonly<Record<Role, string>>;
 }
 
 async function checkRoute(http: HttpServer, route: DeclaredRoute, credentials: Credentials): Promise<AccessReport> {
@@ -58,17 +58,19 @@ async function checkRoute(http: HttpServer, route: DeclaredRoute, credentials: C
       await expectStatus(what, (status) => status === 401, { authorization });
     }
   }
-  if (route.access === "operator") {
-    for (const [role, authorization] of Object.entries(credentials.buyers)) {
-      await expectStatus(`the token of a ${role}`, (status) => status === 403, { authorization });
-    }
+  for (const role of tooLittleFor(route)) {
+    const authorization = credentials.genuine[role];
+    await expectStatus(`the token of a ${role}`, (status) => status === 403, { authorization });
   }
   if (route.takesBody) {
-    const request = { authorization: credentials.operator, payload: { fieldThatNoRouteKnows: 1 } };
+    const request = { authorization: credentials.genuine.admin, payload: { fieldThatNoRouteKnows: 1 } };
     await expectStatus("an unknown field", (status) => status >= 400 && status < 500, request);
   }
   return { checked, faults };
 }
+
+const tooLittleFor = ({ access }: DeclaredRoute): Role[] =>
+  access === "public" ? [] : roles.filter((role) => !isLetIn(role, access));
 
 interface Ask {
   readonly authorization: string | undefined;
@@ -90,10 +92,10 @@ async function forgeCredentials(realm: TestRealm): Promise<Credentials> {
   const stranger = await createTokenSigner({ ...realm, privateKey: newTokenKey() });
   const elsewhere = await createTokenSigner({ ...realm, audience: `${realm.audience}-other` });
   const impostor = await createTokenSigner({ ...realm, issuer: `${realm.issuer}-other` });
-  const operator: Person = { id: somebody, role: "operator" };
+  const admin: Person = { id: somebody, role: "admin" };
   const bearer = async (signer: TokenSigner, person: Person, lifetimeSeconds = 60) =>
     `Bearer ${await signer.sign(person, lifetimeSeconds)}`;
-  const good = await bearer(genuine, operator);
+  const good = await bearer(genuine, admin);
   return {
     false: {
       "no token": undefined,
@@ -101,24 +103,25 @@ async function forgeCredentials(realm: TestRealm): Promise<Credentials> {
       garbage: "Bearer garbage",
       "a token that signs nothing (alg none)": unsigned(good, { alg: "none" }),
       "a token that names another algorithm": unsigned(good, { alg: "HS256" }),
-      "a token of another key": await bearer(stranger, operator),
+      "a token of another key": await bearer(stranger, admin),
       "a token that brings its own key": unsigned(
-        await bearer(stranger, operator),
+        await bearer(stranger, admin),
         { jwk: stranger.publicKeys.keys[0], alg: "EdDSA" },
         true,
       ),
-      "an expired token": await bearer(genuine, operator, -1),
-      "a token for another audience": await bearer(elsewhere, operator),
-      "a token of another issuer": await bearer(impostor, operator),
+      "an expired token": await bearer(genuine, admin, -1),
+      "a token for another audience": await bearer(elsewhere, admin),
+      "a token of another issuer": await bearer(impostor, admin),
       "a token whose role was changed": changed(await bearer(genuine, { id: somebody, role: "guest" })),
       "a token of another type": unsigned(good, { typ: "JWT" }, true),
       "a role that does not exist": await bearer(genuine, { id: somebody, role: "root" as never }),
     },
-    buyers: {
+    genuine: {
       guest: await bearer(genuine, { id: somebody, role: "guest" }),
       customer: await bearer(genuine, { id: somebody, role: "customer" }),
+      operator: await bearer(genuine, { id: somebody, role: "operator" }),
+      admin: good,
     },
-    operator: good,
   };
 }
 
@@ -133,5 +136,5 @@ function unsigned(bearer: string, header: object, keepSignature = false): string
 
 function changed(bearer: string): string {
   const [head, payload, signature] = bearer.slice("Bearer ".length).split(".");
-  return `Bearer ${head}.${encoded({ ...decoded(payload), role: "operator" })}.${signature}`;
+  return `Bearer ${head}.${encoded({ ...decoded(payload), role: "admin" })}.${signature}`;
 }

@@ -10,12 +10,16 @@ import {
   SignJWT,
 } from "jose";
 
-export type Role = "guest" | "customer" | "operator";
+/** In the order of what they may do: each may do what those before it may. */
+export const roles = ["guest", "customer", "operator", "admin"] as const;
+export type Role = (typeof roles)[number];
 
 /** Who sends a request. */
 export interface Person {
   readonly id: string;
   readonly role: Role;
+  /** The log-in that the token came from; a guest has none. */
+  readonly sessionId?: string;
 }
 
 /** Why a token is not accepted. */
@@ -68,8 +72,8 @@ export async function createTokenSigner({
   const kid = await calculateJwkThumbprint(publicKey);
   return {
     publicKeys: { keys: [{ ...publicKey, kid, alg: algorithm, use: "sig" }] },
-    sign: ({ id, role }, lifetimeSeconds) =>
-      new SignJWT({ role })
+    sign: ({ id, role, sessionId }, lifetimeSeconds) =>
+      new SignJWT({ role, ...(sessionId !== undefined && { sid: sessionId }) })
         .setProtectedHeader({ alg: algorithm, typ: tokenType, kid })
         .setSubject(id)
         .setIssuer(issuer)
@@ -135,9 +139,12 @@ function forgetOldest(seen: Map<string, unknown>): void {
 }
 
 const personId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const isRole = (value: unknown): value is Role => value === "guest" || value === "customer" || value === "operator";
+const isRole = (value: unknown): value is Role => (roles as readonly unknown[]).includes(value);
+const isId = (value: unknown): value is string => typeof value === "string" && personId.test(value);
 
-function personOf({ sub, role }: JWTPayload): Person {
-  if (sub === undefined || !personId.test(sub) || !isRole(role)) throw new Error("names no person");
-  return { id: sub, role };
+function personOf({ sub, role, sid }: JWTPayload): Person {
+  if (!isId(sub) || !isRole(role)) throw new Error("names no person");
+  if (sid === undefined) return { id: sub, role };
+  if (!isId(sid)) throw new Error("names no session");
+  return { id: sub, role, sessionId: sid };
 }

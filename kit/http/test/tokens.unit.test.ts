@@ -34,6 +34,11 @@ test("what was signed is verified, and names the person", async () => {
   expect(await verifier().verify(await forged({}))).toEqual(person);
 });
 
+test("the session that a token came from is in it", async () => {
+  const loggedIn = { ...person, sessionId: "00000000-0000-7000-8000-00000000005e" };
+  expect(await verifier().verify(await signer.sign(loggedIn, 60))).toEqual(loggedIn);
+});
+
 test.each([
   ["another type", { header: { typ: "JWT" } }],
   ["no type", { header: { typ: undefined } }],
@@ -44,6 +49,7 @@ test.each([
   ["nobody", { claims: { sub: undefined } }],
   ["somebody who is no id", { claims: { sub: "admin" } }],
   ["no role", { claims: { role: undefined } }],
+  ["a session that is no id", { claims: { sid: "mine" } }],
   ["a role that does not exist", { claims: { role: "root" } }],
   ["another audience", { claims: { aud: "shop2" } }],
   ["no audience", { claims: { aud: undefined } }],

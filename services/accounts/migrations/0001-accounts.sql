@@ -1,26 +1,67 @@
 create table accounts.account (
   account_id uuid primary key,
-  -- In lower case: two spellings of one address are one account.
-  email text not null unique,
+  -- In lower case: two spellings of one address are one account. In the order of bytes, so that a prefix is a range.
+  email text collate "C" unique,
   -- Argon2id in PHC form: its parameters and salt are in it.
-  password_hash text not null,
-  name text not null,
-  role text not null check (role in ('customer', 'operator')),
+  password_hash text,
+  name text,
+  role text not null check (role in ('customer', 'operator', 'admin')),
   -- Counts the events told about the account.
   version integer not null default 1,
+  created_at timestamptz not null default now(),
+  -- The person asked to be forgotten: the bare id is left, which orders and ledgers have.
+  erased_at timestamptz,
+  check (num_nonnulls(email, password_hash, name) = case when erased_at is null then 3 else 0 end),
+  check (erased_at is null or role = 'customer')
+);
+create index account_staff on accounts.account (email) where role <> 'customer';
+create index account_admin on accounts.account (account_id) where role = 'admin';
+
+-- Who may do more, and since when: append-only.
+create table accounts.role_change (
+  position bigint generated always as identity primary key,
+  account_id uuid not null references accounts.account,
+  role_before text not null,
+  role text not null,
+  -- The admin who did it; absent where the configuration did.
+  changed_by uuid references accounts.account,
+  changed_at timestamptz not null default clock_timestamp()
+);
+create index role_change_by_account on accounts.role_change (account_id, position);
+
+create table accounts.address (
+  address_id uuid primary key,
+  account_id uuid not null references accounts.account,
+  recipient text not null,
+  line1 text not null,
+  line2 text,
+  postal_code text,
+  city text not null,
+  region text,
+  -- ISO 3166-1 alpha-2.
+  country text not null check (country ~ '^[A-Z]{2}$'),
+  phone text,
+  is_default boolean not null,
   created_at timestamptz not null default now()
 );
+create index address_by_account on accounts.address (account_id, address_id);
+create unique index address_default on accounts.address (account_id) where is_default;
 
--- What begins with a log-in: the family of refresh tokens of which each replaced the one before.
+-- What begins with a log-in: the family of refresh tokens of which each replaced the one before. It ends by being deleted.
 create table accounts.session (
   session_id uuid primary key,
   account_id uuid not null references accounts.account,
+  -- What the browser or program called itself at log-in, shortened.
+  user_agent text,
   created_at timestamptz not null default now(),
-  -- Logged out, or ended because a token came a second time.
-  ended_at timestamptz
+  last_used_at timestamptz not null default now(),
+  -- When its newest refresh token ends.
+  expires_at timestamptz not null
 );
-create index session_by_account on accounts.session (account_id);
+create index session_by_account on accounts.session (account_id, last_used_at);
+create index session_by_expiry on accounts.session (expires_at);
 
+-- Read and changed under the lock of the session's row.
 create table accounts.refresh_token (
   -- SHA-256 of the token: who reads this table can't log in with it. The token has 256 random bits, so it needs no salt.
   token_hash bytea primary key,
@@ -31,3 +72,26 @@ create table accounts.refresh_token (
 );
 create index refresh_token_by_session on accounts.refresh_token (session_id);
 create index refresh_token_by_expiry on accounts.refresh_token (expires_at);
+
+do $do$
+begin
+  execute format('revoke update, delete, truncate on accounts.role_change from %I', current_setting('onsale.role'));
+end $do$;
+
+-- Wrong passwords of late, by whom and where they were tried. Rows are worth nothing once they are over.
+create table accounts.attempt (
+  -- Keyed hash of an address, of an account's e-mail address, or of both: who reads this table learns neither.
+  counted bytea primary key,
+  -- When all tries are free again. Each wrong one moves it on.
+  free_at timestamptz not null
+);
+create index attempt_by_free_at on accounts.attempt (free_at);
+
+-- Where a person has logged in: a keyed hash of the network's address. Strangers elsewhere can't lock these out.
+create table accounts.familiar_place (
+  account_id uuid not null references accounts.account,
+  place bytea not null,
+  seen_at timestamptz not null default now(),
+  primary key (account_id, place)
+);
+create index familiar_place_by_seen_at on accounts.familiar_place (seen_at);

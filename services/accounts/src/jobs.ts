@@ -1,19 +1,25 @@
 import type { Job } from "@onsale/runtime";
-import { ensureOperator } from "./ensure-operator.ts";
+import { ensureAdmin } from "./ensure-admin.ts";
 import type { AccountsPorts } from "./ports.ts";
-import { forgetExpiredTokens } from "./store/session.ts";
+import { forgetAttempts, forgetOldPlaces } from "./store/attempt.ts";
+import { forgetExpiredSessions, forgetExpiredTokens } from "./store/session.ts";
 
 const minuteMs = 60_000;
 // A crowd of a thousand log-ins a minute, ten times over.
-const tokensForgottenAtOnce = 10_000;
+const forgottenAtOnce = 10_000;
+// Who was not there for a quarter of a year is a stranger again.
+const placesKeptDays = 90;
 
 export const jobs: readonly Job<AccountsPorts>[] = [
-  { name: "accounts.ensure-operator", everyMs: 60 * minuteMs, run: (context) => ensureOperator(context) },
+  { name: "accounts.ensure-admin", everyMs: 60 * minuteMs, run: (context) => ensureAdmin(context) },
   {
-    name: "accounts.forget-expired-tokens",
+    name: "accounts.forget",
     everyMs: minuteMs,
     run: async ({ database }) => {
-      await forgetExpiredTokens(database, tokensForgottenAtOnce);
+      await forgetExpiredTokens(database, forgottenAtOnce);
+      await forgetExpiredSessions(database, forgottenAtOnce);
+      await forgetAttempts(database, forgottenAtOnce);
+      await forgetOldPlaces(database, { days: placesKeptDays, limit: forgottenAtOnce });
     },
   },
 ];

@@ -1,12 +1,19 @@
+import type { BuyerId } from "@onsale/contracts/ids";
 import type { TokenSigner } from "@onsale/http";
+import type { Transaction } from "@onsale/postgres";
 import type { ServiceContext } from "@onsale/runtime";
 import { normalizeEmail } from "./account.ts";
-import { ensureOperator } from "./ensure-operator.ts";
-import { busy, fitsPassword } from "./password.ts";
+import { keysOf } from "./attempt.ts";
+import { checkPassword } from "./check-password.ts";
+import { isConfigured } from "./configured-account.ts";
+import { ensureAdmin } from "./ensure-admin.ts";
+import type { Limited, Outcome } from "./outcome.ts";
 import type { AccountsPorts } from "./ports.ts";
-import { accessTokenSeconds, newRefreshToken, refreshTokenDays } from "./session.ts";
-import { type AccountRole, findLogIn } from "./store/account.ts";
-import { insertRefreshToken, insertSession } from "./store/session.ts";
+import type { AccountRole } from "./role.ts";
+import { accessTokenSeconds, maximumSessions, newRefreshToken, sessionLife } from "./session.ts";
+import { findLogIn, lockAccount } from "./store/account.ts";
+import { forgive, rememberPlace } from "./store/attempt.ts";
+import { endOldestSessions, insertRefreshToken, insertSession } from "./store/session.ts";
 import { telemetry } from "./telemetry.ts";
 
 /** What a person who is logged in holds. */
@@ -19,42 +26,77 @@ export interface TokenPair {
 
 export type LoggedIn =
   | { readonly kind: "logged-in"; readonly tokens: TokenPair }
-  | { readonly kind: "wrong-credentials" }
-  | { readonly kind: "busy" };
+  | Outcome<"wrong-credentials" | "busy">
+  | Limited;
+
+export interface LogIn {
+  readonly email: string;
+  readonly password: string;
+  /** Where the request came from. */
+  readonly address: string;
+  readonly userAgent: string | null;
+}
 
 /** Begins a session. An address that nobody has is refused with the same words and after the same work as a wrong password. */
 export async function logIn(
   context: Pick<ServiceContext<AccountsPorts>, "database" | "ports">,
-  { email, password }: { readonly email: string; readonly password: string },
+  { email, password, address, userAgent }: LogIn,
 ): Promise<LoggedIn> {
   const { database, ports } = context;
-  const address = normalizeEmail(email);
+  const attempt = { email: normalizeEmail(email), address };
   // The configured operator may come before the job that makes the account.
-  if (ports.operator && address === normalizeEmail(ports.operator.email)) await ensureOperator(context);
-  const account = await findLogIn(database, address);
-  const fits = await fitsPassword(account?.passwordHash, password);
-  if (fits === busy) return { kind: "busy" };
-  if (!fits || account === undefined) {
+  if (isConfigured(ports, attempt.email)) await ensureAdmin(context);
+  const account = await findLogIn(database, attempt.email);
+  const checked = await checkPassword(context, { ...attempt, password, passwordHash: account?.passwordHash });
+  if (checked.kind === "busy" || checked.kind === "limited") return checked;
+  const { place, placeAndAccount } = keysOf(ports.secret, attempt);
+  const begun =
+    checked.kind === "fits" &&
+    account !== undefined &&
+    (await database.transaction(async (tx) => {
+      const it = await beginSession(tx, { ...account, sessionId: ports.ids.uuid(), userAgent });
+      if (it === undefined) return undefined;
+      await rememberPlace(tx, account.accountId, place);
+      await forgive(tx, placeAndAccount);
+      return it;
+    }));
+  if (!begun) {
     telemetry.logInRefused();
     return { kind: "wrong-credentials" };
   }
-
-  const sessionId = ports.ids.uuid();
-  const { token, tokenHash } = newRefreshToken();
-  await database.transaction(async (tx) => {
-    await insertSession(tx, sessionId, account.accountId);
-    await insertRefreshToken(tx, { tokenHash, sessionId, days: refreshTokenDays });
-  });
   telemetry.loggedIn();
-  return { kind: "logged-in", tokens: await tokenPair(ports.tokens, account, token) };
+  return { kind: "logged-in", tokens: await tokenPair(ports.tokens, begun) };
+}
+
+/** A session with its newest refresh token. */
+export interface OpenSession {
+  readonly accountId: BuyerId;
+  readonly role: AccountRole;
+  readonly sessionId: string;
+  readonly refreshToken: string;
+}
+
+/** Undefined when the password that was compared is not the account's any more: it was changed meanwhile, and every session ended. */
+async function beginSession(
+  tx: Transaction,
+  opened: { accountId: BuyerId; passwordHash: string; sessionId: string; userAgent: string | null },
+): Promise<OpenSession | undefined> {
+  const { accountId, passwordHash, sessionId, userAgent } = opened;
+  const account = await lockAccount(tx, accountId);
+  if (account?.passwordHash !== passwordHash) return undefined;
+  await endOldestSessions(tx, accountId, maximumSessions - 1);
+  const { token, tokenHash } = newRefreshToken();
+  await insertSession(tx, { sessionId, accountId, userAgent, days: sessionLife.days });
+  await insertRefreshToken(tx, tokenHash, sessionId);
+  return { accountId, role: account.role, sessionId, refreshToken: token };
 }
 
 /** The pair that goes to the client: a new access token beside the refresh token. */
 export async function tokenPair(
   tokens: TokenSigner,
-  { accountId, role }: { readonly accountId: string; readonly role: AccountRole },
-  refreshToken: string,
+  { accountId, role, sessionId, refreshToken }: OpenSession,
 ): Promise<TokenPair> {
-  const accessToken = await tokens.sign({ id: accountId, role }, accessTokenSeconds);
-  return { accessToken, refreshToken, expiresIn: accessTokenSeconds };
+  const expiresIn = accessTokenSeconds(role);
+  const accessToken = await tokens.sign({ id: accountId, role, sessionId }, expiresIn);
+  return { accessToken, refreshToken, expiresIn };
 }

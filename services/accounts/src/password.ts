@@ -1,4 +1,5 @@
 import { hash, verify } from "@node-rs/argon2";
+import { timedHash } from "./telemetry.ts";
 
 /** A hash is refused at once when this many are already waited for. */
 export const busy = "busy";
@@ -39,15 +40,17 @@ export function createQueue(limits: { atOnce: number; waiting: number }) {
   };
 }
 
-const inLine = createQueue({ atOnce: maximumAtOnce, waiting: maximumWaiting });
+/** The one line of this process in which passwords are hashed and compared. */
+export const inLine = createQueue({ atOnce: maximumAtOnce, waiting: maximumWaiting });
 
 /** What to store of a password. */
-export const hashPassword = (password: string): Promise<string | typeof busy> => inLine(() => hash(password, cost));
+export const hashPassword = (password: string): Promise<string | typeof busy> =>
+  inLine(() => timedHash(() => hash(password, cost)));
 
-/** Whether the password is that of the stored hash; with no hash it never is, and takes as long to say so. */
-export function fitsPassword(storedHash: string | undefined, password: string): Promise<boolean | typeof busy> {
-  return inLine(async () => {
-    const fits = await verify(storedHash ?? nobodysHash, password);
-    return fits && storedHash !== undefined;
-  });
+/**
+ * Whether the password is that of the stored hash; with no hash it never is, after the same work. Only within the line.
+ */
+export async function verifyPassword(storedHash: string | undefined, password: string): Promise<boolean> {
+  const fits = await timedHash(() => verify(storedHash ?? nobodysHash, password));
+  return fits && storedHash !== undefined;
 }

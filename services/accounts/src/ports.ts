@@ -1,7 +1,7 @@
 import type { TokenSigner } from "@onsale/http";
 import type { BasePorts } from "@onsale/messaging";
 
-/** The log-in of the operator whom the configuration names. */
+/** The log-in of the operator whom the configuration names; an admin. */
 export interface OperatorLogIn {
   readonly email: string;
   readonly password: string;
@@ -9,5 +9,7 @@ export interface OperatorLogIn {
 
 export type AccountsPorts = BasePorts & {
   readonly tokens: TokenSigner;
+  /** At least 32 random bytes as text, the same in every process: keys what is counted. */
+  readonly secret: string;
   readonly operator?: OperatorLogIn;
 };

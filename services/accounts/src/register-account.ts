@@ -5,7 +5,8 @@ import type { ServiceContext } from "@onsale/runtime";
 import { normalizeEmail } from "./account.ts";
 import { busy, hashPassword } from "./password.ts";
 import type { AccountsPorts } from "./ports.ts";
-import { type AccountRole, findLogIn, insertAccount } from "./store/account.ts";
+import type { AccountRole } from "./role.ts";
+import { findLogIn, insertAccount } from "./store/account.ts";
 import { telemetry } from "./telemetry.ts";
 
 export interface Registration {

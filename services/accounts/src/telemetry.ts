@@ -1,4 +1,4 @@
-import { defineFact } from "@onsale/runtime";
+import { defineDuration, defineFact } from "@onsale/runtime";
 
 export const telemetry = {
   accountRegistered: defineFact("account registered", { counter: "onsale_accounts_registered_total" }),
@@ -13,5 +13,29 @@ export const telemetry = {
     counter: "onsale_password_queue_full_total",
     level: "warn",
   }),
+  triesUsedUp: defineFact("a password was not compared: too many wrong ones came before it", {
+    counter: "onsale_password_tries_used_up_total",
+  }),
+  roleChanged: defineFact("an account has another role", {
+    counter: "onsale_account_roles_changed_total",
+    labels: ["role"],
+    level: "info",
+  }),
+  passwordChanged: defineFact("password changed; the other sessions are ended", {
+    counter: "onsale_passwords_changed_total",
+  }),
+  accountErased: defineFact("account erased", { counter: "onsale_accounts_erased_total", level: "info" }),
   operatorEnsured: defineFact("operator account made or changed to what the configuration says", { level: "info" }),
 };
+
+const hashed = defineDuration("onsale_password_hash_seconds", "how long it took to hash a password or compare it", []);
+
+/** Does the work, which hashes one password, and tells how long it took: how many there were is what attackers cost. */
+export async function timedHash<Result>(work: () => Promise<Result>): Promise<Result> {
+  const began = performance.now();
+  try {
+    return await work();
+  } finally {
+    hashed(performance.now() - began, {});
+  }
+}

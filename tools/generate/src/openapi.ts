@@ -14,6 +14,7 @@ export async function openApi(version: string): Promise<string> {
   const composition = compose({
     url: nowhere,
     tokens: signer,
+    secret: "unused",
     operator: { email: "operator@onsale.local", password: "not a secret at all" },
     providers: [
       {

@@ -27,7 +27,7 @@ export async function openWholeShop(adminUrl: string): Promise<WholeShop> {
   // Webhooks find nobody there: payments are settled by their answers.
   const nowhere = "http://127.0.0.1:9";
   const composition = compose({
-    ...{ url: nowhere, tokens: signer, operator },
+    ...{ url: nowhere, tokens: signer, operator, secret: "a secret of this test alone, of 32 letters" },
     providers: [{ name: "card-a", url: provider.url, ...secrets }],
   });
   const server = await startServer({
