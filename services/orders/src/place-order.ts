@@ -1,6 +1,6 @@
+import { Intake } from "@onsale/batch";
 import type { Feeds } from "@onsale/messaging";
 import type { Database } from "@onsale/postgres";
-import { Intake } from "./intake.ts";
 import { type Placement, type PlacementOutcome, placeOrders } from "./place-orders.ts";
 import type { OrderPorts } from "./ports.ts";
 

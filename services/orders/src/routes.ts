@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { IntakeFullError } from "@onsale/batch";
 import type { OrderId } from "@onsale/contracts/ids";
 import {
   answered,
@@ -22,7 +23,6 @@ import { type Static, Type } from "typebox";
 import { type Allocation, buyer, paidFor } from "./allocation.ts";
 import { cancelOrder } from "./cancel-order.ts";
 import { errors } from "./errors.ts";
-import { IntakeFullError } from "./intake.ts";
 import { LiveHistory } from "./live-history.ts";
 import type { HistoryEntry } from "./order.ts";
 import {

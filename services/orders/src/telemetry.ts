@@ -3,11 +3,6 @@ import { defineFact } from "@onsale/runtime";
 export const telemetry = {
   ordersPlaced: defineFact("orders placed", { counter: "onsale_orders_placed_total" }),
   placementRefused: defineFact("placement refused", { counter: "onsale_placements_refused_total", labels: ["code"] }),
-  intakeOverloaded: defineFact("intake overloaded", { counter: "onsale_intake_overloaded_total" }),
-  intakeBatchSplit: defineFact("intake batch failed and is tried in parts", {
-    counter: "onsale_intake_batches_split_total",
-    level: "warn",
-  }),
   orderEnded: defineFact("orders ended", { counter: "onsale_orders_ended_total", labels: ["status"] }),
   orderUnknown: defineFact("news of an order that is not known", {
     counter: "onsale_orders_unknown_total",

@@ -54,7 +54,7 @@ export class Intake<Request, Outcome> {
   submit(request: Request): Promise<Outcome> {
     if (this.#queue.length >= this.#queueLimit) {
       telemetry.intakeOverloaded();
-      return Promise.reject(new IntakeFullError("Too many orders are waiting to be placed."));
+      return Promise.reject(new IntakeFullError("Too many requests are waiting to be decided."));
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ request, resolve, reject });

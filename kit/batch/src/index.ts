@@ -1,0 +1,1 @@
+export { Intake, IntakeFullError, type IntakeOptions } from "./intake.ts";
