@@ -31,8 +31,7 @@ const folders = {
 };
 
 export async function openTheatre(choice: ServerChoice): Promise<Theatre> {
-  const server =
-    "url" in choice ? { localUrl: choice.url, stop: async () => undefined } : await startEmbeddedPostgres(choice);
+  const server = await openServer(choice);
   const template = `drill_template_${randomBytes(6).toString("hex")}`;
   try {
     await makeTemplate(server.localUrl, template);
@@ -48,6 +47,10 @@ export async function openTheatre(choice: ServerChoice): Promise<Theatre> {
     },
   };
 }
+
+/** One that was there before goes on when we are done. */
+const openServer = async (choice: ServerChoice) =>
+  "url" in choice ? { localUrl: choice.url, stop: async () => undefined } : await startEmbeddedPostgres(choice);
 
 async function makeTemplate(serverUrl: string, name: string): Promise<void> {
   await run(serverUrl, `create database ${name}`);
@@ -75,6 +78,29 @@ function partitionsOf(rows: number): string {
     delete from source.outbox_partition;
     perform source.outbox_extend('online', ${rows}, 8), source.outbox_extend('bulk', ${rows}, 8);
   end $$`;
+}
+
+/** An empty database on the server; it goes, and the server ends, when it is let go. */
+export async function openScratch(
+  choice: ServerChoice,
+  purpose: string,
+): Promise<AsyncDisposable & { readonly url: string }> {
+  const server = await openServer(choice);
+  const name = `${purpose}_${randomBytes(8).toString("hex")}`;
+  const close = async () => {
+    try {
+      await run(server.localUrl, `drop database if exists ${name} with (force)`);
+    } finally {
+      await server.stop();
+    }
+  };
+  try {
+    await run(server.localUrl, `create database ${name}`);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return { url: urlOf(server.localUrl, name), [Symbol.asyncDispose]: close };
 }
 
 async function openStage(serverUrl: string, template: string): Promise<Stage> {

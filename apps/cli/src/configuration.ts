@@ -47,6 +47,14 @@ export const specification = {
     }),
     { about: "Stands before the name of every topic and group on Kafka: two shops need two.", fallback: "onsale." },
   ),
+  redis: optionalSetting(
+    "ONSALE_REDIS",
+    Type.String({ pattern: "^rediss?://.+", description: "a URL like redis://user:password@host:6379/0" }),
+    {
+      about: "A Redis for what pays in a shared fast store. Nothing is kept there that can't be rebuilt.",
+      secret: true,
+    },
+  ),
   operatorEmail: setting(
     "ONSALE_OPERATOR_EMAIL",
     Type.String({ pattern: "^[^@\\s]+@[^@\\s]+$", maxLength: 254, description: "an e-mail address" }),

@@ -103,9 +103,10 @@ async function brokerOutage({ data, minutes = 1 }: DrillOptions): Promise<DrillR
 }
 
 /** Drills break things, so they do it on a server of their own, beside the shop's data and never in it. */
-const serverFolder = (data: string | undefined): string => besideData(data, "drill-postgres");
+export const serverFolder = (data: string | undefined): string => besideData(data, "drill-postgres");
 
-const besideData = (data: string | undefined, name: string): string => join(dirname(dataFolder(data).root), name);
+export const besideData = (data: string | undefined, name: string): string =>
+  join(dirname(dataFolder(data).root), name);
 
 /** Empty: a drill's topics are of its own database, which is another one each time. */
 async function brokerFolder(data: string | undefined): Promise<string> {

@@ -5,6 +5,7 @@ import * as audit from "./audit/command.ts";
 import * as bench from "./bench.ts";
 import { version } from "./checkout.ts";
 import * as drill from "./drill.ts";
+import * as lab from "./lab.ts";
 import * as consumers from "./operate/consumers.ts";
 import * as dlq from "./operate/dlq.ts";
 import * as events from "./operate/events.ts";
@@ -27,7 +28,23 @@ function program(): Command {
     .helpCommand("help [command]", "tell about a command")
     .showSuggestionAfterError()
     .exitOverride();
-  const commands = [up, status, seed, replay, audit, dlq, events, consumers, outbox, schema, bench, drill, test, reset];
+  const commands = [
+    up,
+    status,
+    seed,
+    replay,
+    audit,
+    dlq,
+    events,
+    consumers,
+    outbox,
+    schema,
+    bench,
+    drill,
+    lab,
+    test,
+    reset,
+  ];
   for (const { register } of commands) register(onsale);
   for (const command of onsale.commands) command.exitOverride();
   return onsale;

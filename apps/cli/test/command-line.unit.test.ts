@@ -49,6 +49,7 @@ test("help is asked for, so it goes to standard output, and names every command"
     "consumers",
     "outbox",
     "bench",
+    "lab",
     "help",
   ])
     expect(bare.stdout).toMatch(new RegExp(`^  ${verb}\\b`, "m"));
