@@ -1,6 +1,7 @@
 import { forgetOldKeys } from "@onsale/http";
 import type { Job } from "@onsale/runtime";
 import { expirePoints } from "./expire-points.ts";
+import { expireVouchers } from "./issue-vouchers.ts";
 import type { WalletPorts } from "./ports.ts";
 
 // Some hundred short row locks at a time: a transaction of a few milliseconds, so that no buyer's batch waits for it.
@@ -14,6 +15,16 @@ export const jobs: readonly Job<WalletPorts>[] = [
     async run({ database }, signal) {
       let expired: number;
       do expired = await database.transaction((tx) => expirePoints(tx, expiryBatch));
+      while (expired === expiryBatch && !signal.aborted);
+    },
+  },
+  {
+    name: "wallet.expire-vouchers",
+    // A voucher that has ended is refused anyway; this only closes the books on it.
+    everyMs: 60_000,
+    async run({ database }, signal) {
+      let expired: number;
+      do expired = await database.transaction((tx) => expireVouchers(tx, expiryBatch));
       while (expired === expiryBatch && !signal.aborted);
     },
   },

@@ -16,6 +16,11 @@ export const wholeBasisPoints = 10_000;
 
 export const borneByTheShop: readonly Bearer[] = [{ bearer: "shop", basisPoints: wholeBasisPoints }];
 
+/** Whether the shares are the whole, each bearer named once. */
+export const isWhole = (bearers: readonly Bearer[]): boolean =>
+  new Set(bearers.map(({ bearer }) => bearer)).size === bearers.length &&
+  bearers.reduce((sum, { basisPoints }) => sum + basisPoints, 0) === wholeBasisPoints;
+
 export interface Lot {
   readonly lotId: string;
   readonly remainingMinor: number;

@@ -1,4 +1,5 @@
 import type { BasePorts } from "@onsale/messaging";
+import type { ServiceContext } from "@onsale/runtime";
 
 export interface WalletPorts extends BasePorts {
   /** What is earned of each amount paid with money, in hundredths of a percent; 0: nothing. Default: 1 %. */
@@ -7,3 +8,5 @@ export interface WalletPorts extends BasePorts {
 
 /** The rate where none is given. */
 export const usualEarnedBasisPoints = 100;
+
+export type WalletContext = ServiceContext<WalletPorts>;
