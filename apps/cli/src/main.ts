@@ -10,6 +10,7 @@ import * as consumers from "./operate/consumers.ts";
 import * as dlq from "./operate/dlq.ts";
 import * as events from "./operate/events.ts";
 import * as outbox from "./operate/outbox.ts";
+import * as payments from "./operate/payments.ts";
 import * as replay from "./replay/command.ts";
 import * as reset from "./reset.ts";
 import * as schema from "./schema.ts";
@@ -38,6 +39,7 @@ function program(): Command {
     events,
     consumers,
     outbox,
+    payments,
     schema,
     bench,
     drill,

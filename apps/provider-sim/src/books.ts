@@ -1,5 +1,12 @@
 import { randomUUID } from "node:crypto";
-import type { LedgerPayment, MovementKind, MovementRecord, PaymentRecord, PaymentStatus } from "./ledger.ts";
+import type {
+  LedgerPayment,
+  MovementKind,
+  MovementRecord,
+  PaymentRecord,
+  PaymentStatus,
+  StatementLine,
+} from "./ledger.ts";
 
 /** A movement as it is kept: moments in milliseconds since 1970. */
 interface Movement {
@@ -75,6 +82,8 @@ export class Books {
   readonly #payments = new Map<string, Payment>();
   readonly #byReference = new Map<string, Payment[]>();
   readonly #keys = new Map<string, KeyUse>();
+  /** Every movement in the order in which it was made. */
+  readonly #log: Pick<KeyUse, "payment" | "number">[] = [];
   readonly #keyMemoryMs: number;
 
   /** A key that was first used longer than `keyMemoryMs` ago protects nothing any more: using it again moves money again. */
@@ -125,6 +134,7 @@ export class Books {
     const payment = opens === undefined ? this.#payments.get(id) : this.#open({ id, ...opens, movements: [] });
     if (payment === undefined) throw new Error(`The journal moves payment ${id}, which it never opened.`);
     payment.movements.push({ kind, key, amountMinor, at, ...(refused !== undefined && { refused }) });
+    this.#log.push({ payment, number: payment.movements.length });
     this.#keys.set(key, { payment, number: payment.movements.length, before: this.#keys.get(key) });
     return payment;
   }
@@ -137,6 +147,16 @@ export class Books {
 
   byReference(reference: string): LedgerPayment[] {
     return (this.#byReference.get(reference) ?? []).map(inFull);
+  }
+
+  /** What was done, from the place `after` on, and where to read on; null at the end. */
+  statement(after: number, limit: number): { readonly lines: StatementLine[]; readonly next: string | null } {
+    const lines = this.#log.slice(after, after + limit).flatMap(({ payment, number }) => {
+      const movement = movementOf({ payment, number });
+      const { id, reference, currency } = payment;
+      return movement.refused === undefined ? [{ ...printed(movement, number), id, reference, currency }] : [];
+    });
+    return { lines, next: after + limit < this.#log.length ? String(after + limit) : null };
   }
 
   *all(): Generator<LedgerPayment> {

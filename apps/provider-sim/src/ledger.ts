@@ -29,6 +29,9 @@ export interface PaymentRecord {
   readonly createdAt: string;
 }
 
+/** A movement that was done, in the order in which they were. */
+export interface StatementLine extends MovementRecord, Pick<PaymentRecord, "id" | "reference" | "currency"> {}
+
 /** One line of the ledger: a payment with every movement of it, refused ones too. */
 export interface LedgerPayment extends PaymentRecord {
   readonly type: "payment";

@@ -127,6 +127,8 @@ class Calls {
       return send(response, problem(401, "unauthorized", "The secret is missing or wrong."));
     if (request.method === "POST" && url.startsWith("/v1/payments")) return await this.#move(request, response, url);
     if (request.method === "GET" && url.startsWith("/v1/payments?")) return await this.#query(request, response, url);
+    if (request.method === "GET" && url.startsWith("/v1/statement?"))
+      return await this.#statement(request, response, url);
     if (request.method === "GET" && url === "/v1/ledger") return await this.#ledger(response);
     if (url === "/admin/faults") return await this.#adminFaults(request, response);
     send(response, problem(404, "not_found", "There is nothing here."));
@@ -197,6 +199,19 @@ class Calls {
     const payments = key !== null ? this.#provider.books.byKey(key) : this.#provider.books.byReference(reference ?? "");
     await this.#provider.durable();
     send(response, { status: 200, body: { payments } });
+  }
+
+  /** What was done, a page at a time: what a merchant compares its own books with. */
+  async #statement(request: IncomingMessage, response: ServerResponse, url: string): Promise<void> {
+    if (this.#strikes("down", url)) return void request.socket.destroy();
+    const wish = new URL(url, "http://provider").searchParams;
+    const [after, limit] = [Number(wish.get("after") ?? 0), Number(wish.get("limit") ?? 100)];
+    if (!Number.isSafeInteger(after) || after < 0 || !Number.isInteger(limit) || limit < 1 || limit > 1_000)
+      return send(response, problem(400, "malformed", "after is where a page ended; limit is from 1 to 1000."));
+    await sleep(this.#options.latencyMs);
+    const page = this.#provider.books.statement(after, limit);
+    await this.#provider.durable();
+    send(response, { status: 200, body: page });
   }
 
   /** Every payment with its movements, one JSON a line, and a last line that says how many there were. */

@@ -144,6 +144,66 @@ create table provider_incident (
 );
 revoke update, delete, truncate on provider_incident from onsale_payments;
 
+-- A comparison of our ledger with the providers', begun by an operator. It goes on from its cursor after a crash.
+create table reconciliation (
+  run_id uuid primary key,
+  -- Whether what can be repaired is to be.
+  repairs boolean not null,
+  started_by uuid not null,
+  started_at timestamptz not null default clock_timestamp(),
+  -- Whose statement is being read, and from where; null when all have been read.
+  provider text collate "C",
+  cursor text,
+  lines bigint not null default 0,
+  orders bigint not null default 0,
+  -- Until then one process works on it.
+  leased_until timestamptz not null default clock_timestamp(),
+  ended_at timestamptz,
+  -- Why it could not be finished.
+  failure text,
+  -- Whether its lines are still there.
+  has_lines boolean not null default true
+);
+create index reconciliation_by_lease on reconciliation (leased_until) where ended_at is null;
+create index reconciliation_with_lines on reconciliation (run_id) where has_lines;
+create unique index reconciliation_under_way on reconciliation ((true)) where ended_at is null;
+
+-- What the providers say they did, until the run that read it has ended.
+create table statement_line (
+  run_id uuid not null,
+  provider text collate "C" not null,
+  -- Nil where the provider's reference is no order's id.
+  order_id uuid not null,
+  reference text not null,
+  provider_id text collate "C" not null,
+  kind text not null check (kind in ('authorise', 'capture', 'void', 'refund')),
+  -- Our idempotency key, where the provider tells it.
+  key text collate "C",
+  amount_minor bigint not null,
+  currency text not null
+);
+create index statement_line_by_order on statement_line (run_id, order_id);
+
+-- Where the ledgers differ. OPEN: seen by the last run. REPAIRED. TASK: given to a person.
+create table reconciliation_finding (
+  finding_id uuid primary key,
+  kind text not null check (kind in ('MISSING', 'DIFFERENT', 'DUPLICATE', 'UNKNOWN')),
+  provider text collate "C" not null,
+  -- Our key of the movement, or the provider's name for the payment.
+  about text collate "C" not null,
+  reference text not null,
+  provider_id text,
+  amount_minor bigint not null,
+  currency text not null,
+  detail text not null,
+  repair text not null check (repair in ('ASK', 'GIVE_BACK', 'PERSON')),
+  state text not null default 'OPEN' check (state in ('OPEN', 'REPAIRED', 'TASK')),
+  run_id uuid not null,
+  found_at timestamptz not null default clock_timestamp(),
+  unique (provider, kind, about)
+);
+create index reconciliation_finding_by_run on reconciliation_finding (run_id);
+
 -- Every webhook event that did something, once: one that told what was known is not here. SETTLES: it answered an open
 -- question. REFUSED: it does not fit our payment, and did nothing.
 create table webhook_received (

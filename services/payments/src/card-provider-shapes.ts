@@ -42,10 +42,31 @@ export const queryReply = Compile(
   ),
 );
 
+export const statementReply = Compile(
+  Type.Object(
+    {
+      lines: Type.Array(
+        Type.Object(
+          {
+            ...Movement.properties,
+            id: providerPaymentFields.id,
+            reference: providerPaymentFields.reference,
+            currency: Currency,
+          },
+          open,
+        ),
+        { maxItems: 1_000 },
+      ),
+      next: Type.Union([Type.String({ maxLength: 64 }), Type.Null()]),
+    },
+    open,
+  ),
+);
+
 /** What a movement of the provider's payment `providerId` means, as the answer to the call that made it. */
 export function outcomeOf(
   providerId: string,
-  { kind, refused: reason }: Static<typeof Movement>,
+  { kind, amountMinor, refused: reason }: Static<typeof Movement>,
 ): Exclude<QueryOutcome, Unknown | { kind: "not-found" }> {
   switch (kind) {
     case "authorise":
@@ -55,7 +76,7 @@ export function outcomeOf(
     case "cancel":
       return reason === undefined ? { kind: "cancelled" } : cancelRefused(reason);
     case "refund":
-      return reason === undefined ? { kind: "refunded" } : { kind: "refused", reason };
+      return reason === undefined ? { kind: "refunded", amountMinor } : { kind: "refused", reason };
     default:
       return kind satisfies never;
   }

@@ -5,6 +5,7 @@ import {
   outcomeOf,
   queryReply,
   refusedReply,
+  statementReply,
 } from "./card-provider-shapes.ts";
 import type {
   AuthoriseOutcome,
@@ -15,6 +16,7 @@ import type {
   FollowUpRequest,
   QueryOutcome,
   RefundOutcome,
+  StatementOutcome,
   Unknown,
 } from "./provider.ts";
 import { NoAnswerError, type ProviderCall, ProviderLine, type ProviderReply } from "./provider-line.ts";
@@ -56,6 +58,10 @@ export function createCardProvider(options: CardProviderOptions): CardProvider {
       return ask(line, call, readRefund, signal);
     },
     query: ({ key }, signal) => ask(line, queryCall(key), (reply) => readQuery(reply, key), signal),
+    statement(cursor, signal) {
+      const path = `/v1/statement?limit=1000${cursor === null ? "" : `&after=${encodeURIComponent(cursor)}`}`;
+      return ask(line, { method: "GET", path }, readStatement, signal);
+    },
     async probe(signal) {
       return (await ask(line, queryCall("probe"), (reply) => readQuery(reply, "probe"), signal)).kind === "not-found";
     },
@@ -131,6 +137,16 @@ function readQuery({ status, json }: ProviderReply, key: string): QueryOutcome {
     if (movement !== undefined) return outcomeOf(payment.id, movement);
   }
   return { kind: "not-found" };
+}
+
+function readStatement({ status, json }: ProviderReply): StatementOutcome {
+  if (status !== 200 || !statementReply.Check(json)) return senseless(status);
+  const lines = json.lines.map(({ kind, id, ...rest }) => ({
+    ...rest,
+    kind: kind === "cancel" ? ("void" as const) : kind,
+    providerId: id,
+  }));
+  return { kind: "page", lines, next: json.next };
 }
 
 /** A wrong secret, a key of ours reused, a shape we do not know: it must be looked into, and nothing is certain until then. */

@@ -2,6 +2,7 @@ import type { Job } from "@onsale/runtime";
 import { askAgain } from "./ask-again.ts";
 import { createForgottenSearch, watchUnsettled } from "./overlooked.ts";
 import type { PaymentsPorts } from "./ports.ts";
+import { reconcile } from "./reconcile.ts";
 import { forgetWebhooks } from "./store/webhook.ts";
 import { watchProviders } from "./watch-providers.ts";
 
@@ -20,6 +21,8 @@ export const jobs: readonly Job<PaymentsPorts>[] = [
   },
   // A look is four index probes; what a second costs is a second's buyers.
   { name: "payments.watch-providers", everyMs: 1_000, run: watchProviders },
+  // A person waits for it; an empty look is two index probes.
+  { name: "payments.reconcile", everyMs: 500, run: reconcile },
   { name: "payments.watch-unsettled", everyMs: 15_000, run: watchUnsettled },
   { name: "payments.find-forgotten", everyMs: 10_000, run: createForgottenSearch() },
   {

@@ -68,7 +68,8 @@ export type Answer =
   | { readonly kind: "captured" }
   /** Nothing is set aside any more, and nothing can be charged. */
   | { readonly kind: "cancelled" }
-  | { readonly kind: "refunded" }
+  /** How much, where it was asked what became of it. */
+  | { readonly kind: "refunded"; readonly amountMinor?: AmountMinor }
   /** It was not done, for certain, and will not be. */
   | { readonly kind: "refused"; readonly reason: string }
   /** It may have been done, or may still be. */
@@ -209,6 +210,22 @@ export function hear(payment: Payment, movement: string, answer: Answer, now: In
     default:
       return payment.ask.kind satisfies never;
   }
+}
+
+/**
+ * A movement of ours that the provider says it has done, though nothing is open that could have led to it: our books are
+ * older than the provider's, since a database was restored. Undefined where it does not fit what we know.
+ */
+export function adopt(payment: Payment, movement: string, answer: Answer, amountMinor: AmountMinor): Step | undefined {
+  if (payment.ask !== null) return undefined;
+  // The next question must not have the key of one that was asked before.
+  const askCount = Math.max(payment.askCount, 2, Number(/\.(\d+)$/.exec(movement)?.[1] ?? 0));
+  if (answer.kind === "captured" && movement === "capture" && payment.status === "AUTHORISED")
+    return hearCapture({ ...payment, askCount }, answer);
+  const refundedMinor = payment.refundedMinor + amountMinor;
+  if (answer.kind === "refunded" && payment.status === "CAPTURED" && refundedMinor <= payment.capturedMinor)
+    return step(payment, { askCount, refundedMinor }, { moved: { movement, amountMinor: -amountMinor } });
+  return undefined;
 }
 
 /** How many answers told nothing, by provider. */

@@ -55,12 +55,29 @@ export type AuthoriseOutcome =
 export type CaptureOutcome = { readonly kind: "captured" } | Refused | Unknown;
 /** `captured`: it came too late, the money was charged. `cancelled`: nothing is set aside any more, for whatever reason. */
 export type CancelOutcome = { readonly kind: "cancelled" } | { readonly kind: "captured" } | Refused | Unknown;
-export type RefundOutcome = { readonly kind: "refunded" } | Refused | Unknown;
+export type RefundOutcome = { readonly kind: "refunded"; readonly amountMinor?: AmountMinor } | Refused | Unknown;
 /** `not-found` is not "never": a call that is still on its way to the provider may be done after it. */
 export type QueryOutcome =
   | Exclude<AuthoriseOutcome | CaptureOutcome | CancelOutcome | RefundOutcome, Unknown>
   | { readonly kind: "not-found" }
   | Unknown;
+
+/** Something that a provider did, for certain, as its books have it. What it refused is not in them. */
+export interface StatementLine {
+  readonly kind: AskedBefore["kind"];
+  /** Under which we asked for it; null where the provider does not keep that. */
+  readonly key: string | null;
+  /** The provider's name for the payment. */
+  readonly providerId: string;
+  /** What the provider was told as our order. */
+  readonly reference: string;
+  readonly amountMinor: AmountMinor;
+  readonly currency: Currency;
+}
+
+export type StatementOutcome =
+  /** `next`: where to read on; null at the end. */
+  { readonly kind: "page"; readonly lines: readonly StatementLine[]; readonly next: string | null } | Unknown;
 
 /**
  * Every call carries an idempotency key, and repeating it under the same key does nothing twice, for `keyMemoryMs`
@@ -74,6 +91,8 @@ export interface CardProvider {
   refund(request: FollowUpRequest, signal: AbortSignal): Promise<RefundOutcome>;
   /** What became of a call. */
   query(asked: AskedBefore, signal: AbortSignal): Promise<QueryOutcome>;
+  /** The provider's books from the beginning, or from where a page said. A page has at most 1,000 lines. */
+  statement(cursor: string | null, signal: AbortSignal): Promise<StatementOutcome>;
   /** Whether it answers at all: asks something that moves no money. Never throws. */
   probe(signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;

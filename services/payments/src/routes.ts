@@ -7,6 +7,7 @@ import { Type } from "typebox";
 import { errors } from "./errors.ts";
 import type { PaymentsPorts } from "./ports.ts";
 import { receiveWebhook } from "./receive-webhook.ts";
+import { reconciliationRoutes } from "./reconciliation-routes.ts";
 import { showPayment } from "./show-payment.ts";
 import { showProviders, switchByHand } from "./switch-provider.ts";
 import { telemetry } from "./telemetry.ts";
@@ -55,6 +56,7 @@ const PaymentView = Type.Object({
 export function routes(http: HttpServer, context: ServiceContext<PaymentsPorts>): void {
   webhookRoute(http, context);
   providerRoutes(http, context);
+  reconciliationRoutes(http, context);
 
   http.get(
     "/v1/admin/payments/:orderId",

@@ -39,6 +39,11 @@ export const telemetry = {
     labels: ["provider"],
     level: "warn",
   }),
+  ledgersDiffer: defineFact("our ledger and a provider's differ", {
+    counter: "onsale_payment_ledgers_differ_total",
+    labels: ["kind", "provider"],
+    level: "warn",
+  }),
   webhookReceived: defineFact("webhook event received", {
     counter: "onsale_payment_webhook_total",
     labels: ["result"],

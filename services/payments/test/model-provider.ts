@@ -62,6 +62,7 @@ export class ModelProvider implements CardProvider {
     this.#follow(key, "refund", providerId, amountMinor) as Extract<Answer, { kind: "refunded" | "refused" }>;
   query = async ({ key }: { key: string }) =>
     (this.#answers.get(key) as Exclude<Answer, { kind: "unknown" }> | undefined) ?? { kind: "not-found" as const };
+  statement = async () => ({ kind: "unknown" as const, why: "The model writes no statements." });
   probe = async () => true;
   close = async () => undefined;
 

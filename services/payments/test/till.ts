@@ -65,6 +65,7 @@ export class LossyProvider implements CardProvider {
     this.#over("refund", request.key, () => this.model.refund(request));
   query = (asked: Parameters<CardProvider["query"]>[0]) =>
     this.#over("query", asked.key, () => this.model.query(asked));
+  statement = () => this.model.statement();
   probe = async () => this.isAlive;
   close = async () => undefined;
 

@@ -1,0 +1,83 @@
+/** Payments, from the command line. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import { CommandFailure, type DataAndOutput, printResult, withDataAndOutput } from "../output.ts";
+
+interface Finding {
+  readonly kind: "MISSING" | "DIFFERENT" | "DUPLICATE" | "UNKNOWN";
+  readonly detail: string;
+  readonly repair: "ASK" | "GIVE_BACK" | "PERSON";
+  readonly state: "OPEN" | "REPAIRED" | "TASK";
+}
+
+interface Run {
+  readonly runId: string;
+  readonly endedAt: string | null;
+  readonly failure: string | null;
+  readonly lines: number;
+  readonly orders: number;
+  readonly findings: readonly Finding[];
+}
+
+export interface Reconciliation {
+  readonly runId: string;
+  /** Lines of the providers' statements, and orders that were compared. */
+  readonly lines: number;
+  readonly orders: number;
+  /** Where the ledgers differ now. */
+  readonly findings: readonly Finding[];
+  readonly repaired: readonly Finding[];
+  /** What only a person can put right: it has a task. */
+  readonly handedOver: readonly Finding[];
+}
+
+export function register(program: Command): void {
+  const payments = program.command("payments").description("look after card payments");
+  withDataAndOutput(payments.command("reconcile"))
+    .description("compare our ledger with the card providers'; exit code 1 where they differ")
+    .option("--repair", "book what is missing, give back what was charged twice, call a person for the rest")
+    .action(reconcile);
+}
+
+// It is another process: there is no event to wait for.
+const lookEveryMs = 200;
+
+async function reconcile({
+  data,
+  repair = false,
+  output,
+}: DataAndOutput & { readonly repair?: boolean }): Promise<void> {
+  const { operating } = await import("./operations-api.ts");
+  const run = await operating(data, "payments", async (api) => {
+    const { runId } = await api.send<{ runId: string }>("POST", "payments/reconciliations", { repair });
+    for (;;) {
+      const looked = await api.get<Run>(`payments/reconciliations/${runId}`);
+      if (looked.endedAt !== null) return looked;
+      await sleep(lookEveryMs, undefined, { signal: api.signal });
+    }
+  });
+  if (run.failure !== null) throw new CommandFailure(run.failure);
+  const result = resultOf(run);
+  printResult(output, result, inWords);
+  if (result.findings.length > 0) process.exitCode = 1;
+}
+
+function resultOf({ runId, lines, orders, findings }: Run): Reconciliation {
+  const inState = (state: Finding["state"]) => findings.filter((finding) => finding.state === state);
+  return {
+    ...{ runId, lines, orders },
+    ...{ findings: inState("OPEN"), repaired: inState("REPAIRED"), handedOver: inState("TASK") },
+  };
+}
+
+function inWords({ lines, orders, findings, repaired, handedOver }: Reconciliation): string {
+  const list = (what: string, some: readonly Finding[]) =>
+    some.map(({ kind, detail }) => `  ${what} ${kind}: ${detail}`);
+  return [
+    `${orders} orders and ${lines} lines were compared: ${findings.length} differences, ${repaired.length} repaired, ${handedOver.length} with a person.`,
+    ...list("open", findings),
+    ...list("repaired", repaired),
+    ...list("task", handedOver),
+  ].join("\n");
+}
