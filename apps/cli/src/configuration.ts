@@ -91,6 +91,26 @@ export const specification = {
     about: "An authorisation that is unknown for longer than this, in milliseconds, has the same effect.",
     fallback: defaultAnomalyRule.pendingMs,
   }),
+  smtpUrl: optionalSetting(
+    "ONSALE_SMTP_URL",
+    Type.String({ pattern: "^smtps?://.+", description: "a URL like smtp://user:password@host:587" }),
+    { about: "Mail server that sends the shop's mail. Without it the shop sends none.", secret: true },
+  ),
+  mailFrom: setting(
+    "ONSALE_MAIL_FROM",
+    Type.String({ pattern: "^[^\\r\\n]*@[a-zA-Z0-9.-]+>?$", maxLength: 320, description: "an e-mail address" }),
+    { about: "The sender of the shop's mail.", fallback: "Onsale <shop@onsale.example>" },
+  ),
+  pushUrl: optionalSetting(
+    "ONSALE_PUSH_URL",
+    Type.String({ pattern: "^https?://.+", description: "an http or https URL" }),
+    { about: "Gateway that push messages are posted to. Without it the shop sends none." },
+  ),
+  pushSecret: optionalSetting(
+    "ONSALE_PUSH_SECRET",
+    Type.String({ pattern: "^whsec_[A-Za-z0-9+/]{32,}={0,2}$", description: "whsec_ and at least 24 bytes as base64" }),
+    { about: "What push messages are signed with (Standard Webhooks). Needed with ONSALE_PUSH_URL.", secret: true },
+  ),
   logLevel: setting("ONSALE_LOG_LEVEL", Type.Enum([...logLevels], { description: `one of ${logLevels.join(", ")}` }), {
     about: "How much is logged.",
     fallback: "info",

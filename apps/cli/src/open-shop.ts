@@ -6,6 +6,7 @@ import { type DataFolder, makeDataFolder } from "./data-folder.ts";
 import { keepDatabaseChoice } from "./database-choice.ts";
 import { settleEventLog } from "./event-log-choice.ts";
 import { DataHeldError, type Hold, takeData } from "./holders.ts";
+import { messageChannels } from "./message-channels.ts";
 import { type OperatorLogIn, settleOperator } from "./operator.ts";
 import { mustBeFree, onFreePort, readPorts, writePorts } from "./ports.ts";
 import { readServerFile } from "./server-file.ts";
@@ -140,7 +141,7 @@ const servedWith = ({ data, configuration }: OpenShopOptions, { logger }: Frame)
   version: version(),
   logger,
   secretsFolder: data.secrets,
-  chatUrl: configuration.chatUrl,
+  messages: messageChannels(configuration),
   ...paymentSettings(configuration),
 });
 

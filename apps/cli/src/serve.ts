@@ -4,7 +4,14 @@ import { randomBytes } from "node:crypto";
 import { createTokenSigner, createTokenVerifier, newTokenKey } from "@onsale/http";
 import type { AnomalyRule, AskingAgain } from "@onsale/payments/ports";
 import type { Logger } from "@onsale/runtime";
-import { compose, type KafkaChoice, type ProviderWiring, type RunningServer, startServer } from "@onsale/server";
+import {
+  compose,
+  type KafkaChoice,
+  type MessageChannels,
+  type ProviderWiring,
+  type RunningServer,
+  startServer,
+} from "@onsale/server";
 import { keptSecret } from "./secrets.ts";
 
 export interface ServeOptions {
@@ -17,7 +24,7 @@ export interface ServeOptions {
   readonly asking: AskingAgain;
   readonly anomalies: Partial<AnomalyRule>;
   readonly operator: { readonly email: string; readonly password: string };
-  readonly chatUrl: string | undefined;
+  readonly messages: MessageChannels;
   /** Absent: events go through PostgreSQL. */
   readonly kafka?: KafkaChoice | undefined;
 }
@@ -26,7 +33,7 @@ export interface ServeOptions {
 const realm = { issuer: "onsale", audience: "onsale" };
 
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { adminUrl, port, version, logger, providers, asking, anomalies, operator, chatUrl } = options;
+  const { adminUrl, port, version, logger, providers, asking, anomalies, operator, messages } = options;
   const privateKey = await keptSecret(options.secretsFolder, "token-key.pem", newTokenKey);
   const secret = await keptSecret(options.secretsFolder, "accounts.key", () => randomBytes(32).toString("base64url"));
   const signer = await createTokenSigner({ ...realm, privateKey });
@@ -38,9 +45,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     logger,
     ...(options.kafka && { kafka: options.kafka }),
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
-    composition: compose({
-      ...{ url, tokens: signer, secret, operator, providers, asking, anomalies },
-      ...(chatUrl !== undefined && { chatUrl }),
-    }),
+    composition: compose({ url, tokens: signer, secret, operator, providers, asking, anomalies, messages }),
   });
 }

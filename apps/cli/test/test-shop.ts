@@ -41,7 +41,7 @@ export async function startTestShop(): Promise<TestShop> {
     asking: eagerAsking,
     anomalies: {},
     operator,
-    chatUrl: undefined,
+    messages: {},
   });
   let stopped: Promise<void> | undefined;
   const stopServer = (): Promise<void> => {

@@ -5,8 +5,9 @@ import type { TokenSigner } from "@onsale/http";
 import { inventory } from "@onsale/inventory";
 import { fewestLocations } from "@onsale/inventory/ports";
 import type { BasePorts, EventDefinition } from "@onsale/messaging";
-import { notifications } from "@onsale/notifications";
-import { httpSender, localSender } from "@onsale/notifications/sender";
+import { notifications, type Senders } from "@onsale/notifications";
+import { patientDelivery } from "@onsale/notifications/ports";
+import { chatSender, type MailOptions, mailSender, type PushOptions, pushSender } from "@onsale/notifications/senders";
 import { orders } from "@onsale/orders";
 import { type PaymentsPorts, payments } from "@onsale/payments";
 import { createCardProvider } from "@onsale/payments/card-provider";
@@ -35,8 +36,16 @@ export interface Wiring {
   readonly asking?: AskingAgain;
   /** When new payments go to another provider. */
   readonly anomalies?: Partial<AnomalyRule>;
-  /** Where messages to the shop's people go (a chat's incoming webhook); absent: they stay in their table. */
-  readonly chatUrl?: string;
+  /** Where messages to people go. Default: nowhere; they stay in their table. */
+  readonly messages?: MessageChannels;
+}
+
+/** The ways out of the house for messages. One that is absent does not exist. */
+export interface MessageChannels {
+  /** Incoming webhook of the shop's own chat. */
+  readonly chat?: { readonly url: string };
+  readonly mail?: Pick<MailOptions, "url" | "from">;
+  readonly push?: Pick<PushOptions, "url" | "secret">;
 }
 
 export interface ProviderWiring {
@@ -55,9 +64,9 @@ export interface Composition {
 
 /** Every service of the shop with its ports: the one place that knows all of them. */
 export function compose(wiring: Wiring): Composition {
-  const { url, tokens, secret, operator, chatUrl, asking = patientAsking, anomalies = {} } = wiring;
+  const { url, tokens, secret, operator, messages = {}, asking = patientAsking, anomalies = {} } = wiring;
   const providers = wiring.providers.map((provider) => namedProvider(provider, url));
-  const sender = chatUrl === undefined ? localSender : httpSender({ url: chatUrl });
+  const senders = sendersOf(messages);
   const paymentsPorts: PaymentsPorts = {
     ...base,
     providers,
@@ -72,10 +81,11 @@ export function compose(wiring: Wiring): Composition {
       host(orders, base, ownerOf),
       host(payments, paymentsPorts, ownerOf),
       host(wallet, base, ownerOf),
-      host(notifications, { ...base, sender }, ownerOf),
+      host(notifications, { ...base, senders, delivery: patientDelivery }, ownerOf),
     ],
     async close() {
       await Promise.all(providers.map(({ card }) => card.close()));
+      await Promise.all(Object.values(senders).map((sender) => sender.close?.()));
     },
   };
 }
@@ -84,6 +94,12 @@ function namedProvider({ name, url, apiSecret, webhookSecret }: ProviderWiring, 
   const webhookUrl = `${ours}/v1/webhooks/card-providers/${name}`;
   return { name, card: createCardProvider({ name, url, apiSecret, webhookUrl }), webhookSecrets: [webhookSecret] };
 }
+
+const sendersOf = ({ chat, mail, push }: MessageChannels): Senders => ({
+  ...(chat && { chat: chatSender(chat) }),
+  ...(mail && { mail: mailSender(mail) }),
+  ...(push && { push: pushSender({ ...push, now: Date.now }) }),
+});
 
 const base: BasePorts = { ids, clock: { now: () => new Date().toISOString() } };
 

@@ -1,4 +1,4 @@
-export { type Composition, compose, type ProviderWiring, type Wiring } from "./compose.ts";
+export { type Composition, compose, type MessageChannels, type ProviderWiring, type Wiring } from "./compose.ts";
 export { type HostedService, host } from "./hosted-service.ts";
 export type { KafkaChoice } from "./kafka.ts";
 export type { OperatedService } from "./operations/operated-services.ts";

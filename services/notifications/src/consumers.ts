@@ -1,21 +1,17 @@
-import { orderConfirmed } from "@onsale/contracts/orders";
+import { accountErased } from "@onsale/contracts/accounts";
+import { orderCancelled, orderConfirmed, orderRejected, orderReturned } from "@onsale/contracts/orders";
 import { consumer } from "@onsale/messaging";
-import { prepareMessages, sendMessage, settleMessages } from "./tell-order-confirmed.ts";
+import { forgetPeople } from "./forget-person.ts";
+import { tellBuyer } from "./tell-buyer.ts";
+import { tellShop } from "./tell-shop.ts";
 
-/** Calls under way at once: a chat limits its callers sooner than we tire. */
-const concurrency = 16;
-
-/** A chat may be down over night: the last of the tries, each after twice the time of the one before, comes after nine hours. */
-const retry = { attempts: 16, firstDelayMs: 1_000 };
-
+/** They only write down what is to be told, so that no channel that is down keeps an event from being heard. */
 export const consumers = [
-  consumer("notifications.tell-order-confirmed", {
-    on: orderConfirmed,
-    in: "each",
-    concurrency,
-    retry,
-    prepare: prepareMessages,
-    call: sendMessage,
-    settle: settleMessages,
+  consumer("notifications.tell-shop", { on: orderConfirmed, in: "batch", do: tellShop }),
+  consumer("notifications.tell-buyer", {
+    on: [orderConfirmed, orderRejected, orderCancelled, orderReturned],
+    in: "batch",
+    do: tellBuyer,
   }),
+  consumer("notifications.forget-person", { on: accountErased, in: "batch", do: forgetPeople }),
 ];

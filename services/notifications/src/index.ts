@@ -1,3 +1,3 @@
-export type { MessageSender, OutgoingMessage } from "./sender.ts";
+export type { NotificationPorts } from "./ports.ts";
+export type { MessageSender, OutgoingMessage, Senders } from "./sender.ts";
 export { notifications } from "./service.ts";
-export type { NotificationPorts } from "./tell-order-confirmed.ts";

@@ -1,48 +1,86 @@
-import type { orderConfirmed } from "@onsale/contracts/orders";
-import type { DataOf } from "@onsale/messaging";
+import type { OrderEndReason } from "@onsale/contracts/orders";
+import type { Static } from "typebox";
 
-/** What a chat's incoming webhook takes, in Slack's shape: `text` for lists and screen readers, `blocks` for the eye. */
-export interface ChatMessage {
+/** The ways out of the house. A chat is the shop's own; mail and push go to a person. */
+export type Channel = "chat" | "mail" | "push";
+export const channels: readonly Channel[] = ["chat", "mail", "push"];
+
+/** The channels that a person can choose. */
+export type PersonalChannel = "mail" | "push";
+
+interface OfOrder {
+  readonly orderId: string;
+}
+
+interface Ended extends OfOrder {
+  readonly reason: Static<typeof OrderEndReason>;
+}
+
+/** What a bulk message says in one language. */
+export interface NewsText {
+  readonly title: string;
   readonly text: string;
-  readonly blocks: readonly {
-    readonly type: "section";
-    readonly text: { readonly type: "mrkdwn"; readonly text: string };
-  }[];
 }
 
-/** Tells the shop's people that an order is paid and secured. It names no person: a chat keeps what it was told for ever. */
-export function confirmedMessage({
-  orderId,
-  totalMinor,
-  currency,
-  lineCount,
-}: DataOf<typeof orderConfirmed>): ChatMessage {
-  const total = formatAmount(totalMinor, currency);
-  const lines = lineCount === 1 ? "1 line" : `${lineCount} lines`;
-  return {
-    text: `Order ${orderId} is confirmed: ${total}, ${lines}.`,
-    blocks: [
-      { type: "section", text: { type: "mrkdwn", text: `*Order confirmed*  ${total}, ${lines}\n\`${orderId}\`` } },
-    ],
+/** What each kind of message is made of. */
+export interface FactsOf {
+  readonly "order-confirmed": OfOrder & {
+    readonly totalMinor: number;
+    readonly currency: string;
+    readonly lineCount: number;
   };
+  readonly "order-rejected": Ended;
+  readonly "order-cancelled": Ended;
+  readonly "order-returned": OfOrder & {
+    readonly refundMinor: number;
+    readonly pointsMinor: number;
+    readonly currency: string;
+    readonly units: number;
+  };
+  readonly "confirm-address": { readonly code: string };
+  readonly news: { readonly texts: Readonly<Record<string, NewsText>> };
 }
 
-/** `GBP 15.30`, `JPY 1530`, `KWD 1.530`: the currency decides how many of the digits are minor. */
-function formatAmount(amountMinor: number, currency: string): string {
-  const digits = minorDigits(currency);
-  const text = String(amountMinor).padStart(digits + 1, "0");
-  const whole = text.slice(0, text.length - digits);
-  return digits === 0 ? `${currency} ${whole}` : `${currency} ${whole}.${text.slice(-digits)}`;
+export type MessageKind = keyof FactsOf;
+
+/** A kind and its facts, which belong together. */
+export type Content = {
+  readonly [Kind in MessageKind]: { readonly kind: Kind; readonly facts: FactsOf[Kind] };
+}[MessageKind];
+
+/** One message before it is written down. */
+export type NewMessage = Content & {
+  readonly id: string;
+  readonly channel: Channel;
+  readonly about: string;
+  readonly recipientId: string | null;
+  readonly orderId: string | null;
+  readonly buyerId: string | null;
+  readonly eventId: string | null;
+  readonly language: string;
+};
+
+/** Where a person is reached at the moment. */
+export interface Reach {
+  readonly email: string | null;
+  readonly emailConfirmed: boolean;
+  readonly pushToken: string | null;
+  readonly orders: readonly PersonalChannel[];
+  readonly news: readonly PersonalChannel[];
 }
 
-/** Remembered per currency: to ask costs more than everything else about a message. */
-const knownMinorDigits = new Map<string, number>();
+/** Where a message goes, asked in the moment in which it goes: an address that was taken back an hour ago gets nothing. */
+export type Destination =
+  | { readonly kind: "shop" }
+  | { readonly kind: "person"; readonly address: string }
+  | { readonly kind: "unwanted" };
 
-function minorDigits(currency: string): number {
-  const known = knownMinorDigits.get(currency);
-  if (known !== undefined) return known;
-  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  knownMinorDigits.set(currency, digits);
-  return digits;
+export function destinationOf(message: { kind: MessageKind; channel: Channel }, reach: Reach | undefined): Destination {
+  const { kind, channel } = message;
+  if (channel === "chat") return { kind: "shop" };
+  if (reach === undefined) return { kind: "unwanted" };
+  const asked = kind === "confirm-address";
+  if (!asked && !(kind === "news" ? reach.news : reach.orders).includes(channel)) return { kind: "unwanted" };
+  const address = channel === "push" ? reach.pushToken : asked || reach.emailConfirmed ? reach.email : null;
+  return address === null ? { kind: "unwanted" } : { kind: "person", address };
 }

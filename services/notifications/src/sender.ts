@@ -1,66 +1,48 @@
-import { request } from "undici";
-import type { ChatMessage } from "./message.ts";
+import type { Channel } from "./message.ts";
+import type { Wording } from "./wording.ts";
 
 /** One message on its way out. */
 export interface OutgoingMessage {
-  /** The same for every attempt, for receivers that want to know a repetition. */
+  /** The same for every attempt, by which receivers know a repetition. */
   readonly id: string;
-  readonly body: ChatMessage;
+  /** The person's address in this channel. Undefined: the channel is the shop's own. */
+  readonly to: string | undefined;
+  readonly wording: Wording;
+  readonly language: string;
 }
 
-/** Where messages to people leave the house. */
+/** One channel's way out of the house. */
 export interface MessageSender {
-  /** Stored with each message: which sender it was given to. */
-  readonly channel: string;
-  /** Resolves once the other side has it. A throw is tried again later; the other side may have it all the same. */
+  /**
+   * Resolves once the other side has it. A throw is tried again later, unless it is a `NotTakenError` that says otherwise;
+   * the other side may have it all the same.
+   */
   readonly send: (message: OutgoingMessage, signal: AbortSignal) => Promise<void>;
+  /** Lets connections go. */
+  readonly close?: () => Promise<void>;
 }
 
-/** The receiver did not take the message. Its address is not in the text: whoever knows a chat's webhook may write to it. */
-export class MessageNotTakenError extends Error {
-  override readonly name = "MessageNotTakenError";
+/** The channels that a shop has. */
+export type Senders = { readonly [Name in Channel]?: MessageSender };
+
+export interface NotTakenOptions extends ErrorOptions {
+  /**
+   * Whose fault it is. `line`: nobody is there, or nobody is let in; the next message would fare no better. `message`: this
+   * one is not taken now. `refused`: this one is never taken.
+   */
+  readonly fault: "line" | "message" | "refused";
+  /** Milliseconds that the other side asks us to wait. */
+  readonly retryAfterMs?: number;
 }
 
-/** Milliseconds that a receiver has to answer. A chat answers in well under one second. */
-const answerTimeoutMs = 5_000;
-
-/**
- * Sends by HTTP POST in Slack's shape, with the message's id in the header `webhook-id` (Standard Webhooks). Redirects are
- * not followed: the address was chosen by an operator, where it points to was not.
- *
- * @throws TypeError when `url` is not http or https.
- */
-export function httpSender({ url, timeoutMs = answerTimeoutMs }: { url: string; timeoutMs?: number }): MessageSender {
-  const { protocol } = new URL(url);
-  if (protocol !== "http:" && protocol !== "https:")
-    throw new TypeError("Messages can be sent to http and https addresses only.");
-  return {
-    channel: "chat",
-    async send({ id, body }, signal) {
-      // One bound over connecting, sending and reading: a receiver that drips bytes must not hold the key for longer.
-      const bound = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-      try {
-        const answer = await request(url, {
-          method: "POST",
-          headers: { "content-type": "application/json", "webhook-id": id },
-          body: JSON.stringify(body),
-          signal: bound,
-        });
-        // The status is the answer; what follows is only read away, to free the connection, and cut off by the bound.
-        answer.body.dump().catch(() => undefined);
-        if (answer.statusCode < 200 || answer.statusCode > 299) {
-          throw new MessageNotTakenError(`The receiver answered ${answer.statusCode}.`);
-        }
-      } catch (error) {
-        if (error instanceof MessageNotTakenError || signal.aborted) throw error;
-        throw new MessageNotTakenError(
-          bound.aborted ? `The receiver did not answer within ${timeoutMs} ms.` : "The receiver can't be reached.",
-          { cause: error },
-        );
-      }
-    },
-  };
+/** The other side did not take the message. No address is in the text: operators read it, and a webhook's address is a key. */
+export class NotTakenError extends Error {
+  override readonly name = "NotTakenError";
+  readonly fault: NotTakenOptions["fault"];
+  readonly retryAfterMs: number;
+  constructor(message: string, { fault, retryAfterMs = 0, ...options }: NotTakenOptions) {
+    super(message, options);
+    this.fault = fault;
+    this.retryAfterMs = retryAfterMs;
+  }
 }
-
-/** Sends nothing anywhere: what was to be told is in the table of messages. For a shop that has no chat. */
-export const localSender: MessageSender = { channel: "local", send: async () => undefined };

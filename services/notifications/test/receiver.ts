@@ -6,6 +6,8 @@ export interface Received {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: unknown;
+  /** The body as it came. */
+  readonly raw: string;
 }
 
 /** A chat as messages meet it: an HTTP server that writes down what comes and answers as it is told. */
@@ -23,7 +25,8 @@ export async function startReceiver(): Promise<Receiver> {
   const waiting: { count: number; resolve: () => void }[] = [];
   let answer = (response: ServerResponse, _nth: number): void => void response.end("ok");
   const server = createServer(async (request, response) => {
-    received.push({ path: request.url ?? "", headers: request.headers, body: JSON.parse(await textOf(request)) });
+    const raw = await textOf(request);
+    received.push({ path: request.url ?? "", headers: request.headers, body: JSON.parse(raw), raw });
     for (const { count, resolve } of waiting) if (received.length >= count) resolve();
     answer(response, received.length);
   });

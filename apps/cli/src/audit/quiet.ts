@@ -32,7 +32,7 @@ const openWorkSql = sql("audit.open-work", {
   select (select count(*) from orders.orders where status = 'PENDING') as "pendingOrders",
     (select count(*) from payments.payment where ask_movement is not null) as "openPayments",
     (select count(*) from payments.payment where status in ('WITHDRAWN', 'REVERSING')) as "reversingPayments",
-    (select count(*) from notifications.message where status <> 'sent') as "unsentMessages",
+    (select count(*) from notifications.message where status = 'pending') as "unsentMessages",
     (select count(*) from accounts.parked_key) + (select count(*) from catalog.parked_key)
       + (select count(*) from inventory.parked_key) + (select count(*) from orders.parked_key)
       + (select count(*) from payments.parked_key) + (select count(*) from wallet.parked_key)

@@ -204,7 +204,11 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     names: confirmed,
   }),
   "messages.named": ({ returned }) => ({
-    change: `update notifications.message set id = gen_random_uuid() where order_id = '${returned}'`,
+    change: `update notifications.message set event_id = gen_random_uuid() where order_id = '${returned}'`,
+    names: returned,
+  }),
+  "messages.wanted": ({ returned }) => ({
+    change: `update notifications.message set buyer_id = gen_random_uuid() where order_id = '${returned}'`,
     names: returned,
   }),
 };
