@@ -58,7 +58,7 @@ const shapes = {
 export interface OrderWish {
   readonly currency: string;
   readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
-  readonly payment: { readonly method: string };
+  readonly payment: { readonly method: string; readonly pointsMinor?: number };
 }
 
 /** A call as a person makes it: with a token, and with a key where it must be done once. */

@@ -8,12 +8,14 @@ import { providerChecks } from "./provider-checks.ts";
 import { type ProviderAddress, readProviderLedger } from "./provider-ledger.ts";
 import { type OpenWork, openWork, whenQuiet } from "./quiet.ts";
 import { stockChecks } from "./stock-checks.ts";
+import { walletChecks } from "./wallet-checks.ts";
 
 /** Everything that can be checked at rest. */
 export const checks: readonly Check[] = [
   ...stockChecks,
   ...moneyChecks,
   ...providerChecks,
+  ...walletChecks,
   ...orderChecks,
   ...eventChecks,
   ...messageChecks,

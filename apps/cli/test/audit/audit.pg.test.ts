@@ -139,6 +139,44 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
       where order_id = '${cancelled}' and movement like 'refund%'`,
     names: cancelled,
   }),
+  "wallet.balanced": ({ member }) => ({
+    change: `alter table wallet.entry drop constraint sums_to_zero;
+      update wallet.entry set available_minor = available_minor + 1 where person_id = '${member}' and kind = 'CREDITED'`,
+    names: member,
+  }),
+  "wallet.balances": ({ member }) => ({
+    change: `update wallet.balance set available_minor = available_minor + 1 where person_id = '${member}'`,
+    names: member,
+  }),
+  "wallet.lots": ({ member }) => ({
+    change: `update wallet.lot set remaining_minor = remaining_minor + 1 where person_id = '${member}' and source = 'VOUCHER'`,
+    names: member,
+  }),
+  "wallet.vouchers": ({ voucherBatch }) => ({
+    change: `update wallet.voucher set remaining_minor = remaining_minor - 1 where batch_id = '${voucherBatch}' and is_open`,
+    names: voucherBatch,
+  }),
+  "wallet.orders": ({ split }) => ({
+    change: `update wallet.order_part set given_back_minor = 0 where order_id = '${split}'`,
+    names: split,
+  }),
+  "wallet.ended-hold-nothing": ({ split }) => ({
+    change: `update wallet.order_points set state = 'HELD' where order_id = '${split}'`,
+    names: split,
+  }),
+  "wallet.orders-paid": ({ unspent }) => ({
+    change: `delete from wallet.entry where order_id = '${unspent}' and kind = 'GIVEN_BACK'`,
+    names: unspent,
+  }),
+  "wallet.earned": ({ split }) => ({
+    change: `delete from wallet.entry where order_id = '${split}' and kind = 'EARNED'`,
+    names: split,
+  }),
+  "wallet.once": ({ split }) => ({
+    change: `insert into wallet.entry (kind, person_id, currency, available_minor, held_minor, debt_minor, voucher_minor, shop_minor, order_id)
+      select kind, person_id, currency, 0, 0, 0, 0, 0, order_id from wallet.entry where order_id = '${split}' and kind = 'HELD'`,
+    names: split,
+  }),
   "orders.end-in-time": ({ confirmed }) => ({
     change: `update orders.orders set status = 'PENDING', placed_at = now() - interval '1 hour' where order_id = '${confirmed}'`,
     names: confirmed,

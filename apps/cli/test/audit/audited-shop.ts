@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { waitFor } from "@onsale/testing";
 import { loggedIn } from "../../src/logged-in.ts";
-import { type Order, Shop } from "../../src/shop.ts";
+import { type Order, type OrderWish, Shop } from "../../src/shop.ts";
 import { ShopClient } from "../../src/shop-client.ts";
 import { startTestShop, type TestShop } from "../test-shop.ts";
 
@@ -19,6 +19,13 @@ export interface LivedShop {
   /** A product with a limit per buyer. */
   readonly limited: string;
   readonly plain: string;
+  /** Somebody with an account and points: of a credit, of a voucher, and earned. */
+  readonly member: string;
+  /** The member's, confirmed: half paid with points, half by card; one of its two came back. */
+  readonly split: string;
+  /** The member's, paid with points alone, confirmed and then cancelled. */
+  readonly unspent: string;
+  readonly voucherBatch: string;
 }
 
 const limited = "10001";
@@ -49,8 +56,52 @@ export async function liveThroughADay(): Promise<LivedShop> {
   await until(returned, ({ refundedMinor }) => refundedMinor > 0);
   await api.cancelOrder(call(), { orderId: cancelled });
   await until(cancelled, ({ status }) => status === "CANCELLED");
+  const points = await usePoints(shop, api, client);
   await client.close();
-  return { shop, confirmed, returned, cancelled, rejected, limited, plain };
+  return { shop, confirmed, returned, cancelled, rejected, limited, plain, ...points };
+}
+
+/** A member is given points, pays an order with them and half of another, sends one back and cancels the other. */
+async function usePoints({ operator }: TestShop, api: Shop, client: ShopClient) {
+  const credentials = { email: "member@onsale.example", password: "a member's long password" };
+  const send = async (as: { email: string; password: string }, method: "GET" | "POST", path: string, body?: object) => {
+    const { accessToken } = await api.logIn(as);
+    const call = { method, path, accessToken, ...(body && { body, idempotencyKey: randomUUID() }) };
+    return (await client.send(call)).body as Record<string, unknown>;
+  };
+  await api.register({ ...credentials, name: "Member" });
+  const { accessToken } = await api.logIn(credentials);
+  const member = idOf(accessToken);
+  await send(operator, "POST", `/v1/admin/wallets/${member}/credits`, {
+    currency: "GBP",
+    amountMinor: 400,
+    reason: "welcome",
+  });
+  const wish = { currency: "GBP", faceMinor: 300, count: 2, reason: "spring" };
+  const { batchId, codes } = await send(operator, "POST", "/v1/admin/vouchers", wish);
+  await send(credentials, "POST", "/v1/wallet/vouchers/redeem", { code: (codes as string[])[0], amountMinor: 200 });
+
+  const call = () => ({ accessToken, idempotencyKey: randomUUID() });
+  const until = (orderId: string, reached: (order: Order) => boolean): Promise<unknown> =>
+    waitFor(async () => reached((await api.order({ accessToken, orderId })) as Order), { what: `order ${orderId}` });
+  const buy = async (quantity: number, payment: OrderWish["payment"]): Promise<string> => {
+    const { orderId } = await api.placeOrder(call(), { currency: "GBP", lines: [{ sku: plain, quantity }], payment });
+    await until(orderId, ({ status }) => status === "CONFIRMED");
+    return orderId;
+  };
+  const split = await buy(2, { method: "split", pointsMinor: 250 });
+  const unspent = await buy(1, { method: "wallet" });
+  await api.returnLines(call(), { orderId: split, lines: [{ sku: plain, quantity: 1 }] });
+  await until(split, ({ refundedMinor }) => refundedMinor > 0);
+  await api.cancelOrder(call(), { orderId: unspent });
+  await until(unspent, ({ status }) => status === "CANCELLED");
+  return { member, split, unspent, voucherBatch: String(batchId) };
+}
+
+/** Whose token it is: the subject of its claims. */
+function idOf(accessToken: string): string {
+  const [, claims = ""] = accessToken.split(".");
+  return (JSON.parse(Buffer.from(claims, "base64url").toString()) as { sub: string }).sub;
 }
 
 async function fillShelves({ operator }: TestShop, api: Shop, client: ShopClient): Promise<void> {
