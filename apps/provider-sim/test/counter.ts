@@ -1,6 +1,8 @@
 /** A shop's till with real providers: the payments service on a database of its own, its adapter, and processes that answer it. */
 
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { orderPayable, orderReturned, orderSecured, orderWithdrawn } from "@onsale/contracts/orders";
 import {
   createHttpServer,
@@ -12,11 +14,11 @@ import {
 } from "@onsale/http";
 import type { Delivered } from "@onsale/messaging";
 import { type PaymentsPorts, payments } from "@onsale/payments";
-import { type CardProviderOptions, createCardProvider } from "@onsale/payments/card-provider";
+import { createCardProvider } from "@onsale/payments/card-provider";
 import { defaultAnomalyRule } from "@onsale/payments/ports";
 import { bigint, type Database, nullable, sql, text } from "@onsale/postgres";
 import { ids, silentLogger } from "@onsale/runtime";
-import { deliver, eventOf, type TestDatabase, testDatabase } from "@onsale/testing";
+import { deliver, eventOf, readOutbox, type TestDatabase, testDatabase } from "@onsale/testing";
 import { Merchant } from "./merchant.ts";
 
 const realm = { issuer: "onsale", audience: "onsale" };
@@ -47,8 +49,9 @@ export class Counter implements AsyncDisposable {
     this.#tokens = tokens;
   }
 
-  static async open(adapter: Partial<CardProviderOptions> = {}): Promise<Counter> {
-    const merchants = await Promise.all([Merchant.open(), Merchant.open()]);
+  /** `hearsWebhooks`: the providers are told where this shop listens. */
+  static async open({ hearsWebhooks = false, keyMemoryMs = 86_400_000 } = {}): Promise<Counter> {
+    const merchants = await Promise.all([Merchant.open({ keyMemoryMs }), Merchant.open({ keyMemoryMs })]);
     const own = await testDatabase({ services: [payments] });
     const database = own.open("payments");
     const tokens = await createTokenSigner({ privateKey: newTokenKey(), ...realm });
@@ -56,12 +59,18 @@ export class Counter implements AsyncDisposable {
       ...{ name: "payments", version: "0", logger: silentLogger() },
       tokens: createTokenVerifier({ publicKeys: tokens.publicKeys, ...realm }),
     });
+    const listening = hearsWebhooks ? await freePort() : undefined;
     const ports: PaymentsPorts = {
       ids,
       clock: { now: () => new Date().toISOString() },
       providers: merchants.map(({ provider, secrets }, index) => ({
         name: `card-${"ab"[index]}`,
-        card: createCardProvider({ url: provider.url, attemptTimeoutMs: 500, ...secrets, ...adapter }),
+        card: createCardProvider({
+          ...{ url: provider.url, apiSecret: secrets.apiSecret, attemptTimeoutMs: 500 },
+          ...(listening && {
+            webhookUrl: `http://127.0.0.1:${listening}/v1/webhooks/card-providers/card-${"ab"[index]}`,
+          }),
+        }),
         webhookSecrets: [secrets.webhookSecret],
       })),
       askingAgain: { firstMs: 0, longestMs: 0, overdueMs: 60_000 },
@@ -69,6 +78,7 @@ export class Counter implements AsyncDisposable {
     };
     const feeds = { passed: async () => true };
     payments.routes(http, { database, ports, feeds });
+    if (listening) await http.listen({ port: listening, host: "127.0.0.1" });
     return new Counter({ own, database, merchants, ports, http }, tokens);
   }
 
@@ -78,10 +88,14 @@ export class Counter implements AsyncDisposable {
     return merchant;
   }
 
-  async hear(...events: readonly Delivered[]): Promise<void> {
+  hear(...events: readonly Delivered[]): Promise<void> {
+    return this.hearWith(this.ports, ...events);
+  }
+
+  async hearWith(ports: PaymentsPorts, ...events: readonly Delivered[]): Promise<void> {
     const [moveMoney] = payments.consumers;
     if (moveMoney === undefined) throw new Error("The service has no consumer.");
-    await deliver<PaymentsPorts>(this.database, moveMoney, events, this.ports);
+    await deliver<PaymentsPorts>(this.database, moveMoney, events, ports);
   }
 
   async run(job: string): Promise<void> {
@@ -108,6 +122,11 @@ export class Counter implements AsyncDisposable {
     );
   }
 
+  /** What was told of the payment of an order. */
+  async told(number: number): Promise<string[]> {
+    return (await readOutbox(this.database)).filter(({ key }) => key === orderOf(number)).map(({ type }) => type);
+  }
+
   async paymentOf(number: number): Promise<{ paymentId: string; providerId: string }> {
     const { body } = await this.call("GET", `payments/${orderOf(number)}`);
     return body;
@@ -119,6 +138,15 @@ export class Counter implements AsyncDisposable {
     await this.own.close();
     await Promise.all(this.merchants.map((merchant) => merchant[Symbol.asyncDispose]()));
   }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return port;
 }
 
 const booksSql = sql("counter.books", {

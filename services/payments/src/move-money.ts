@@ -2,7 +2,7 @@ import type { OrderId } from "@onsale/contracts/ids";
 import { orderPayable, orderReturned, orderSecured, orderWithdrawn } from "@onsale/contracts/orders";
 import { causedBy, type Delivered, type Prepared } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import { askProvider, questionOf } from "./ask-provider.ts";
+import { askProvider, findOut, questionOf } from "./ask-provider.ts";
 import {
   type Answer,
   begin,
@@ -57,9 +57,25 @@ export async function prepareMoves(
   return prepared;
 }
 
-/** Asks the provider. Whatever goes wrong is an answer, never an exception: an unknown outcome does not stop the order's next event. */
-export const callProvider = (payment: Payment, { providers }: PaymentsPorts, signal: AbortSignal): Promise<Answer> =>
-  askProvider(providers, questionOf(payment), signal);
+// Every provider remembers a key for hours: a repetition within a minute is safe, and a query would be a second call.
+const lateMs = 60_000;
+
+/**
+ * Asks the provider, and where the question was asked a while ago, finds out first what became of it: an event that is
+ * redriven days later must not charge under a key that the provider has forgotten. Whatever goes wrong is an answer,
+ * never an exception: an unknown outcome does not stop the order's next event.
+ */
+export function callProvider(
+  payment: Payment,
+  { providers, clock }: PaymentsPorts,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const question = questionOf(payment);
+  const now = clock.now();
+  return Date.parse(now) - Date.parse(question.askedAt) > lateMs
+    ? findOut(providers, question, now, signal)
+    : askProvider(providers, question, signal);
+}
 
 /** Records what the provider answered. */
 export async function settleMoves(
