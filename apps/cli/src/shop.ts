@@ -18,6 +18,23 @@ export class UnexpectedAnswerError extends Error {
 
 const AccessToken = Type.Object({ accessToken: Type.String() });
 const Tokens = Type.Object({ accessToken: Type.String(), expiresIn: Type.Number() });
+const ProviderStates = Type.Object({
+  active: Type.String(),
+  incidents: Type.Array(
+    Type.Object({
+      what: Type.String(),
+      provider: Type.String(),
+      why: Type.String(),
+      doneBy: Type.Union([Type.String(), Type.Null()]),
+      at: Type.String(),
+    }),
+  ),
+});
+/** Whom new payments go to, and what happened to the card providers, the newest first. */
+export type ProviderStates = Static<typeof ProviderStates>;
+export type ProviderIncident = ProviderStates["incidents"][number];
+
+const Account = Type.Object({ accountId: Type.String() });
 const AcceptedOrder = Type.Object({ orderId: Type.String() });
 
 export const OrderStatus = Type.Union([
@@ -36,12 +53,15 @@ const Order = Type.Object({
   totalMinor: Type.Integer(),
   paidMinor: Type.Integer(),
   refundedMinor: Type.Integer(),
+  paidPointsMinor: Type.Integer(),
+  refundedPointsMinor: Type.Integer(),
   lines: Type.Array(
     Type.Object({
       sku: Type.String(),
       quantity: Type.Integer(),
       unitPriceMinor: Type.Integer(),
       returnedQuantity: Type.Integer(),
+      allocations: Type.Array(Type.Object({ kind: Type.String(), amountMinor: Type.Integer() })),
     }),
   ),
 });
@@ -51,6 +71,8 @@ export type Order = Static<typeof Order>;
 const shapes = {
   accessToken: Compile(AccessToken),
   tokens: Compile(Tokens),
+  account: Compile(Account),
+  providers: Compile(ProviderStates),
   acceptedOrder: Compile(AcceptedOrder),
   order: Compile(Order),
 };
@@ -96,6 +118,31 @@ export class Shop {
   /** A new guest, who is known by this token alone. */
   async guest(): Promise<Static<typeof AccessToken>> {
     return (await this.#expect({ method: "POST", path: "/v1/guests", body: {} }, 201, shapes.accessToken)).value;
+  }
+
+  /** Whose token it is. */
+  async accountId({ accessToken }: { accessToken: string }): Promise<string> {
+    const request = { method: "GET", path: "/v1/accounts/me", accessToken } as const;
+    return (await this.#expect(request, 200, shapes.account)).value.accountId;
+  }
+
+  /** As an operator: points that the account may spend. */
+  async givePoints(
+    call: Call,
+    { accountId, ...credit }: { accountId: string; currency: string; amountMinor: number; reason: string },
+  ): Promise<Done> {
+    return await this.#change({
+      ...call,
+      method: "POST",
+      path: `/v1/admin/wallets/${accountId}/credits`,
+      body: credit,
+    });
+  }
+
+  /** As an operator. */
+  async providers({ operator }: { operator: () => Promise<string> }): Promise<ProviderStates> {
+    const request = { method: "GET", path: "/v1/admin/payment-providers", accessToken: await operator() } as const;
+    return (await this.#expect(request, 200, shapes.providers)).value;
   }
 
   async publishProduct(

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DataAndOutput, printResult, withDataAndOutput } from "../output.ts";
 import { wholeNumber } from "../seed.ts";
+import { type PaymentChoice, paymentChoices } from "./payment.ts";
 import type { StockShare } from "./plan.ts";
 import type { ReplayReport } from "./report.ts";
 
@@ -10,7 +11,7 @@ export interface ReplayCommand extends DataAndOutput {
   readonly buyers: number;
   readonly rate?: number;
   readonly faults?: true;
-  readonly pay: string;
+  readonly pay: PaymentChoice;
 }
 
 export function register(program: Command): void {
@@ -23,7 +24,9 @@ export function register(program: Command): void {
     .option("--buyers <number>", "buyers at once, each waiting for the end of its order", wholeNumber(1, 1_000), 64)
     .option("--rate <number>", "orders begun per second, however many are under way, instead of waiting buyers", toRate)
     .option("--faults", "let the payment provider fail, hang and repeat itself meanwhile")
-    .addOption(new Option("--pay <method>", "how orders are paid").choices(["card"]).default("card"))
+    .addOption(
+      new Option("--pay <method>", "how customers pay; guests have a card").choices(paymentChoices).default("card"),
+    )
     .addOption(new Option("--inventory <store>", "who counts the stock").choices(["postgres"]).default("postgres"))
     .addOption(
       new Option("--saga <kind>", "who leads an order's steps").choices(["orchestrated"]).default("orchestrated"),

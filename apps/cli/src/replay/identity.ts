@@ -1,23 +1,25 @@
 import { createHash, createHmac } from "node:crypto";
+import type { PaymentChoice } from "./payment.ts";
 import type { StockShare } from "./plan.ts";
 
 /**
- * What makes two replays the same one: the file's content, and how much of what it sells the shop was given. The same
- * command on the same data finds everything done; another share plays the same invoices once more.
+ * What makes two replays the same one: the file's content, how much of what it sells the shop was given, and how it is paid.
+ * The same command on the same data finds everything done; another share plays the same invoices once more.
  */
 export interface Play {
   /** SHA-256 of the file's bytes, in hex. */
   readonly contentHash: string;
   readonly stockShare: StockShare;
+  readonly payment: PaymentChoice;
 }
 
-export const playId = ({ contentHash, stockShare }: Play): string =>
-  `${contentHash.slice(0, 32)}-${stockShare.millionths}`;
+export const playId = ({ contentHash, stockShare, payment }: Play): string =>
+  `${contentHash.slice(0, 32)}-${stockShare.millionths}-${payment}`;
 
 /** The key of one thing that the play does. Hashed, because an invoice's number may be any text and a key may not. */
 export const keyOf = (
   play: Play,
-  deed: "product" | "receipt" | "order" | "return",
+  deed: "product" | "receipt" | "points" | "order" | "return",
   ...names: readonly string[]
 ): string => `replay-${deed}-${digest([playId(play), deed, ...names])}`;
 

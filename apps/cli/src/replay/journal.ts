@@ -9,8 +9,12 @@ export interface OrderEnd {
   readonly orderId: string;
   readonly status: OrderStatus;
   readonly reason: string | null;
+  /** By card, and given back to it. */
   readonly paidMinor: number;
   readonly refundedMinor: number;
+  /** With points, and given back as points. */
+  readonly paidPointsMinor: number;
+  readonly refundedPointsMinor: number;
   /** The price of what came back: what is refunded once the returns are through. */
   readonly returnedMinor: number;
 }

@@ -35,7 +35,10 @@ const faultSeed = 1;
 export async function performReplay(file: string = exampleFile, command: ReplayCommand): Promise<ReplayReport> {
   try {
     const { plan, contentHash } = await planFile(file);
-    const options = optionsOf(file, command, { plan, play: { contentHash, stockShare: command.stockShare } });
+    const options = optionsOf(file, command, {
+      plan,
+      play: { contentHash, stockShare: command.stockShare, payment: command.pay },
+    });
     return await withServer(command.data, (session) => playAndAudit(options, command, session), "replay");
   } catch (error) {
     throw isForPeople(error) ? new CommandFailure(error.message) : error;
@@ -48,8 +51,8 @@ async function planFile(file: string): Promise<{ plan: Plan; contentHash: string
   return { plan: planner.finish(), contentHash };
 }
 
-function optionsOf(file: string, { buyers, rate, pay }: ReplayCommand, it: { plan: Plan; play: Play }): ReplayOptions {
-  return { ...it, file, currency, payment: pay, buyers, ...(rate !== undefined && { ratePerSecond: rate }) };
+function optionsOf(file: string, { buyers, rate }: ReplayCommand, it: { plan: Plan; play: Play }): ReplayOptions {
+  return { ...it, file, currency, buyers, ...(rate !== undefined && { ratePerSecond: rate }) };
 }
 
 /** Plays in a shop that runs, and audits what came of it. */

@@ -1,6 +1,7 @@
 import { UnexpectedAnswerError } from "../shop.ts";
 import { keyOf } from "./identity.ts";
 import { atRate } from "./in-parallel.ts";
+import { paymentOf } from "./payment.ts";
 import type { PlannedOrder } from "./plan.ts";
 import { counted, hasEnded, type Run } from "./run.ts";
 
@@ -60,12 +61,14 @@ async function noteEnd(run: Run, { invoice }: PlannedOrder): Promise<void> {
 }
 
 async function placeOrder(run: Run, planned: PlannedOrder): Promise<{ orderId: string } | { refusal: string }> {
-  const { play, currency, payment } = run.options;
+  const { play, plan, currency } = run.options;
   const { invoice, lines } = planned;
   const idempotencyKey = keyOf(play, "order", invoice);
   const accessToken = await run.buyers.tokenFor(planned);
   try {
-    const wish = { currency, lines, payment: { method: payment } };
+    const { wish: payment, neededPointsMinor } = paymentOf(play.payment, planned, plan.products);
+    if (neededPointsMinor > 0) await givePoints(run, { invoice, accessToken, amountMinor: neededPointsMinor });
+    const wish = { currency, lines, payment };
     const { orderId, changed } = await run.parts.shop.placeOrder({ accessToken, idempotencyKey }, wish);
     // An order counts as accepted only once it is written down: what a crash loses must be missed.
     await run.journal.append({ kind: "order", invoice, idempotencyKey, orderId });
@@ -75,4 +78,15 @@ async function placeOrder(run: Run, planned: PlannedOrder): Promise<{ orderId: s
     if (error instanceof UnexpectedAnswerError) return { refusal: error.message };
     throw error;
   }
+}
+
+/** So that the buyer can pay: exactly what this order takes, once. */
+async function givePoints(
+  run: Run,
+  { invoice, accessToken, amountMinor }: { invoice: string; accessToken: string; amountMinor: number },
+): Promise<void> {
+  const { play, currency } = run.options;
+  const call = { accessToken: await run.parts.operator(), idempotencyKey: keyOf(play, "points", invoice) };
+  const accountId = await run.parts.shop.accountId({ accessToken });
+  run.noteChange(await run.parts.shop.givePoints(call, { accountId, currency, amountMinor, reason: "replay" }));
 }

@@ -24,7 +24,13 @@ export interface ReplayReport {
   readonly repricedLines: number;
   /** Lines of cancellations that an earlier sale of the file answers. */
   readonly returns: { readonly accepted: number; readonly refused: Readonly<Record<string, number>> };
-  readonly money: { readonly currency: string; readonly capturedMinor: number; readonly refundedMinor: number };
+  readonly money: {
+    readonly currency: string;
+    readonly capturedMinor: number;
+    readonly refundedMinor: number;
+    readonly pointsSpentMinor: number;
+    readonly pointsReturnedMinor: number;
+  };
   readonly stock: { readonly receivedUnits: number; readonly soldUnits: number; readonly returnedUnits: number };
   /** From the first order sent in this run to the last one ended. */
   readonly seconds: number;
@@ -54,6 +60,8 @@ export function reportOf(options: ReplayOptions, outcome: ReplayOutcome, audit: 
       currency,
       capturedMinor: sum(outcome.orders, ({ paidMinor }) => paidMinor),
       refundedMinor: sum(outcome.orders, ({ refundedMinor }) => refundedMinor),
+      pointsSpentMinor: sum(outcome.orders, ({ paidPointsMinor }) => paidPointsMinor),
+      pointsReturnedMinor: sum(outcome.orders, ({ refundedPointsMinor }) => refundedPointsMinor),
     },
     stock: {
       receivedUnits: sum([...plan.products.values()], (product) => stockOf(product, play.stockShare)),
@@ -104,6 +112,7 @@ export function inWords(report: ReplayReport): string {
     `  lines     ${listed(refused, "none refused", "refused")}; ${report.repricedLines} at another price`,
     `  returns   ${returns.accepted} lines accepted; ${listed(returns.refused, "none refused", "refused")}`,
     `  money     ${inPounds(money.capturedMinor, money.currency)} captured, ${inPounds(money.refundedMinor, money.currency)} refunded`,
+    `  points    ${inPounds(money.pointsSpentMinor, money.currency)} spent, ${inPounds(money.pointsReturnedMinor, money.currency)} given back`,
     `  stock     ${stock.receivedUnits} units received, ${stock.soldUnits} sold, ${stock.returnedUnits} returned`,
     `  speed     ${report.seconds} s, ${report.ordersPerSecond} orders a second`,
     `  audit     ${audit.checks} checks, ${audit.violations.length} violations`,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { shareOfUnits } from "@onsale/contracts/money";
 import type { Token } from "../logged-in.ts";
-import type { Shop } from "../shop.ts";
+import type { Order, Shop } from "../shop.ts";
 import { Buyers } from "./buyers.ts";
 import { type Play, playId } from "./identity.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -16,7 +17,6 @@ export interface ReplayOptions {
   /** The file's name as the person wrote it, for the journal. */
   readonly file: string;
   readonly currency: string;
-  readonly payment: string;
   /** Buyers at once: each places an order, waits for its end, and takes the next invoice. */
   readonly buyers: number;
   /** Orders begun per second, whether earlier ones have ended or not; absent: as fast as the buyers are. */
@@ -96,9 +96,15 @@ export class Run {
     const accessToken = await this.buyers.tokenFor(planned);
     const order = await this.parts.shop.order({ accessToken, orderId });
     if (order === undefined) return false;
-    const { status, reason, paidMinor, refundedMinor, lines } = order;
-    const returnedMinor = lines.reduce((sum, line) => sum + line.returnedQuantity * line.unitPriceMinor, 0);
-    this.outcomes.set(planned.invoice, { planned, orderId, status, reason, paidMinor, refundedMinor, returnedMinor });
+    const { status, reason, paidMinor, refundedMinor, paidPointsMinor, refundedPointsMinor } = order;
+    const money = {
+      paidMinor,
+      refundedMinor,
+      paidPointsMinor,
+      refundedPointsMinor,
+      returnedMinor: returnedMinor(order),
+    };
+    this.outcomes.set(planned.invoice, { planned, orderId, status, reason, ...money });
     return true;
   }
 
@@ -133,6 +139,13 @@ export class Run {
     progress.end();
   }
 }
+
+/** Each instrument gives back its share of the units that are back, rounded down. */
+const returnedMinor = ({ lines }: Order): number =>
+  lines.reduce((sum, { quantity, returnedQuantity, allocations }) => {
+    const paid = allocations.filter(({ kind }) => kind === "CARD" || kind === "POINTS");
+    return sum + paid.reduce((part, it) => part + shareOfUnits(it.amountMinor, returnedQuantity, quantity), 0);
+  }, 0);
 
 export const counted =
   <Item>(work: (item: Item) => Promise<void>, progress: Progress) =>

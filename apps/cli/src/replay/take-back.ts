@@ -58,10 +58,13 @@ async function takeBackOnce(run: Run, planned: PlannedReturn): Promise<string | 
   return undefined;
 }
 
-const isGivenBack = ({ status, paidMinor, refundedMinor }: OrderOutcome): boolean =>
-  status === "CANCELLED" && refundedMinor === paidMinor;
+const isGivenBack = (order: OrderOutcome): boolean =>
+  order.status === "CANCELLED" &&
+  order.refundedMinor === order.paidMinor &&
+  order.refundedPointsMinor === order.paidPointsMinor;
 
-const isRefunded = ({ refundedMinor, returnedMinor }: OrderOutcome): boolean => refundedMinor >= returnedMinor;
+const isRefunded = ({ refundedMinor, refundedPointsMinor, returnedMinor }: OrderOutcome): boolean =>
+  refundedMinor + refundedPointsMinor >= returnedMinor;
 
 async function ask(
   run: Run,

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Play } from "../../src/replay/identity.ts";
 import { readInvoices } from "../../src/replay/invoice-file.ts";
 import { Journal } from "../../src/replay/journal.ts";
+import type { PaymentChoice } from "../../src/replay/payment.ts";
 import { playAndAudit } from "../../src/replay/perform.ts";
 import { Planner } from "../../src/replay/plan.ts";
 import { isClean, type ReplayReport } from "../../src/replay/report.ts";
@@ -24,7 +25,7 @@ let files = 0;
 
 async function optionsFor(
   lines: readonly string[],
-  { share = 1, ...more }: { share?: number; ratePerSecond?: number } = {},
+  { share = 1, payment = "card", ...more }: { share?: number; payment?: PaymentChoice; ratePerSecond?: number } = {},
 ) {
   const rows = lines.map((line) => {
     const [invoice, code, quantity, price, customer = ""] = line.split(" ");
@@ -33,13 +34,12 @@ async function optionsFor(
   const file = await fileOf([header, ...rows, `999,TEST ${++files},,1,,1,,`].join("\r\n"));
   const planner = new Planner();
   const { contentHash } = await readInvoices(file, (line) => planner.add(line));
-  const play: Play = { contentHash, stockShare: { millionths: share * 1_000_000 } };
+  const play: Play = { contentHash, stockShare: { millionths: share * 1_000_000 }, payment };
   const options: ReplayOptions = {
     plan: planner.finish(),
     play,
     file,
     currency: "GBP",
-    payment: "card",
     buyers: 8,
     ...more,
   };
@@ -78,6 +78,19 @@ test("every order ends, what comes back is refunded, and the books are clean", a
     audit: { violations: [] },
   });
   expect(isClean(report)).toBe(true);
+});
+
+test.each(["wallet", "split"] as const)("paid by %s, what comes back goes where it came from", async (payment) => {
+  const report = await play(await optionsFor(aDay(payment === "wallet" ? "11000" : "12000"), { payment }));
+  // Of customers' 12.50 and 2.00, the guest's 4.00 is by card; back come 2.50 of the one and all of the other.
+  const { money } = report;
+  expect(report).toMatchObject({ orders: { confirmed: 2, cancelled: 1, pending: 0 }, returns: { accepted: 2 } });
+  expect(money).toMatchObject(
+    payment === "wallet"
+      ? { capturedMinor: 400, refundedMinor: 0, pointsSpentMinor: 1_450, pointsReturnedMinor: 450 }
+      : { capturedMinor: 1_125, refundedMinor: 225, pointsSpentMinor: 725, pointsReturnedMinor: 225 },
+  );
+  expect(report.audit.violations).toEqual([]);
 });
 
 describe("the same play again", () => {
