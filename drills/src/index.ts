@@ -1,9 +1,10 @@
 export { type BrokerOutageOptions, drillBrokerOutage } from "./broker-outage.ts";
 export { drillFailingKey, type FailingKeyOptions } from "./failing-key.ts";
 export { type FaultName, faultNames } from "./fault-names.ts";
+export { quantile } from "./figures.ts";
 export { type BulkFloodOptions, drillBulkFlood } from "./flood/bulk-flood.ts";
 export { drillKill, type KillOptions, together } from "./kill.ts";
 export { isAllShown, type LockLabOptions, type LockLabReport, labInWords, labLocks } from "./locks/lab-locks.ts";
 export { drillOldTransactions, type OldTransactionsOptions } from "./old-transactions.ts";
 export { drillPlanted, type PlantedOptions } from "./planted.ts";
-export { type DrillReport, type Invariant, inWords } from "./report.ts";
+export { type DrillReport, Findings, type Invariant, inWords, reportOf } from "./report.ts";

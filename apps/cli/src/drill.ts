@@ -26,7 +26,7 @@ export function register(program: Command): void {
     .option("--events <number>", "imported events of a flood", wholeNumber(1_000, 100_000_000), 1_000_000)
     .option(
       "--minutes <number>",
-      "how long `old-transactions` holds them open (default 10), or the broker of `broker-outage` is away each time (default 1)",
+      "how long `old-transactions` holds them open (default 10), the broker of `broker-outage` is away each time (default 1), or the provider of `provider-outage` is dead (default 5)",
       wholeNumber(1, 1_440),
     )
     .addOption(
@@ -49,6 +49,7 @@ const drills = {
   "failing-key": failingKey,
   "old-transactions": oldTransactions,
   "broker-outage": brokerOutage,
+  "provider-outage": providerOutage,
 } satisfies Record<string, (options: DrillOptions) => Promise<DrillReport>>;
 
 async function kill({ data, rounds, from, seed, log }: DrillOptions): Promise<DrillReport> {
@@ -102,7 +103,16 @@ async function brokerOutage({ data, minutes = 1 }: DrillOptions): Promise<DrillR
   return await drillBrokerOutage({ server: { directory: serverFolder(data) }, broker, awayMs: minutes * 60_000, say });
 }
 
-/** Drills break things, so they do it on a server of their own, beside the shop's data and never in it. */
+async function providerOutage({ data, minutes = 5 }: DrillOptions): Promise<DrillReport> {
+  const [{ drillProviderOutage }, { withServer }] = await Promise.all([
+    import("./drills/provider-outage.ts"),
+    import("./session.ts"),
+  ]);
+  const load = { awayMs: minutes * 60_000, ordersPerSecond: 20, say };
+  return await withServer(data, (session) => drillProviderOutage({ session, ...load }), "drill");
+}
+
+/** Drills of the messaging break things, so they do it on a server of their own, beside the shop's data and never in it. */
 export const serverFolder = (data: string | undefined): string => besideData(data, "drill-postgres");
 
 export const besideData = (data: string | undefined, name: string): string =>

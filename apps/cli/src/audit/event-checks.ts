@@ -130,6 +130,8 @@ const countedSql = sql("audit.events-counted", { takes: [], gives: finding })`
     union all
     select 'payments', 'payment', order_id::text, version from payments.payment where version > 0
     union all
+    select 'payments', 'provider-line', line, version from payments.provider_choice where version > 0
+    union all
     select 'wallet', 'points', order_id::text, version from wallet.order_points
     union all
     select 'catalog', 'product', sku, version from catalog.product
