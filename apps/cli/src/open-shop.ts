@@ -10,7 +10,15 @@ import { messageChannels } from "./message-channels.ts";
 import { type OperatorLogIn, settleOperator } from "./operator.ts";
 import { mustBeFree, onFreePort, readPorts, writePorts } from "./ports.ts";
 import { readServerFile } from "./server-file.ts";
-import { endOrphans, type Frame, startKafka, startPostgres, startProviders, teller } from "./shop-children.ts";
+import {
+  endOrphans,
+  type Frame,
+  startKafka,
+  startPostgres,
+  startProviders,
+  startSink,
+  teller,
+} from "./shop-children.ts";
 import { keepLogShort, turnLog } from "./short-log.ts";
 
 /** A shop that runs: PostgreSQL and the payment provider as children, the services in this process. */
@@ -21,6 +29,8 @@ export interface OpenShop {
   readonly operator: OperatorLogIn;
   /** `host:port` of the Kafka that events go through; absent where they go through PostgreSQL. */
   readonly kafka?: string;
+  /** The page of the sink, where there is one. */
+  readonly messages?: string;
   /** Takes no new requests, finishes what is under way, and ends the children, each within a bound. */
   close(reason: string): Promise<void>;
   /** Ends the children at once. The data stays good: the next start recovers. */
@@ -36,6 +46,8 @@ export interface OpenShopOptions {
   readonly port?: number;
   /** Starts a Kafka broker beside the shop. Data that was begun so has one in any case. */
   readonly withKafka?: boolean;
+  /** Starts a sink beside the shop, where messages end for which no channel is configured. */
+  readonly withSink?: boolean;
   /** Words for the person at the terminal. */
   readonly say: (words: string) => void;
 }
@@ -103,10 +115,11 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
   const tell = teller(data, verb);
   const last = await readPorts(data);
   // The slow things side by side: the processes that start, and the modules of the server, which are many.
-  const [database, providers, kafka, { serve }] = await allOrFirstFault([
+  const [database, providers, kafka, sink, { serve }] = await allOrFirstFault([
     existing(configuration.databaseUrl) ?? startPostgres(frame, data, tell),
     startProviders(frame, data, { tell, lastPorts: last.providers ?? [] }),
     eventLog === "kafka-beside" ? startKafka(frame, data, tell) : configuration.kafka,
+    options.withSink ? startSink(frame) : undefined,
     import("./serve.ts"),
   ]);
   const operator = await settleOperator(data, configuration);
@@ -116,6 +129,7 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
       start: () =>
         serve({
           ...servedWith(options, frame),
+          messages: { ...sink?.channels, ...messageChannels(configuration) },
           adminUrl: database.localUrl,
           port: httpPort,
           providers,
@@ -133,6 +147,7 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
   return {
     ...{ url, databaseUrl: databaseLocalUrl, providers, operator },
     ...(kafka !== undefined && { kafka }),
+    ...(sink && { messages: sink.url }),
   };
 }
 
@@ -141,7 +156,6 @@ const servedWith = ({ data, configuration }: OpenShopOptions, { logger }: Frame)
   version: version(),
   logger,
   secretsFolder: data.secrets,
-  messages: messageChannels(configuration),
   ...paymentSettings(configuration),
 });
 

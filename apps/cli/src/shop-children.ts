@@ -158,3 +158,16 @@ export async function startKafka({ life, killers, say }: Frame, data: DataFolder
   killers.push(() => supervised.signal("SIGKILL"));
   return supervised.first.bootstrap;
 }
+
+// Nothing is under way in it that anybody waits for.
+const sinkStopMs = 2_000;
+
+/** Starts the sink in this process: what it has caught is for a look and ends with it. */
+export async function startSink({ life }: Frame) {
+  const { startMessageSink } = await import("@onsale/message-sink");
+  return await life.start("message sink", {
+    start: () => startMessageSink(),
+    stop: (sink) => sink.stop(),
+    stopWithinMs: sinkStopMs,
+  });
+}

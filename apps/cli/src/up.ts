@@ -17,9 +17,10 @@ export function register(program: Command): void {
     )
     .addOption(
       new Option(
-        "--with <part>",
-        "a part to start beside the shop: kafka, a real broker that all events go through",
-      ).choices(["kafka"]),
+        "--with <part...>",
+        "parts to start beside the shop: kafka, a real broker that all events go through; sink, a chat, a mail server and " +
+          "a push gateway that show what the shop sends",
+      ).choices(["kafka", "sink"]),
     )
     .action(up);
 }
@@ -33,10 +34,10 @@ function toPort(text: string): number {
 
 interface UpOptions extends DataAndOutput {
   readonly port?: number;
-  readonly with?: "kafka";
+  readonly with?: readonly ("kafka" | "sink")[];
 }
 
-async function up({ data: option, port, with: part, output }: UpOptions): Promise<void> {
+async function up({ data: option, port, with: parts = [], output }: UpOptions): Promise<void> {
   const settings = configuration();
   const data = dataFolder(option, settings);
   const ended = Promise.withResolvers<string>();
@@ -57,7 +58,8 @@ async function up({ data: option, port, with: part, output }: UpOptions): Promis
   // Loaded here: every command would load a server's modules otherwise, to learn that there is `up`.
   const { openShop } = await import("./open-shop.ts");
   shop = await openShop({
-    ...{ data, configuration: settings, verb: "up", say, withKafka: part === "kafka" },
+    ...{ data, configuration: settings, verb: "up", say },
+    ...{ withKafka: parts.includes("kafka"), withSink: parts.includes("sink") },
     ...(port !== undefined && { port }),
   });
   if (output === "json") process.stdout.write(`${JSON.stringify(await statusOf(data))}\n`);
@@ -71,7 +73,11 @@ function endOnFault(end: (error: unknown) => void): void {
   process.on("unhandledRejection", end);
 }
 
-function welcome({ url, operator, kafka }: OpenShop, { root, log }: DataFolder, option: string | undefined): string {
+function welcome(
+  { url, operator, kafka, messages }: OpenShop,
+  { root, log }: DataFolder,
+  option: string | undefined,
+): string {
   const command = commandName();
   const where = option === undefined ? "" : ` --data ${quoted(root)}`;
   const startedS = (performance.now() / 1_000).toFixed(1);
@@ -82,6 +88,7 @@ Onsale is open, ${startedS} s after the start.
   Health     ${url}/health/ready
   Metrics    ${url}/metrics
   Log        ${log}${kafka === undefined ? "" : `\n  Kafka      ${kafka}`}
+  Messages   ${messages ?? `${url}/v1/admin/messages`}
   Operator   ${operator.email}  ${operator.password}
 
 Three things to try in another terminal:

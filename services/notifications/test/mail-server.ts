@@ -1,10 +1,13 @@
 import { once } from "node:events";
+import PostalMime from "postal-mime";
 import { SMTPServer } from "smtp-server";
 
 export interface ReceivedMail {
   readonly to: readonly string[];
   /** Headers and body as they came. */
   readonly raw: string;
+  /** The words of its plain part. */
+  readonly text: string;
 }
 
 /** A mail server: it speaks SMTP, writes down what comes, and refuses as it is told. */
@@ -27,8 +30,11 @@ export async function startMailServer(): Promise<MailServer> {
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.on("end", () => {
         const to = session.envelope.rcptTo.map(({ address }) => address);
-        received.push({ to, raw: Buffer.concat(chunks).toString("utf8") });
-        callback();
+        const raw = Buffer.concat(chunks);
+        PostalMime.parse(raw).then(({ text = "" }) => {
+          received.push({ to, raw: raw.toString("utf8"), text });
+          callback();
+        }, callback);
       });
     },
   });
@@ -44,15 +50,4 @@ export async function startMailServer(): Promise<MailServer> {
     },
     [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
   };
-}
-
-/** The words of a mail's plain part, decoded. */
-export function textOfMail({ raw }: ReceivedMail): string {
-  const [, part = ""] = /Content-Type: text\/plain[\s\S]*?\r\n\r\n([\s\S]*?)\r\n----/.exec(raw) ?? [];
-  const head = /Content-Type: text\/plain[\s\S]*?\r\n\r\n/.exec(raw)?.[0] ?? "";
-  if (/base64/i.test(head)) return Buffer.from(part, "base64").toString("utf8");
-  const bytes = part
-    .replaceAll("=\r\n", "")
-    .replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return /quoted-printable/i.test(head) ? Buffer.from(bytes, "latin1").toString("utf8") : part;
 }
