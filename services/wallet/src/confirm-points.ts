@@ -22,30 +22,34 @@ export async function confirmPoints(
   confirmed: readonly Confirmed[],
   { clock, earnedBasisPoints = usualEarnedBasisPoints }: WalletPorts,
 ): Promise<void> {
-  const orderIds = confirmed.map(({ data }) => data.orderId);
   const paying = confirmed.filter(({ data }) => earnedBy(paidByMoney(data), earnedBasisPoints) > 0);
-  const [orders, earnings, earners] = await Promise.all([
-    lockOrderPoints(tx, orderIds),
-    lockEarnings(tx, orderIds),
+  const [orders, earners] = await Promise.all([
+    // An order by card alone, as most are, has no row here: it is not looked for.
+    lockOrderPoints(tx, orderIdsOf(confirmed.filter(({ data }) => data.pointsMinor > 0))),
     earnersAmong(
       tx,
       paying.map(({ data }) => data.buyerId),
     ),
   ]);
+  const earning = paying.filter(({ data }) => earners.has(data.buyerId));
+  const before = await lockEarnings(tx, orderIdsOf(earning));
+  const until = earnedUntil(clock.now());
   const spent = orders.filter((order) => whenConfirmed(order) === "SPENT");
-  const earned = paying
-    .filter(({ data }) => earners.has(data.buyerId) && !earnings.has(data.orderId))
-    .map(({ data }) => earningOf(data, { basisPoints: earnedBasisPoints, until: earnedUntil(clock.now()) }));
+  const earned = earning
+    .filter(({ data }) => !before.has(data.orderId))
+    .map(({ data }) => earningOf(data, { basisPoints: earnedBasisPoints, until }));
   if (spent.length + earned.length === 0) return;
   await openBalances(tx, earned);
   const purses = await lockPurses(tx, [...spent, ...earned]);
 
   spend(purses, spent);
-  earn(purses, earned, earnedUntil(clock.now()));
+  earn(purses, earned, until);
 
   await store(tx, { purses, spent, earned, causes: new Map(confirmed.map((event) => [event.data.orderId, event])) });
   tellAfterCommit(tx, spent.length, earned.length);
 }
+
+const orderIdsOf = (events: readonly Confirmed[]): OrderId[] => events.map(({ data }) => data.orderId);
 
 const paidByMoney = ({ totalMinor, pointsMinor }: Confirmed["data"]): number => totalMinor - pointsMinor;
 

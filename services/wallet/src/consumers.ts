@@ -1,4 +1,4 @@
-import { accountRegistered } from "@onsale/contracts/accounts";
+import { accountRegistered, accountRoleChanged } from "@onsale/contracts/accounts";
 import { orderConfirmed, orderPointsPayable, orderReturned, orderWithdrawn } from "@onsale/contracts/orders";
 import { consumer } from "@onsale/messaging";
 import { confirmPoints } from "./confirm-points.ts";
@@ -12,5 +12,5 @@ export const consumers = [
   consumer("wallet.confirm-points", { on: orderConfirmed, in: "batch", do: confirmPoints }),
   consumer("wallet.release-points", { on: orderWithdrawn, in: "batch", do: releasePoints }),
   consumer("wallet.give-back-points", { on: orderReturned, in: "batch", do: giveBackPoints }),
-  consumer("wallet.note-holders", { on: accountRegistered, in: "batch", do: noteHolders }),
+  consumer("wallet.note-holders", { on: [accountRegistered, accountRoleChanged], in: "batch", do: noteHolders }),
 ];

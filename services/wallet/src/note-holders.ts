@@ -1,17 +1,19 @@
-import type { accountRegistered } from "@onsale/contracts/accounts";
+import type { accountRegistered, accountRoleChanged } from "@onsale/contracts/accounts";
 import type { Delivered } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import { insertHolders } from "./store/holder.ts";
+import { storeHolders } from "./store/holder.ts";
 
-/** Notes who has an account: only they can have points, and of them only customers earn some. */
+/**
+ * Notes who has an account: only they can have points, and of them only customers earn some. Of what a batch tells of one
+ * account the last counts.
+ */
 export async function noteHolders(
   tx: Transaction,
-  registered: readonly Delivered<typeof accountRegistered>[],
+  told: readonly Delivered<typeof accountRegistered | typeof accountRoleChanged>[],
 ): Promise<void> {
-  await insertHolders(
+  const earns = new Map(told.map(({ data }) => [data.accountId, data.role === "customer"]));
+  await storeHolders(
     tx,
-    registered
-      .filter(({ data }) => data.role !== "guest")
-      .map(({ data }) => ({ personId: data.accountId, earns: data.role === "customer" })),
+    [...earns].map(([personId, earns]) => ({ personId, earns })),
   );
 }

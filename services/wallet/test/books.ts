@@ -10,7 +10,7 @@ import type { MoveKind } from "../src/ledger.ts";
 import { borneByTheShop, lotIdOf } from "../src/lot.ts";
 import type { OrderPointsState } from "../src/order-points.ts";
 import type { WalletPorts } from "../src/ports.ts";
-import { insertHolders } from "../src/store/holder.ts";
+import { storeHolders } from "../src/store/holder.ts";
 import { lockPurses, openBalances, storePurses } from "../src/store/purse.ts";
 
 export const content: TestDatabaseContent = { services: [wallet] };
@@ -63,7 +63,7 @@ export const returned = (number: number, back: number, { pointsMinor = 0, refund
 /** These people have accounts. */
 export const register = (database: Database, ...buyers: readonly number[]): Promise<void> =>
   database.transaction((tx) =>
-    insertHolders(
+    storeHolders(
       tx,
       buyers.map((buyer) => ({ personId: buyerId(buyer), earns: true })),
     ),

@@ -1,11 +1,13 @@
+import { accountRegistered, accountRoleChanged } from "@onsale/contracts/accounts";
 import { later } from "@onsale/contracts/time";
 import { type Database, databaseNow, sql } from "@onsale/postgres";
-import { type TestDatabase, testDatabase } from "@onsale/testing";
+import { eventOf, type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { expirePoints } from "../src/expire-points.ts";
 import { graceMs } from "../src/purse.ts";
 import {
   books,
+  buyerId,
   charge,
   confirmed,
   content,
@@ -180,6 +182,16 @@ describe("earning", () => {
     await hear(shop, "confirm-points", [{ ...confirmed(2, { totalMinor: 5_000, buyer: 2 }), sequence: 9 }]);
     expect(await books(shop)).toEqual({ 1: [9, 0, 0], 2: [100, 0, 0] });
     expect(Object.keys(await lots(shop))).toHaveLength(3);
+  });
+
+  test("who has an account is heard, and who is a customer no longer earns nothing", async () => {
+    const registered = [1, 2].map((buyer) =>
+      eventOf(accountRegistered, { accountId: buyerId(buyer), role: "customer" }),
+    );
+    const changed = eventOf(accountRoleChanged, { accountId: buyerId(2), role: "operator" }, { sequence: 2 });
+    await hear(shop, "note-holders", [...registered, changed]);
+    await confirm(confirmed(1, { totalMinor: 100 }), confirmed(2, { totalMinor: 100, buyer: 2 }));
+    expect(await books(shop)).toEqual({ 1: [1, 0, 0] });
   });
 
   test("no rate, no points", async () => {

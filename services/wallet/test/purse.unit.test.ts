@@ -111,6 +111,15 @@ describe("taking back what was earned", () => {
   });
 });
 
+test("what goes back to somebody who owes pays what is owed first", () => {
+  const purse = empty();
+  purse.charge("EARNED", lotOf("earned", later(now, 365 * day)), 100, {});
+  const parts = purse.hold(100, now, {}) ?? [];
+  purse.takeBack(30, "earned", {});
+  purse.putBack("RELEASED", back(parts, purse), now, {});
+  expect(amounts(purse)).toEqual([70, 0, 0]);
+});
+
 test("points end with their lot, and not before", () => {
   const purse = filled();
   purse.expire(later(now, day));
@@ -134,7 +143,7 @@ describe("whatever happens in whatever order", () => {
     }) as fc.Arbitrary<Step>,
     fc.record({
       kind: fc.constantFrom("spend", "release", "giveBack"),
-      order: fc.nat(9),
+      order: fc.nat(5),
       share: fc.integer({ min: 1, max: 3 }),
     }) as fc.Arbitrary<Step>,
     fc.record({ kind: fc.constant("pass"), days: fc.integer({ min: 1, max: 40 }) }) as fc.Arbitrary<Step>,
@@ -201,7 +210,7 @@ describe("whatever happens in whatever order", () => {
 
   test("nothing is below zero, lots are the balance, holds are the orders', and no point is made or lost", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 10, maxLength: 60, size: "max" }), (steps) => {
         play(steps, (purse, { shop, orders }) => {
           const [available = 0, held = 0, debt = 0] = amounts(purse);
           expect(
@@ -214,7 +223,7 @@ describe("whatever happens in whatever order", () => {
           expect(available + held - debt + shop).toBe(0);
         });
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });

@@ -23,6 +23,7 @@ const lockEarningsSql = sql("wallet.lock-earnings", {
 
 /** Locks what these orders earned, in the order of their ids. One that earned nothing is absent. */
 export async function lockEarnings(tx: Transaction, orderIds: readonly OrderId[]): Promise<Map<OrderId, Earning>> {
+  if (orderIds.length === 0) return new Map();
   const rows = await tx.query(lockEarningsSql, [orderIds]);
   return new Map(rows.map((earning) => [earning.orderId, earning]));
 }

@@ -1,19 +1,19 @@
 import type { BuyerId } from "@onsale/contracts/ids";
 import { array, as, boolean, type Queryable, sql, type Transaction, uuid } from "@onsale/postgres";
 
-const insertHoldersSql = sql("wallet.insert-holders", {
+const storeHoldersSql = sql("wallet.store-holders", {
   takes: [array(as<BuyerId>(uuid)), array(boolean)],
   gives: {},
 })`
   insert into wallet.holder (person_id, earns) select person_id, earns
-  from unnest($1::uuid[], $2::boolean[]) as registered(person_id, earns) on conflict (person_id) do nothing`;
+  from unnest($1::uuid[], $2::boolean[]) as registered(person_id, earns) on conflict (person_id) do update set earns = excluded.earns`;
 
-/** Notes who has an account, and so may have points. */
-export async function insertHolders(
+/** Writes who has an account, and so may have points; each person once. */
+export async function storeHolders(
   tx: Transaction,
   holders: readonly { readonly personId: BuyerId; readonly earns: boolean }[],
 ): Promise<void> {
-  await tx.execute(insertHoldersSql, [holders.map(({ personId }) => personId), holders.map(({ earns }) => earns)]);
+  await tx.execute(storeHoldersSql, [holders.map(({ personId }) => personId), holders.map(({ earns }) => earns)]);
 }
 
 const isHolderSql = sql("wallet.is-holder", { takes: [as<BuyerId>(uuid)], gives: { personId: as<BuyerId>(uuid) } })`

@@ -94,8 +94,8 @@ const lockOrdersSql = sql("wallet.lock-order-points", {
   from wallet.order_points where order_id = any($1::uuid[]) order by order_id for update`;
 
 /** Locks the points of these orders in the order of their ids; before any balance, in every transaction. */
-export const lockOrderPoints = (tx: Transaction, orderIds: readonly OrderId[]): Promise<OrderPoints[]> =>
-  tx.query(lockOrdersSql, [orderIds]);
+export const lockOrderPoints = async (tx: Transaction, orderIds: readonly OrderId[]): Promise<OrderPoints[]> =>
+  orderIds.length > 0 ? await tx.query(lockOrdersSql, [orderIds]) : [];
 
 const partsOfSql = sql("wallet.parts-of-orders", {
   takes: [array(as<OrderId>(uuid))],
