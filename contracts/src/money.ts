@@ -4,6 +4,15 @@ import { type Static, Type } from "typebox";
 export const Currency = Type.String({ pattern: "^[A-Z]{3}$", description: "ISO 4217 code." });
 export type Currency = Static<typeof Currency>;
 
+const withoutMinorUnit = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(" ");
+const withThreeDecimals = "BHD IQD JOD KWD LYD OMR TND".split(" ");
+
+/** How many decimals a currency's minor unit stands for, by ISO 4217: yen 0, pounds 2, dinars 3. */
+export function decimalsOf(currency: Currency): 0 | 2 | 3 {
+  if (withoutMinorUnit.includes(currency)) return 0;
+  return withThreeDecimals.includes(currency) ? 3 : 2;
+}
+
 /** The largest amount of one order or payment: 10^12 minor units, so that sums of thousands of them stay exact in a number. */
 export const maximumAmountMinor = 1_000_000_000_000;
 

@@ -66,7 +66,7 @@ export class Counter implements AsyncDisposable {
       providers: merchants.map(({ provider, secrets }, index) => ({
         name: `card-${"ab"[index]}`,
         card: createCardProvider({
-          ...{ url: provider.url, apiSecret: secrets.apiSecret, attemptTimeoutMs: 500 },
+          ...{ url: provider.url, apiSecret: secrets.apiSecret, attemptTimeoutMs: 1_000 },
           ...(listening && {
             webhookUrl: `http://127.0.0.1:${listening}/v1/webhooks/card-providers/card-${"ab"[index]}`,
           }),
@@ -98,10 +98,10 @@ export class Counter implements AsyncDisposable {
     await deliver<PaymentsPorts>(this.database, moveMoney, events, ports);
   }
 
-  async run(job: string): Promise<void> {
+  async run(job: string, ports = this.ports): Promise<void> {
     const found = payments.jobs.find(({ name }) => name === job);
     if (found === undefined) throw new Error(`There is no job ${job}.`);
-    await found.run({ database: this.database, ports: this.ports, feeds: { passed: async () => true } }, never);
+    await found.run({ database: this.database, ports, feeds: { passed: async () => true } }, never);
   }
 
   async call(method: "GET" | "POST", path: string, payload?: object) {

@@ -46,7 +46,7 @@ describe("nobody knows the outcome", () => {
     ["charged, then the connection was cut", { chargedThenTimeout: 1 }, {}],
     ["500 after charging", { failAfter: 1 }, {}],
     ["500 before charging", { failBefore: 1 }, {}],
-    ["no answer in time", { slow: 1 }, { slowMs: 700 }],
+    ["no answer in time", { slow: 1 }, { slowMs: 1_200 }],
     ["nobody there", { down: 1 }, {}],
   ] as const)("%s: it is asked for, and charged once", async (_, shares, more) => {
     const number = await goThrough(shares, more);

@@ -46,7 +46,8 @@ export function createCardProvider(options: CardProviderOptions): CardProvider {
   const { name = "card", url, apiSecret, webhookUrl, keyMemoryMs = 23 * hourMs } = options;
   const { connections = 256, connectTimeoutMs = 1_000, attemptTimeoutMs = 4_500 } = options;
   const onCircuit = (state: "open" | "closed") => telemetry.providerCircuit({ provider: name, state });
-  const line = new ProviderLine({ url, apiSecret, connections, connectTimeoutMs, attemptTimeoutMs, onCircuit });
+  const authorization = `Bearer ${apiSecret}`;
+  const line = new ProviderLine({ url, authorization, connections, connectTimeoutMs, attemptTimeoutMs, onCircuit });
 
   return {
     keyMemoryMs,

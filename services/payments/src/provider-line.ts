@@ -12,7 +12,8 @@ import { type Dispatcher, Pool } from "undici";
 
 export interface ProviderLineOptions {
   readonly url: string;
-  readonly apiSecret: string;
+  /** The header by which the merchant proves itself. */
+  readonly authorization: string;
   /** Calls in flight at once; further ones wait for a connection. */
   readonly connections: number;
   /** Milliseconds until a connection must stand. */
@@ -62,7 +63,7 @@ export class ProviderLine {
   readonly #policy: { execute<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> };
 
   constructor(options: ProviderLineOptions) {
-    const { url, apiSecret, connections, connectTimeoutMs, attemptTimeoutMs, onCircuit } = options;
+    const { url, authorization, connections, connectTimeoutMs, attemptTimeoutMs, onCircuit } = options;
     // The timeouts of the pool itself would not bound the whole of an attempt; ours does.
     this.#pool = new Pool(url, {
       connections,
@@ -70,7 +71,7 @@ export class ProviderLine {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    this.#headers = { authorization: `Bearer ${apiSecret}`, "content-type": "application/json" };
+    this.#headers = { authorization, "content-type": "application/json" };
     this.#attemptTimeoutMs = attemptTimeoutMs;
     const noAnswer = handleWhen((error) => error instanceof NoAnswerError);
     // Half of at least 25 calls in 5 s without an answer: the provider is down, and each further call would cost a

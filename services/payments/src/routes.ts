@@ -9,6 +9,7 @@ import type { PaymentsPorts } from "./ports.ts";
 import { receiveWebhook } from "./receive-webhook.ts";
 import { reconciliationRoutes } from "./reconciliation-routes.ts";
 import { showPayment } from "./show-payment.ts";
+import { hastenAsking } from "./store/unsettled.ts";
 import { showProviders, switchByHand } from "./switch-provider.ts";
 import { telemetry } from "./telemetry.ts";
 import { WebhookBody } from "./webhook.ts";
@@ -55,6 +56,7 @@ const PaymentView = Type.Object({
 
 export function routes(http: HttpServer, context: ServiceContext<PaymentsPorts>): void {
   webhookRoute(http, context);
+  statusHintRoute(http, context);
   providerRoutes(http, context);
   reconciliationRoutes(http, context);
 
@@ -136,6 +138,36 @@ function providerRoutes(http: HttpServer, { database, ports }: ServiceContext<Pa
         default:
           return outcome satisfies never;
       }
+    },
+  );
+}
+
+/** What is known of a webhook that nobody signed: it says about which order to ask. */
+const StatusHint = Type.Object(
+  {
+    eventType: Type.Literal("PAYMENT_STATUS_CHANGED"),
+    data: Type.Object({ orderId: OrderId }, { additionalProperties: true }),
+  },
+  { additionalProperties: true },
+);
+
+function statusHintRoute(http: HttpServer, { database }: ServiceContext<PaymentsPorts>): void {
+  http.post(
+    "/v1/webhooks/payment-status/:provider",
+    {
+      config: { access: "public" },
+      schema: {
+        summary: "Takes hints of a provider that signs nothing (Toss Payments' PAYMENT_STATUS_CHANGED).",
+        description:
+          "Nothing in it is believed: where a question about the order is open, the provider is asked at once. So whoever sends one can make nobody pay, and learns nothing.",
+        params: Type.Object({ provider: ProviderName }),
+        body: StatusHint,
+        response: { 200: Type.Object({}) },
+      },
+    },
+    async ({ params: { provider }, body: { data } }) => {
+      await hastenAsking(database, { orderId: data.orderId, provider });
+      return {};
     },
   );
 }

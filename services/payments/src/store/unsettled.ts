@@ -9,6 +9,7 @@ import {
   type Queryable,
   sql,
   type Transaction,
+  text,
   uuid,
 } from "@onsale/postgres";
 
@@ -42,6 +43,18 @@ export async function deferAsking(
     firstMs / 1_000,
     longestMs / 1_000,
   ]);
+}
+
+const hastenSql = sql("payments.hasten-asking", { takes: [as<OrderId>(uuid), text], gives: {} })`
+  update payments.unsettled set next_ask_at = least(next_ask_at, clock_timestamp())
+  where order_id = $1 and exists (select from payments.payment where order_id = $1 and provider = $2)`;
+
+/** Has an open question of this provider asked at the job's next look. Nothing where none is open. */
+export async function hastenAsking(
+  queryable: Queryable,
+  { orderId, provider }: { readonly orderId: OrderId; readonly provider: string },
+): Promise<void> {
+  await queryable.execute(hastenSql, [orderId, provider]);
 }
 
 const forgetSql = sql("payments.forget-unsettled", { takes: [array(as<OrderId>(uuid))], gives: {} })`
