@@ -55,6 +55,14 @@ export const specification = {
       secret: true,
     },
   ),
+  redisPrefix: setting(
+    "ONSALE_REDIS_PREFIX",
+    Type.String({
+      pattern: "^[a-zA-Z0-9._:-]{1,100}$",
+      description: "1 to 100 letters, digits, full stops, colons, hyphens or underscores",
+    }),
+    { about: "Stands before every key in Redis: two shops need two.", fallback: "onsale:" },
+  ),
   operatorEmail: setting(
     "ONSALE_OPERATOR_EMAIL",
     Type.String({ pattern: "^[^@\\s]+@[^@\\s]+$", maxLength: 254, description: "an e-mail address" }),
@@ -132,6 +140,10 @@ export const paymentSettings = ({ paymentsAsking, ...settings }: Configuration) 
 });
 
 export type Configuration = ConfigurationOf<typeof specification>;
+
+/** The Redis to use, if there is one. */
+export const redisOf = ({ redis, redisPrefix }: Configuration): { url: string; prefix: string } | undefined =>
+  redis === undefined ? undefined : { url: redis, prefix: redisPrefix };
 
 /** @throws {ConfigurationError} naming every fault. */
 export const configuration = (): Configuration => readConfiguration(specification);

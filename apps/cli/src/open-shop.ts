@@ -1,7 +1,7 @@
 import { Lifecycle, openLogger, shownConfiguration } from "@onsale/runtime";
 import type { ProviderAddress } from "./audit/provider-ledger.ts";
 import { version } from "./checkout.ts";
-import { type Configuration, paymentSettings, specification } from "./configuration.ts";
+import { type Configuration, paymentSettings, redisOf, specification } from "./configuration.ts";
 import { type DataFolder, makeDataFolder } from "./data-folder.ts";
 import { keepDatabaseChoice } from "./database-choice.ts";
 import { settleEventLog } from "./event-log-choice.ts";
@@ -156,6 +156,7 @@ const servedWith = ({ data, configuration }: OpenShopOptions, { logger }: Frame)
   version: version(),
   logger,
   secretsFolder: data.secrets,
+  redis: redisOf(configuration),
   ...paymentSettings(configuration),
 });
 

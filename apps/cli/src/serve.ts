@@ -25,6 +25,7 @@ export interface ServeOptions {
   readonly anomalies: Partial<AnomalyRule>;
   readonly operator: { readonly email: string; readonly password: string };
   readonly messages: MessageChannels;
+  readonly redis: { readonly url: string; readonly prefix: string } | undefined;
   /** Absent: events go through PostgreSQL. */
   readonly kafka?: KafkaChoice | undefined;
 }
@@ -33,7 +34,7 @@ export interface ServeOptions {
 const realm = { issuer: "onsale", audience: "onsale" };
 
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { adminUrl, port, version, logger, providers, asking, anomalies, operator, messages } = options;
+  const { adminUrl, port, version, logger, providers, asking, anomalies, operator, messages, redis } = options;
   const privateKey = await keptSecret(options.secretsFolder, "token-key.pem", newTokenKey);
   const secret = await keptSecret(options.secretsFolder, "accounts.key", () => randomBytes(32).toString("base64url"));
   const signer = await createTokenSigner({ ...realm, privateKey });
@@ -45,6 +46,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     logger,
     ...(options.kafka && { kafka: options.kafka }),
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
-    composition: compose({ url, tokens: signer, secret, operator, providers, asking, anomalies, messages }),
+    composition: compose({
+      ...{ url, tokens: signer, secret, operator, providers, asking, anomalies, messages },
+      ...(redis && { redis }),
+    }),
   });
 }

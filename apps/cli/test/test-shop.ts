@@ -42,6 +42,7 @@ export async function startTestShop(): Promise<TestShop> {
     anomalies: {},
     operator,
     messages: {},
+    redis: undefined,
   });
   let stopped: Promise<void> | undefined;
   const stopServer = (): Promise<void> => {

@@ -3,6 +3,7 @@ import { catalog } from "@onsale/catalog";
 import { eventsByOwner } from "@onsale/contracts/events";
 import type { TokenSigner } from "@onsale/http";
 import { inventory } from "@onsale/inventory";
+import { StockGate } from "@onsale/inventory/gate";
 import { fewestLocations } from "@onsale/inventory/ports";
 import type { BasePorts, EventDefinition } from "@onsale/messaging";
 import { notifications, type Senders } from "@onsale/notifications";
@@ -18,6 +19,7 @@ import {
   type NamedProvider,
   patientAsking,
 } from "@onsale/payments/ports";
+import { openRedis } from "@onsale/redis";
 import { ids } from "@onsale/runtime";
 import { wallet } from "@onsale/wallet";
 import { type HostedService, host } from "./hosted-service.ts";
@@ -36,6 +38,8 @@ export interface Wiring {
   readonly asking?: AskingAgain;
   /** When new payments go to another provider. */
   readonly anomalies?: Partial<AnomalyRule>;
+  /** A Redis for the gate in front of the intake, and what stands before every key there; absent: no gate. */
+  readonly redis?: { readonly url: string; readonly prefix: string };
   /** Where messages to people go. Default: nowhere; they stay in their table. */
   readonly messages?: MessageChannels;
 }
@@ -67,6 +71,8 @@ export function compose(wiring: Wiring): Composition {
   const { url, tokens, secret, operator, messages = {}, asking = patientAsking, anomalies = {} } = wiring;
   const providers = wiring.providers.map((provider) => namedProvider(provider, url));
   const senders = sendersOf(messages);
+  const gate = wiring.redis && openGate(wiring.redis);
+  const withGate = gate ? { gate: gate.stock } : {};
   const paymentsPorts: PaymentsPorts = {
     ...base,
     providers,
@@ -77,8 +83,8 @@ export function compose(wiring: Wiring): Composition {
     services: [
       host(accounts, { ...base, tokens, secret, operator }, ownerOf),
       host(catalog, base, ownerOf),
-      host(inventory, { ...base, chooseLocations: fewestLocations }, ownerOf),
-      host(orders, base, ownerOf),
+      host(inventory, { ...base, ...withGate, chooseLocations: fewestLocations }, ownerOf),
+      host(orders, { ...base, ...withGate }, ownerOf),
       host(payments, paymentsPorts, ownerOf),
       host(wallet, base, ownerOf),
       host(notifications, { ...base, senders, delivery: patientDelivery }, ownerOf),
@@ -86,8 +92,17 @@ export function compose(wiring: Wiring): Composition {
     async close() {
       await Promise.all(providers.map(({ card }) => card.close()));
       await Promise.all(Object.values(senders).map((sender) => sender.close?.()));
+      await gate?.close();
     },
   };
+}
+
+// A request at the gate waits no longer for Redis; then it goes through.
+const gateAnswerMs = 100;
+
+function openGate({ url, prefix }: NonNullable<Wiring["redis"]>) {
+  const redis = openRedis({ url, prefix, answerMs: gateAnswerMs, applicationName: "onsale gate" });
+  return { stock: new StockGate(redis), close: () => redis.close() };
 }
 
 function namedProvider({ name, url, apiSecret, webhookSecret }: ProviderWiring, ours: string): NamedProvider {

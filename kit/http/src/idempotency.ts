@@ -13,6 +13,7 @@ import {
   isLockTimeout,
   type MigrationSet,
   nullable,
+  type Queryable,
   sql,
   type Transaction,
   text,
@@ -170,6 +171,29 @@ export async function claimKeys(tx: Transaction, claims: readonly ProspectiveAns
   });
 }
 
+/** Whether a request under this key was accepted, within the time that keys are kept. */
+export async function isKeySpent(
+  on: Queryable,
+  { personId, key }: Pick<IdempotencyClaim, "personId" | "key">,
+): Promise<boolean> {
+  return (await on.query(isKeySpentSql, [personId, key])).length > 0;
+}
+
+/** Every key under which something was accepted and that is still kept, in the order of people, some thousands at a time. */
+export async function* spentKeys(on: Queryable): AsyncGenerator<{ personId: string; key: string }[]> {
+  let after = { personId: "00000000-0000-0000-0000-000000000000", key: "" };
+  for (;;) {
+    const page = await on.query(spentKeysSql, [after.personId, after.key, keysPerPage]);
+    const last = page.at(-1);
+    if (last === undefined) return;
+    yield page;
+    after = last;
+  }
+}
+
+// A few milliseconds of PostgreSQL's time.
+const keysPerPage = 5_000;
+
 /** Gives back keys that were claimed in this transaction for requests that it then refused: a refusal spends no key. */
 export async function releaseKeys(tx: Transaction, claims: readonly IdempotencyClaim[]): Promise<void> {
   if (claims.length === 0) return;
@@ -247,6 +271,13 @@ const readRecordsSql = sql("http.read-records", {
 })`
   select person_id as "personId", key, fingerprint, status, body
   from unnest($1::uuid[], $2::text[]) as asked(person_id, key) join idempotency_record using (person_id, key)`;
+
+const isKeySpentSql = sql("http.is-key-spent", { takes: [uuid, text], gives: { personId: uuid } })`
+  select person_id as "personId" from idempotency_record where person_id = $1 and key = $2`;
+
+const spentKeysSql = sql("http.spent-keys", { takes: [uuid, text, bigint], gives: { personId: uuid, key: text } })`
+  select person_id as "personId", key from idempotency_record where (person_id, key) > ($1, $2)
+  order by person_id, key limit $3`;
 
 const forgetOldKeysSql = sql("http.forget-old-keys", { takes: [bigint], gives: {} })`
   delete from idempotency_record where ctid = any (array(

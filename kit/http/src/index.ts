@@ -11,11 +11,13 @@ export {
   type IdempotentAnswer,
   idempotencyOf,
   idempotently,
+  isKeySpent,
   keyInProgress,
   keyReused,
   migrations,
   type ProspectiveAnswer,
   releaseKeys,
+  spentKeys,
 } from "./idempotency.ts";
 export { Problem, ProblemError, type ProblemOptions, type ProblemPart, problem } from "./problem.ts";
 export { type Access, type DeclaredRoute, type HttpServer, routesOf } from "./route.ts";

@@ -1,4 +1,5 @@
 import type { BasePorts } from "@onsale/messaging";
+import type { LevelBoard } from "./gate/tell-gate.ts";
 import type { LocationRule } from "./location.ts";
 
 export { fewestLocations, type LineToServe, type LocationRule, type Place } from "./location.ts";
@@ -6,4 +7,6 @@ export { fewestLocations, type LineToServe, type LocationRule, type Place } from
 export interface InventoryPorts extends BasePorts {
   /** From where a line is served whose SKU lies in several locations. */
   readonly chooseLocations: LocationRule;
+  /** Who is told what each decision leaves on the shelves; absent where no gate stands in front. */
+  readonly gate?: LevelBoard;
 }

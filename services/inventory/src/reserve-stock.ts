@@ -5,6 +5,7 @@ import type { orderPlaced } from "@onsale/contracts/orders";
 import { later } from "@onsale/contracts/time";
 import { causedBy, type Delivered, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
+import { tellGate } from "./gate/tell-gate.ts";
 import type { Movement } from "./ledger.ts";
 import { moveUnits } from "./move-units.ts";
 import type { InventoryPorts } from "./ports.ts";
@@ -23,7 +24,7 @@ type Placed = Delivered<typeof orderPlaced>;
 export async function reserveStock(
   tx: Transaction,
   placed: readonly Placed[],
-  { clock, ids, chooseLocations }: InventoryPorts,
+  { clock, ids, chooseLocations, gate }: InventoryPorts,
 ): Promise<void> {
   const wishes = placed.map(toWish).sort(byArrival);
   const [known, shelves] = await Promise.all([
@@ -45,6 +46,7 @@ export async function reserveStock(
     storeDecisions(tx, decisions),
     moveUnits(tx, decisions.flatMap(movements)),
     publish(tx, decisions.map(announcement)),
+    tellGate(tx, gate, { shelves, decisions }),
   ]);
   tellAfterCommit(tx, decisions);
 }

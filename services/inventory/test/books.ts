@@ -8,6 +8,7 @@ import type { AllocationState } from "../src/allocation.ts";
 import { consumers } from "../src/consumers.ts";
 import { inventory } from "../src/index.ts";
 import { fewestLocations, mainLocation } from "../src/location.ts";
+import type { InventoryPorts } from "../src/ports.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
 
 export const content: TestDatabaseContent = { services: [inventory] };
@@ -25,10 +26,15 @@ let calls = 0;
 export const ports = () => ({ ids: testIds(++calls * 1_000_000), chooseLocations: fewestLocations });
 
 /** Delivers events to the consumer of that name, through the inbox. */
-export async function hear(database: Database, name: string, events: readonly Delivered[]): Promise<void> {
+export async function hear(
+  database: Database,
+  name: string,
+  events: readonly Delivered[],
+  more: Pick<InventoryPorts, "gate"> = {},
+): Promise<void> {
   const consumer = consumers.find((it) => it.name === `inventory.${name}`);
   if (!consumer) throw new Error(`Nobody is called inventory.${name}.`);
-  await deliver(database, consumer, events, ports());
+  await deliver(database, consumer, events, { ...ports(), ...more });
 }
 
 export const placed = (number: number, lines: Record<Sku, number>, buyer = number) =>

@@ -8,6 +8,7 @@ export const errors = defineErrors("orders", {
   WRONG_CURRENCY: { title: "A product of the order is not sold in its currency.", retryable: false },
   POINTS_DO_NOT_FIT: { title: "The points do not fit the way of paying.", retryable: false },
   NOTHING_TO_PAY: { title: "The order costs nothing.", retryable: false },
+  SOLD_OUT: { title: "There is not enough left.", retryable: false },
   TOTAL_TOO_LARGE: { title: "The order costs more than one order may.", retryable: false },
   ORDER_NOT_FOUND: { title: "You have no such order.", retryable: false },
   ORDER_REJECTED: { title: "The order was rejected already.", retryable: false },

@@ -1,4 +1,4 @@
-import { forgetOldKeys } from "@onsale/http";
+import { forgetOldKeys, spentKeys } from "@onsale/http";
 import type { Job } from "@onsale/runtime";
 import { endOverdueOrders } from "./end-overdue-orders.ts";
 import type { OrderPorts } from "./ports.ts";
@@ -9,6 +9,14 @@ export const jobs: readonly Job<OrderPorts>[] = [
     // A hundredth of the shortest bound.
     everyMs: 1_000,
     run: ({ database, ports }, signal) => endOverdueOrders(database, ports, signal),
+  },
+  {
+    name: "orders.restore-gate-memory",
+    // Until it is restored each refusal at the gate costs a look into the database.
+    everyMs: 1_000,
+    async run({ database, ports }) {
+      await ports.gate?.restoreMemory(() => spentKeys(database));
+    },
   },
   {
     name: "orders.forget-old-keys",

@@ -28,6 +28,7 @@ export interface PlacementRefusal {
     | "HOLDS_NOT_FOUND"
     | "UNKNOWN_PRODUCT"
     | "WRONG_CURRENCY"
+    | "SOLD_OUT"
     | "NOTHING_TO_PAY"
     | "POINTS_DO_NOT_FIT"
     | "TOTAL_TOO_LARGE";

@@ -1,5 +1,6 @@
 import type { BasePorts } from "@onsale/messaging";
 import type { AllocationRule } from "./allocation.ts";
+import type { OrderGate } from "./order-gate.ts";
 import type { StepTimeoutsMs } from "./order-saga.ts";
 
 export interface OrderPorts extends BasePorts {
@@ -7,4 +8,6 @@ export interface OrderPorts extends BasePorts {
   readonly stepTimeoutsMs?: StepTimeoutsMs;
   /** Discounts and taxes, asked in this order; none unless a team brings some. */
   readonly allocationRules?: readonly AllocationRule[];
+  /** What stands before the intake and turns away who comes too late; absent where the shop has none. */
+  readonly gate?: OrderGate;
 }

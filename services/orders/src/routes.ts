@@ -25,6 +25,7 @@ import { cancelOrder } from "./cancel-order.ts";
 import { errors } from "./errors.ts";
 import { LiveHistory } from "./live-history.ts";
 import type { HistoryEntry } from "./order.ts";
+import { type OrderGate, passGate } from "./order-gate.ts";
 import {
   type BatchOrder,
   BatchResults,
@@ -79,7 +80,7 @@ function placing(http: HttpServer, context: Context, intake: OrderIntake): void 
     },
     async (request, reply) => {
       const { person, cause, body } = request;
-      const placed = await place(context, intake, body.lines, {
+      const placed = await place({ ...context, gate: context.ports.gate }, intake, body.lines, {
         claim: idempotencyOf(request),
         buyerId: person.id,
         currency: body.currency,
@@ -102,20 +103,31 @@ type PlacementWish = Omit<Placement, "lines"> & { readonly holdIds: readonly str
 
 /** @throws {ProblemError} for everything that keeps the order from being accepted. */
 async function place(
-  { feeds }: Context,
+  { feeds, database, gate }: Context & { readonly gate?: OrderGate | undefined },
   intake: OrderIntake,
   lines: readonly WantedLine[],
   { holdIds, ...wish }: PlacementWish,
 ): Promise<{ answer: PlacedAnswer; replayed: boolean }> {
   const basket = toBasket({ lines, holdIds });
   if (basket.kind === "refused") throw placementProblem(basket, lines);
-  const outcome = await placeOrder(intake, feeds, { ...wish, lines: basket.lines }).catch((error) => {
-    throw intakeProblem(error);
-  });
+  const placement = { ...wish, lines: basket.lines };
+  const outcome = await passGate({ gate, database }, placement, () => placeOrder(intake, feeds, placement)).catch(
+    (error) => {
+      throw intakeProblem(error);
+    },
+  );
+  if (outcome.kind === "sold-out") throw placementProblem(soldOut(outcome.skus), lines);
   if (outcome.kind === "key-reused") throw keyReused();
   if (outcome.kind === "refused") throw placementProblem(outcome, lines);
   return outcome;
 }
+
+const soldOut = (skus: PlacementRefusal["skus"]): PlacementRefusal => ({
+  kind: "refused",
+  code: "SOLD_OUT",
+  detail: "There is not enough left of what the order names.",
+  skus,
+});
 
 /** A failure of the intake as a problem where it is one; anything else is passed on. */
 function intakeProblem(error: unknown): unknown {
@@ -134,7 +146,8 @@ function placementProblem({ code, detail, skus }: PlacementRefusal, lines: reado
   const parts = lines.flatMap(({ sku }, index): ProblemPart[] =>
     inTheWay.has(sku) ? [{ pointer: `/lines/${index}`, in: "body", detail: `${sku}: ${errors[code].title}` }] : [],
   );
-  return problem(422, errors[code], { detail, ...(parts.length > 0 && { errors: parts.slice(0, partsTold) }) });
+  const status = code === "SOLD_OUT" ? 409 : 422;
+  return problem(status, errors[code], { detail, ...(parts.length > 0 && { errors: parts.slice(0, partsTold) }) });
 }
 
 // A thousand orders with a few lines each; a thousand baskets of a thousand lines come in several batches.

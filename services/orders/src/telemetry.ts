@@ -3,6 +3,10 @@ import { defineFact } from "@onsale/runtime";
 export const telemetry = {
   ordersPlaced: defineFact("orders placed", { counter: "onsale_orders_placed_total" }),
   placementRefused: defineFact("placement refused", { counter: "onsale_placements_refused_total", labels: ["code"] }),
+  turnedAway: defineFact("turned away at the gate", {
+    counter: "onsale_orders_turned_away_total",
+    labels: ["asked"],
+  }),
   orderEnded: defineFact("orders ended", { counter: "onsale_orders_ended_total", labels: ["status"] }),
   orderUnknown: defineFact("news of an order that is not known", {
     counter: "onsale_orders_unknown_total",
