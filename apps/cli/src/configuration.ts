@@ -73,6 +73,22 @@ export const specification = {
     Type.String({ minLength: 8, maxLength: 128, description: "8 to 128 characters long" }),
     { about: "The operator's password. Default: one that is made once and kept with the data.", secret: true },
   ),
+  shopUrl: optionalSetting(
+    "ONSALE_SHOP_URL",
+    Type.String({ pattern: "^https?://[^\\s#?]+$", description: "an http or https URL" }),
+    { about: "Where the shop's pages for people are: links in mails begin with it. Default: this server." },
+  ),
+  trustedProxies: optionalSetting(
+    "ONSALE_TRUSTED_PROXIES",
+    Type.String({
+      pattern: "^[0-9a-fA-F.:]+(/\\d{1,3})?(,[0-9a-fA-F.:]+(/\\d{1,3})?)*$",
+      description: "addresses or networks like 10.0.0.0/8, with commas between",
+    }),
+    {
+      about:
+        "Proxies in front of the server, which say in X-Forwarded-For whom they serve: wrong passwords are counted by it.",
+    },
+  ),
   chatUrl: optionalSetting(
     "ONSALE_CHAT_URL",
     Type.String({ pattern: "^https?://.+", description: "an http or https URL" }),

@@ -157,6 +157,8 @@ const servedWith = ({ data, configuration }: OpenShopOptions, { logger }: Frame)
   logger,
   secretsFolder: data.secrets,
   redis: redisOf(configuration),
+  shopUrl: configuration.shopUrl,
+  trustedProxies: configuration.trustedProxies,
   ...paymentSettings(configuration),
 });
 

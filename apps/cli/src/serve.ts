@@ -1,6 +1,7 @@
 /** The server's part of opening a shop, in a file of its own so that its many modules load while the children start. */
 
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { createTokenSigner, createTokenVerifier, newTokenKey } from "@onsale/http";
 import type { AnomalyRule, AskingAgain } from "@onsale/payments/ports";
 import type { Logger } from "@onsale/runtime";
@@ -26,6 +27,9 @@ export interface ServeOptions {
   readonly operator: { readonly email: string; readonly password: string };
   readonly messages: MessageChannels;
   readonly redis: { readonly url: string; readonly prefix: string } | undefined;
+  /** Where links in mails lead; absent: here. */
+  readonly shopUrl: string | undefined;
+  readonly trustedProxies: string | undefined;
   /** Absent: events go through PostgreSQL. */
   readonly kafka?: KafkaChoice | undefined;
 }
@@ -44,11 +48,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     port,
     version,
     logger,
+    ...(options.trustedProxies !== undefined && { trustedProxies: options.trustedProxies }),
     ...(options.kafka && { kafka: options.kafka }),
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
     composition: compose({
       ...{ url, tokens: signer, secret, operator, providers, asking, anomalies, messages },
       ...(redis && { redis }),
+      mailFile: join(options.secretsFolder, "mails.jsonl"),
+      ...(options.shopUrl !== undefined && { shopUrl: options.shopUrl }),
     }),
   });
 }

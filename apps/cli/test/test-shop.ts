@@ -43,6 +43,8 @@ export async function startTestShop(): Promise<TestShop> {
     operator,
     messages: {},
     redis: undefined,
+    shopUrl: undefined,
+    trustedProxies: undefined,
   });
   let stopped: Promise<void> | undefined;
   const stopServer = (): Promise<void> => {

@@ -1,4 +1,4 @@
-import { accounts, type OperatorLogIn } from "@onsale/accounts";
+import { type AccountsPorts, accounts, type OperatorLogIn } from "@onsale/accounts";
 import { catalog } from "@onsale/catalog";
 import { eventsByOwner } from "@onsale/contracts/events";
 import type { TokenSigner } from "@onsale/http";
@@ -23,6 +23,7 @@ import { openRedis } from "@onsale/redis";
 import { ids } from "@onsale/runtime";
 import { wallet } from "@onsale/wallet";
 import { type HostedService, host } from "./hosted-service.ts";
+import { fileResetMail, sentResetMail } from "./reset-mail.ts";
 
 /** What the services are given from outside: addresses and secrets of others, and ours. */
 export interface Wiring {
@@ -40,6 +41,10 @@ export interface Wiring {
   readonly anomalies?: Partial<AnomalyRule>;
   /** A Redis for the gate in front of the intake, and what stands before every key there; absent: no gate. */
   readonly redis?: { readonly url: string; readonly prefix: string };
+  /** Where the shop's pages for people are: links in mails begin with it. Default: `url`. */
+  readonly shopUrl?: string;
+  /** Where links for a new password are written when there is no mail; absent, too: nobody is sent one. */
+  readonly mailFile?: string;
   /** Where messages to people go. Default: nowhere; they stay in their table. */
   readonly messages?: MessageChannels;
 }
@@ -81,7 +86,7 @@ export function compose(wiring: Wiring): Composition {
   };
   return {
     services: [
-      host(accounts, { ...base, tokens, secret, operator }, ownerOf),
+      host(accounts, { ...base, tokens, secret, operator, ...resetMailOf(wiring, senders) }, ownerOf),
       host(catalog, base, ownerOf),
       host(inventory, { ...base, ...withGate, chooseLocations: fewestLocations }, ownerOf),
       host(orders, { ...base, ...withGate }, ownerOf),
@@ -115,6 +120,12 @@ const sendersOf = ({ chat, mail, push }: MessageChannels): Senders => ({
   ...(mail && { mail: mailSender(mail) }),
   ...(push && { push: pushSender({ ...push, now: Date.now }) }),
 });
+
+/** By mail where there is a mail server, else into the file. */
+function resetMailOf({ url, shopUrl = url, mailFile }: Wiring, { mail }: Senders): Pick<AccountsPorts, "resetMail"> {
+  if (mail) return { resetMail: sentResetMail(mail, shopUrl) };
+  return mailFile === undefined ? {} : { resetMail: fileResetMail({ path: mailFile, shopUrl }) };
+}
 
 const base: BasePorts = { ids, clock: { now: () => new Date().toISOString() } };
 

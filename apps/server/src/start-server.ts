@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly version: string;
   readonly composition: Composition;
   readonly tokens: TokenVerifier;
+  /** Proxies in front of this server: see `HttpServerOptions`. */
+  readonly trustedProxies?: string;
   readonly logger: Logger;
   /** Events go through this Kafka. Absent: consumers read the outboxes. What was begun with the one can't go on with the other. */
   readonly kafka?: KafkaChoice;
@@ -216,6 +218,7 @@ const httpServer = (options: ServerOptions, { fed, services, watch: { readiness 
       version: options.version,
       tokens: options.tokens,
       logger: options.logger,
+      ...(options.trustedProxies !== undefined && { trustedProxies: options.trustedProxies }),
       onAnswered: tellAnswered,
       readiness,
       metrics: metricsPage,

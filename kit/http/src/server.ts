@@ -38,6 +38,11 @@ export interface HttpServerOptions extends HealthOptions {
   readonly tokens: TokenVerifier;
   readonly logger: FastifyBaseLogger;
   readonly onAnswered?: (answered: AnsweredRequest) => void;
+  /**
+   * Addresses and networks of the proxies in front, with commas between, which add the address of whom they serve to
+   * X-Forwarded-For. Default none: the header is anybody's to write, and changes nothing.
+   */
+  readonly trustedProxies?: string;
   readonly limits?: Partial<HttpLimits>;
 }
 
@@ -106,12 +111,13 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   return http;
 }
 
-function bareServer({ logger }: HttpServerOptions, limits: HttpLimits): HttpServer {
+function bareServer({ logger, trustedProxies }: HttpServerOptions, limits: HttpLimits): HttpServer {
   const http = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     // One logger for all requests: a child for each costs more than a whole hook, and its request id says nothing outside.
     childLoggerFactory: (parent: FastifyBaseLogger) => parent,
+    trustProxy: trustedProxies ?? false,
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestTimeoutMs,
     // Longer than the 60 s of common load balancers, so that it is they who close an idle connection.

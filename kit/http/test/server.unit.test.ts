@@ -306,6 +306,26 @@ describe("who may come in", () => {
     await careless.close();
   });
 
+  test("where a request comes from is what its connection says, and what those say who are trusted", async () => {
+    const where = async (trustedProxies?: string) => {
+      const { http: behind } = await serverWith(
+        (it) => void it.get("/ip", { config: { access: "public" } }, async ({ ip }) => ({ ip })),
+        trustedProxies === undefined ? {} : { trustedProxies },
+      );
+      const headers = { "x-forwarded-for": "198.51.100.9, 203.0.113.5" };
+      const { ip } = (await behind.inject({ url: "/ip", headers, remoteAddress: "192.0.2.1" })).json();
+      await behind.close();
+      return ip;
+    };
+    // The leftmost may be what the client itself wrote: it counts only when everybody after it is trusted.
+    expect([await where(), await where("10.0.0.0/8"), await where("192.0.2.1")]).toEqual([
+      "192.0.2.1",
+      "192.0.2.1",
+      "203.0.113.5",
+    ]);
+    expect(await where("192.0.2.0/24,203.0.113.5")).toBe("198.51.100.9");
+  });
+
   test("an expired token is told apart, so that a client knows to refresh", async () => {
     const signed = await import("@onsale/http").then(({ createTokenSigner }) => createTokenSigner(realm));
     const headers = { authorization: `Bearer ${await signed.sign({ id: personId, role: "guest" }, -1)}` };

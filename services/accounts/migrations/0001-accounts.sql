@@ -95,3 +95,25 @@ create table accounts.familiar_place (
   primary key (account_id, place)
 );
 create index familiar_place_by_seen_at on accounts.familiar_place (seen_at);
+
+-- Who asks for a link to set a new password, addresses that nobody has among them: what becomes of it is decided after the
+-- answer, so that asking takes the same time for all.
+create table accounts.reset_request (
+  email text collate "C" primary key,
+  requested_at timestamptz not null default clock_timestamp()
+);
+create index reset_request_by_time on accounts.reset_request (requested_at);
+
+-- The one link of an account that is good: a newer one takes its place, its use and a changed password remove it. The link
+-- itself is not here: it is signed, and made anew for each attempt at its mail.
+create table accounts.reset_link (
+  account_id uuid primary key references accounts.account,
+  reset_id uuid not null unique,
+  expires_at timestamptz not null,
+  mailed_at timestamptz,
+  -- Attempts begun: a crash in the middle of one counts.
+  attempts int not null default 0,
+  next_attempt_at timestamptz not null default clock_timestamp()
+);
+create index reset_link_due on accounts.reset_link (next_attempt_at) where mailed_at is null;
+create index reset_link_by_expiry on accounts.reset_link (expires_at);

@@ -8,15 +8,19 @@ export interface Attempt {
   readonly address: string;
 }
 
+/** What wrong passwords are counted by. */
 export type Counted = "place" | "account" | "placeAndAccount";
 
-/** So many wrong passwords at once, and one more each `everyMs`. */
-interface Allowance {
+/** What else is counted: who asks for links, and who gets mail for it. */
+export type Spent = "asking" | "mails";
+
+/** So many tries at once, and one more each `everyMs`. */
+export interface Allowance {
   readonly burst: number;
   readonly everyMs: number;
 }
 
-export const allowances: Readonly<Record<Counted, Allowance>> = {
+export const allowances: Readonly<Record<Counted | Spent, Allowance>> = {
   // Who has forgotten a password is through with their variants after ten; a program gets 960 a day.
   placeAndAccount: { burst: 10, everyMs: 90_000 },
   // A hundred, the bound of NIST SP 800-63B, each hour, wherever they are tried: a password that is not among an
@@ -24,18 +28,24 @@ export const allowances: Readonly<Record<Counted, Allowance>> = {
   account: { burst: 100, everyMs: 36_000 },
   // A thousand people behind one address mistype together; a program that tries one password on everybody gets 8,700 a day.
   place: { burst: 100, everyMs: 10_000 },
+  // As with passwords; asking costs the shop a row, and somebody perhaps a mail.
+  asking: { burst: 30, everyMs: 30_000 },
+  // Three tries to find the mail, then no more than six an hour, whoever asks.
+  mails: { burst: 3, everyMs: 600_000 },
 };
 
-export const countedKinds = Object.keys(allowances) as readonly Counted[];
+export const countedKinds: readonly Counted[] = ["place", "account", "placeAndAccount"];
 
 /** What an attempt is counted under: keyed hashes, so that the table tells no addresses. */
-export function keysOf(secret: string, { email, address }: Attempt): Readonly<Record<Counted, Buffer>> {
+export function keysOf(secret: string, { email, address }: Attempt): Readonly<Record<Counted | Spent, Buffer>> {
   const place = networkOf(address);
   const keyed = (...parts: string[]) => createHmac("sha256", secret).update(parts.join("\n")).digest();
   return {
     place: keyed("place", place),
     account: keyed("account", email),
     placeAndAccount: keyed("place and account", place, email),
+    asking: keyed("asking", place),
+    mails: keyed("mails", email),
   };
 }
 

@@ -7,6 +7,7 @@ import type { Limited, Outcome } from "./outcome.ts";
 import { busy, hashPassword } from "./password.ts";
 import type { AccountsPorts } from "./ports.ts";
 import { findLogIn, lockAccount, readAccount, setPassword } from "./store/account.ts";
+import { removeLink } from "./store/reset.ts";
 import { endSessions } from "./store/session.ts";
 import { telemetry } from "./telemetry.ts";
 
@@ -45,13 +46,14 @@ export async function changePassword(
   });
 }
 
-/** Stores another password of an account whose row is locked. Whoever came in with the old one is out. */
+/** Stores another password of an account whose row is locked. Whoever came in with the old one, or asked for a link, is out. */
 export async function renewPassword(
   tx: Transaction,
   renewed: { readonly accountId: BuyerId; readonly passwordHash: string; readonly keptSession: string | null },
 ): Promise<void> {
   const { accountId, passwordHash, keptSession } = renewed;
   await setPassword(tx, accountId, passwordHash);
+  await removeLink(tx, accountId);
   await endSessions(tx, accountId, keptSession);
   tx.afterCommit(() => telemetry.passwordChanged());
 }

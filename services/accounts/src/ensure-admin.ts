@@ -1,11 +1,11 @@
 import type { ServiceContext } from "@onsale/runtime";
 import { normalizeEmail } from "./account.ts";
+import { renewPassword } from "./change-password.ts";
 import { recordRole } from "./change-role.ts";
 import { busy, hashPassword, inLine, verifyPassword } from "./password.ts";
 import type { AccountsPorts, OperatorLogIn } from "./ports.ts";
 import { registerAccount } from "./register-account.ts";
-import { findLogIn, lockAccount, setPassword } from "./store/account.ts";
-import { endSessions } from "./store/session.ts";
+import { findLogIn, lockAccount } from "./store/account.ts";
 import { telemetry } from "./telemetry.ts";
 
 type Context = Pick<ServiceContext<AccountsPorts>, "database" | "ports">;
@@ -47,8 +47,7 @@ async function makeOrChange(context: Context, { email, password }: OperatorLogIn
   await database.transaction(async (tx) => {
     const roleBefore = (await lockAccount(tx, accountId))?.role ?? role;
     if (roleBefore !== "admin") await recordRole(tx, { accountId, roleBefore, role: "admin", changedBy: null }, cause);
-    await setPassword(tx, accountId, renewed);
-    await endSessions(tx, accountId, null);
+    await renewPassword(tx, { accountId, passwordHash: renewed, keptSession: null });
   });
   telemetry.operatorEnsured();
 }

@@ -8,6 +8,7 @@ import { decideRole } from "./role.ts";
 import { eraseAccount, lockAccount, lockAdmins, readListed } from "./store/account.ts";
 import { deleteAddresses } from "./store/address.ts";
 import { forgetPlaces } from "./store/attempt.ts";
+import { removeLink } from "./store/reset.ts";
 import { endSessions } from "./store/session.ts";
 import { telemetry } from "./telemetry.ts";
 
@@ -37,6 +38,7 @@ export async function eraseOwnAccount(
     if (decision === "last-admin") return { kind: "last-admin" };
     await endSessions(tx, accountId, null);
     await deleteAddresses(tx, accountId);
+    await removeLink(tx, accountId);
     await forgetPlaces(tx, accountId);
     await eraseAccount(tx, accountId);
     await publish(tx, [fact(accountErased, { data: { accountId }, sequence: account.version + 1, cause })]);

@@ -6,6 +6,7 @@ export const errors = defineErrors("accounts", {
   WRONG_PASSWORD: { title: "The password is wrong.", retryable: false },
   TOO_MANY_ATTEMPTS: { title: "Too many attempts came before this one; wait a while.", retryable: true },
   REFRESH_TOKEN_REFUSED: { title: "The refresh token is not valid any more; log in again.", retryable: false },
+  RESET_LINK_REFUSED: { title: "The link is not good any more; ask for another.", retryable: false },
   ACCOUNT_NOT_FOUND: { title: "There is no such account.", retryable: false },
   ACCOUNT_CONFIGURED: {
     title: "The shop's configuration keeps this account; it can be changed only there.",

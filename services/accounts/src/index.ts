@@ -1,2 +1,2 @@
-export type { AccountsPorts, OperatorLogIn } from "./ports.ts";
+export type { AccountsPorts, OperatorLogIn, ResetMail, ResetMessage } from "./ports.ts";
 export { accounts } from "./service.ts";

@@ -1,7 +1,9 @@
 import type { Job } from "@onsale/runtime";
 import { ensureAdmin } from "./ensure-admin.ts";
 import type { AccountsPorts } from "./ports.ts";
+import { sendResetLinks } from "./send-reset-links.ts";
 import { forgetAttempts, forgetOldPlaces } from "./store/attempt.ts";
+import { forgetLinks } from "./store/reset.ts";
 import { forgetExpiredSessions, forgetExpiredTokens } from "./store/session.ts";
 
 const minuteMs = 60_000;
@@ -12,6 +14,7 @@ const placesKeptDays = 90;
 
 export const jobs: readonly Job<AccountsPorts>[] = [
   { name: "accounts.ensure-admin", everyMs: 60 * minuteMs, run: (context) => ensureAdmin(context) },
+  { name: "accounts.send-reset-links", everyMs: 1_000, run: sendResetLinks },
   {
     name: "accounts.forget",
     everyMs: minuteMs,
@@ -19,6 +22,7 @@ export const jobs: readonly Job<AccountsPorts>[] = [
       await forgetExpiredTokens(database, forgottenAtOnce);
       await forgetExpiredSessions(database, forgottenAtOnce);
       await forgetAttempts(database, forgottenAtOnce);
+      await forgetLinks(database, forgottenAtOnce);
       await forgetOldPlaces(database, { days: placesKeptDays, limit: forgottenAtOnce });
     },
   },

@@ -14,6 +14,7 @@ import type { AccountsPorts } from "./ports.ts";
 import { logOut, refreshSession } from "./refresh-session.ts";
 import { refused } from "./refusals.ts";
 import { registerAccount } from "./register-account.ts";
+import { resetRoutes } from "./reset-routes.ts";
 import { guestTokenSeconds, shortUserAgent } from "./session.ts";
 import { sessionRoutes } from "./session-routes.ts";
 
@@ -36,6 +37,7 @@ export function routes(http: HttpServer, context: Context): void {
   ownAccountRoutes(http, context);
   sessionRoutes(http, context);
   addressRoutes(http, context);
+  resetRoutes(http, context);
   adminRoutes(http, context);
 }
 

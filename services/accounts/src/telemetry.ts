@@ -24,6 +24,12 @@ export const telemetry = {
   passwordChanged: defineFact("password changed; the other sessions are ended", {
     counter: "onsale_passwords_changed_total",
   }),
+  linkAskedFor: defineFact("a link for a new password asked for", { counter: "onsale_reset_links_asked_for_total" }),
+  linkMailed: defineFact("a link for a new password mailed", { counter: "onsale_reset_links_mailed_total" }),
+  mailNotTaken: defineFact("a link for a new password could not be mailed; it is tried again", {
+    counter: "onsale_reset_mails_not_taken_total",
+    level: "warn",
+  }),
   accountErased: defineFact("account erased", { counter: "onsale_accounts_erased_total", level: "info" }),
   operatorEnsured: defineFact("operator account made or changed to what the configuration says", { level: "info" }),
 };

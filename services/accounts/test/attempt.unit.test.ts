@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { cursorAfter, rangeOf } from "../src/account-page.ts";
 import { countries } from "../src/address.ts";
 import { allowances, countedKinds, keysOf, networkOf, secondsUntilFree } from "../src/attempt.ts";
+import { pauseMs, readLink, signLink } from "../src/reset-link.ts";
 import { decideRole } from "../src/role.ts";
 
 const now = "2026-11-21T09:00:00.000Z";
@@ -62,8 +63,8 @@ test("every count has a key of its own, which only the secret gives", () => {
   const keys = ["one", "two"].flatMap((secret) =>
     attempts.flatMap((attempt) => Object.values(keysOf(secret, attempt)).map((key) => key.toString("hex"))),
   );
-  // Per secret: two places, two accounts, three pairs.
-  expect(new Set(keys).size).toBe(2 * 7);
+  // Per secret: two places, two accounts, three pairs, two who ask and two who get mail.
+  expect(new Set(keys).size).toBe(2 * 11);
 });
 
 test("there is always an admin", () => {
@@ -90,4 +91,28 @@ test("the countries are those that the world knows", () => {
   expect(countries).toHaveLength(249);
   expect(countries).toEqual([...new Set(countries)].sort());
   expect(countries.filter((code) => names.of(code) === undefined)).toEqual([]);
+});
+
+test("a link says what was signed, and nothing else is one", () => {
+  const link = fc.record({
+    resetId: fc.uuid(),
+    expiresAt: fc
+      .date({ min: new Date("2026-01-01"), max: new Date("2100-01-01"), noInvalidDate: true })
+      .map((it) => it.toISOString()),
+  });
+  fc.assert(
+    fc.property(link, fc.nat(), fc.constantFrom(..."aZ09-_.=/ "), (given, at, letter) => {
+      const token = signLink("secret", given);
+      expect(readLink("secret", token)).toEqual(given);
+      expect(readLink("secret!", token)).toBeUndefined();
+      const place = at % token.length;
+      const changed = `${token.slice(0, place)}${letter}${token.slice(place + 1)}`;
+      // The last letter of the signature has two bits that say nothing.
+      if (changed !== token && place < token.length - 1) expect(readLink("secret", changed)).toBeUndefined();
+    }),
+  );
+});
+
+test("a mail is tried again after pauses that grow to a minute", () => {
+  expect([1, 2, 3, 6, 7, 40].map(pauseMs)).toEqual([2_000, 4_000, 8_000, 60_000, 60_000, 60_000]);
 });

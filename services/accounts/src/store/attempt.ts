@@ -15,7 +15,7 @@ import {
   text,
   uuid,
 } from "@onsale/postgres";
-import { allowances, type Counted, countedKinds, type Tries } from "../attempt.ts";
+import { allowances, type Counted, countedKinds, type Spent, type Tries } from "../attempt.ts";
 
 const readTriesSql = sql("accounts.read-tries", {
   takes: [bytes, bytes, bytes, text],
@@ -62,6 +62,18 @@ export async function countFailure(database: Database, keys: Readonly<Record<Cou
     sorted.map((kind) => keys[kind]),
     sorted.map((kind) => allowances[kind].everyMs / 1_000),
   ]);
+}
+
+const spendTrySql = sql("accounts.spend-try", { takes: [bytes, double, double], gives: {} })`
+  insert into accounts.attempt as before (counted, free_at) values ($1, now() + make_interval(secs => $2))
+  on conflict (counted) do update set free_at = greatest(before.free_at, now()) + make_interval(secs => $2)
+    where before.free_at <= now() + make_interval(secs => $3)`;
+
+/** Uses up one try of a kind that every try counts against. Gives the seconds until the next is free, 0 where this one was. */
+export async function spendTry(database: Queryable, kind: Spent, key: Buffer): Promise<number> {
+  const { burst, everyMs } = allowances[kind];
+  const spent = await database.execute(spendTrySql, [key, everyMs / 1_000, ((burst - 1) * everyMs) / 1_000]);
+  return spent === 1 ? 0 : everyMs / 1_000;
 }
 
 const forgiveSql = sql("accounts.forgive", { takes: [bytes], gives: {} })`
