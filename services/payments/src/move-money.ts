@@ -43,6 +43,7 @@ export async function prepareMoves(
   for (const event of events) {
     const { orderId } = event.data;
     const change = changes.get(orderId) ?? new PaymentChange(payments.get(orderId));
+    if (change.after === undefined && isNoMatterOfCards(event)) continue;
     changes.set(orderId, change);
     // An order that was paid with points alone has no payment, and its returns owe the card nothing.
     if (event.type === "order.returned.v1" && event.data.refundMinor === 0 && change.after === undefined) continue;
@@ -113,6 +114,10 @@ function decideNext(payment: Payment, event: MoneyEvent, now: string): Step {
       return event satisfies never;
   }
 }
+
+/** Goods of an order that was paid with points alone came back: nothing of it is a card's. */
+const isNoMatterOfCards = (event: MoneyEvent): boolean =>
+  event.type === "order.returned.v1" && event.data.refundMinor === 0;
 
 /** For an order without a payment. */
 function decideFirst(event: MoneyEvent, { now, newPaymentId, provider }: Given): Step {

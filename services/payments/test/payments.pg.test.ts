@@ -107,6 +107,13 @@ describe("an order's money", () => {
     expect(provider.calls).toEqual([]);
   });
 
+  test("a return of an order that was paid with points alone is no matter of cards", async () => {
+    await hear(database, provider, [returned(1, 0)]);
+    expect(await told(database)).toEqual([]);
+    expect(await states(database)).toEqual([]);
+    await expect(hear(database, provider, [returned(2, 1)])).rejects.toThrow(/never was payable/);
+  });
+
   test("an event that only a lost event could bring is refused aloud", async () => {
     await expect(hear(database, provider, [secured(1)])).rejects.toThrow(/never was payable/);
   });
