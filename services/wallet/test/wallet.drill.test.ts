@@ -3,9 +3,13 @@ import { everyCrashPoint } from "@onsale/testing";
 import { describe, test } from "vitest";
 import { expirePoints } from "../src/expire-points.ts";
 import { content, returned } from "./books.ts";
-import { crashTimeoutMs, ends, everyCrashOf, filled, held, outcome, spent } from "./crashes.ts";
+import { crashTimeoutMs, ends, everyCrashOf, filled, held, orders, outcome, spent } from "./crashes.ts";
 
 describe("every crash point", { timeout: crashTimeoutMs }, () => {
+  test("holding", async () => {
+    await everyCrashOf("hold-points", orders, filled);
+  });
+
   test("spending and earning", async () => {
     await everyCrashOf("confirm-points", ends, held);
   });
