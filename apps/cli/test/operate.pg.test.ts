@@ -192,6 +192,14 @@ describe("events", () => {
   });
 });
 
+test("payments reconcile compares the ledgers with both providers', and is content where they agree", async () => {
+  for (const repair of [[], ["--repair"]])
+    expect(await done("payments", "reconcile", ...repair)).toMatchObject({
+      ...{ orders: 0, lines: 0 },
+      ...{ findings: [], repaired: [], handedOver: [] },
+    });
+});
+
 test("outbox lag names every lane, and its exit code says whether somebody should look", async () => {
   const { outboxes } = await done("outbox", "lag");
   expect(outboxes).toContainEqual(
