@@ -25,6 +25,8 @@ test("a refresh token works once; its second use ends the session for the newer 
 
 test("of twenty who present one refresh token at once, at most one gets a pair, and it is dead afterwards", async () => {
   const { refreshToken } = await house.member("erin");
+  // Every connection is open before the race: whoever has to open one comes too late for it.
+  await Promise.all(Array.from({ length: 20 }, () => house.refresh("unknown")));
   const answers = await Promise.all(Array.from({ length: 20 }, () => house.refresh(refreshToken)));
   const winners = answers.filter(({ status }) => status === 200);
   expect(winners).toHaveLength(1);
