@@ -36,7 +36,7 @@ describe.skipIf(!(await requiresKafka()))("a shop with Kafka beside it", { timeo
     // The first invoices, a line of the file per article.
     const few = join(shop.root, "few.csv");
     await writeFile(few, (await readFile(invoices, "utf8")).split("\n").slice(0, 150).join("\n"));
-    const { code, stdout, stderr } = await onsale(["replay", few, "--data", shop.root, "-o", "json"]);
+    const { code, stdout, stderr } = await onsale(["replay", few, "--pay", "mixed", "--data", shop.root, "-o", "json"]);
     expect(code, stderr).toBe(0);
     const report = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
     expect(report.orders.confirmed).toBeGreaterThan(5);

@@ -1,4 +1,4 @@
-/** The README's commands, run in its order by the launcher itself. Only the data's folder is another, and tests and invoices are fewer. */
+/** The README's commands, run in its order by the launcher itself. Only the data's folder is another, and tests and invoices are fewer: the whole file is played with the drills. */
 
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ type ShopFolder = Awaited<ReturnType<typeof shopFolder>>;
 
 /** A folder of the test for each that the page names; the empty name is the one that is used where none is named. */
 const shops = new Map<string, ShopFolder>();
-/** The folder of the invoices that the second replay takes; the first has the whole file, as it stands. */
+/** The folder of the invoices that the replays take. */
 let papers: string;
 const ups: ReturnType<typeof spawn>[] = [];
 const hasKafka = await requiresKafka();
@@ -60,7 +60,7 @@ async function perform(command: string): Promise<void> {
   if (verb === "up") return await open(folder, others);
   // All of them would run this very test; a few show that the command works.
   const args = verb === "test" ? ["kit/postgres/test/sql.unit", ...others] : [...others, "--data", folder.root];
-  if (verb === "replay" && others.length > 0) args.unshift(join(papers, "few.csv"));
+  if (verb === "replay") args.unshift(join(papers, "few.csv"));
   const { code, stdout, stderr } = await run([verb, ...args]);
   expect(code, stdout + stderr).toBe(0);
 }
