@@ -1,0 +1,10 @@
+import { requiresRedis } from "@onsale/testing";
+import { describe, test } from "vitest";
+import { manyAtATime, oneAtATime } from "./crowd-at-gate.ts";
+
+describe.skipIf(!(await requiresRedis()))("a gate before a crowd", { timeout: 300_000 }, () => {
+  test("of 20,000 requests, five hundred at a time, as many units are granted as without it", () =>
+    manyAtATime(20_000));
+
+  test("of 1,000 requests, one at a time, each has the same answer as without it", () => oneAtATime(1_000));
+});
