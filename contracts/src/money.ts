@@ -24,10 +24,12 @@ export const AmountMinor = Type.Integer({
 });
 export type AmountMinor = Static<typeof AmountMinor>;
 
-/** The largest price of one unit: 10^9 minor units. */
+/** The largest price of one unit. */
+export const maximumPriceMinor = 1_000_000_000;
+
 export const PriceMinor = Type.Integer({
   minimum: 0,
-  maximum: 1_000_000_000,
+  maximum: maximumPriceMinor,
   description: "Price of one unit in the currency's minor unit.",
 });
 export type PriceMinor = Static<typeof PriceMinor>;
@@ -68,4 +70,24 @@ export function apportion(amountMinor: AmountMinor, weights: readonly number[]):
  */
 export function shareOfUnits(amountMinor: AmountMinor, units: number, ofUnits: number): AmountMinor {
   return Number((BigInt(amountMinor) * BigInt(units)) / BigInt(ofUnits));
+}
+
+/** `GBP 15.30`, `JPY 1530`, `KWD 1.530`: the currency decides how many of the digits are minor. */
+export function amountInWords(amountMinor: AmountMinor, currency: Currency): string {
+  const digits = minorDigits(currency);
+  const text = String(amountMinor).padStart(digits + 1, "0");
+  const whole = text.slice(0, text.length - digits);
+  return digits === 0 ? `${currency} ${whole}` : `${currency} ${whole}.${text.slice(-digits)}`;
+}
+
+/** Remembered per currency: to ask costs more than everything else about a message. */
+const knownMinorDigits = new Map<string, number>();
+
+function minorDigits(currency: string): number {
+  const known = knownMinorDigits.get(currency);
+  if (known !== undefined) return known;
+  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  knownMinorDigits.set(currency, digits);
+  return digits;
 }

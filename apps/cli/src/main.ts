@@ -11,6 +11,7 @@ import * as dlq from "./operate/dlq.ts";
 import * as events from "./operate/events.ts";
 import * as outbox from "./operate/outbox.ts";
 import * as payments from "./operate/payments.ts";
+import * as tasks from "./operate/tasks.ts";
 import * as replay from "./replay/command.ts";
 import * as reset from "./reset.ts";
 import * as schema from "./schema.ts";
@@ -40,6 +41,7 @@ function program(): Command {
     consumers,
     outbox,
     payments,
+    tasks,
     schema,
     bench,
     drill,

@@ -48,6 +48,7 @@ test("help is asked for, so it goes to standard output, and names every command"
     "events",
     "consumers",
     "outbox",
+    "tasks",
     "bench",
     "lab",
     "help",

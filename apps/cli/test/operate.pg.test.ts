@@ -200,6 +200,23 @@ test("payments reconcile compares the ledgers with both providers', and is conte
     });
 });
 
+test("tasks are listed, shown and closed, once", async () => {
+  const taskId = "0192f0c1-0000-7000-8000-0000000000aa";
+  await database.query(
+    "insert into orders.person_task (task_id, kind, key, what) values ($1, 'order.owed.reserve-stock', 'an-order', 'Look.')",
+    [taskId],
+  );
+  const name = `orders/${taskId}`;
+  expect((await done("tasks", "ls"))["tasks"]).toMatchObject([{ service: "orders", taskId, what: "Look." }]);
+  expect((await done("tasks", "ls", "--service", "payments"))["tasks"]).toEqual([]);
+  expect(await done("tasks", "show", name)).toMatchObject({ kind: "order.owed.reserve-stock", closedAt: null });
+  const close = ["tasks", "close", name, "--outcome", "It was on the shelf."];
+  expect(await done(...close)).toMatchObject({ taskId, outcome: "It was on the shelf." });
+  expect(await refused(...close)).toContain("TASK_NOT_FOUND");
+  expect((await done("tasks", "ls"))["tasks"]).toEqual([]);
+  expect(await refused("tasks", "show", `nobody/${taskId}`)).toContain("SERVICE_NOT_FOUND");
+});
+
 test("outbox lag names every lane, and its exit code says whether somebody should look", async () => {
   const { outboxes } = await done("outbox", "lag");
   expect(outboxes).toContainEqual(

@@ -1,6 +1,6 @@
 /** Deadlines are rows: they outlive every process, and no clock but the database's fires them. */
 
-import { array, bigint, instant, sql, type Transaction, text } from "@onsale/postgres";
+import { array, bigint, instant, type Queryable, sql, type Transaction, text } from "@onsale/postgres";
 
 export interface Deadline {
   /** The key of the saga that waits, for instance an order's id. */
@@ -58,6 +58,20 @@ export async function disarmDeadlines(tx: Transaction, saga: string, keys: reado
   if (keys.length > 0) await tx.execute(disarmSql, [saga, keys]);
 }
 
+const ofKeySql = sql("saga.deadlines-of-key", {
+  takes: [text, text],
+  gives: { key: text, wait: text, awaits: text, dueAt: instant },
+})`
+  select key, wait, awaits, due_at as "dueAt" from saga_deadline where saga = $1 and key = $2 order by due_at, wait`;
+
+/** Everything that is set for one key, the next first. */
+export async function deadlinesOfKey(
+  queryable: Queryable,
+  { saga, key }: { readonly saga: string; readonly key: string },
+): Promise<Deadline[]> {
+  return (await queryable.query(ofKeySql, [saga, key])).map(asDeadline);
+}
+
 // A source without a row in reader_cursor has never been heard, and holds its deadlines back; so does one lane of it
 // that is behind. Nothing here waits for a lock, so whoever holds a key's row can wait for this without a deadlock.
 const takeDueSql = sql("saga.take-due-deadlines", {
@@ -96,5 +110,8 @@ export async function takeDueDeadlines(
   { saga, reader, limit }: { readonly saga: string; readonly reader: string; readonly limit: number },
 ): Promise<Deadline[]> {
   const rows = await tx.query(takeDueSql, [saga, reader, limit]);
-  return rows.map(({ awaits, ...rest }) => (awaits === onTheClockAlone ? rest : { ...rest, awaits }));
+  return rows.map(asDeadline);
 }
+
+const asDeadline = ({ awaits, ...rest }: Required<Deadline>): Deadline =>
+  awaits === onTheClockAlone ? rest : { ...rest, awaits };

@@ -1,6 +1,13 @@
 import type { MigrationSet } from "@onsale/postgres";
 
-export { armDeadlines, armFirstDeadlines, type Deadline, disarmDeadlines, takeDueDeadlines } from "./deadlines.ts";
+export {
+  armDeadlines,
+  armFirstDeadlines,
+  type Deadline,
+  deadlinesOfKey,
+  disarmDeadlines,
+  takeDueDeadlines,
+} from "./deadlines.ts";
 export {
   defineSaga,
   type Move,
@@ -13,7 +20,17 @@ export {
   type Signal,
   type Wait,
 } from "./saga.ts";
-export { closeTask, closeTasksOf, listOpenTasks, type NewTask, type OpenTask, openTasks } from "./tasks.ts";
+export {
+  closeTask,
+  closeTasksOf,
+  listOpenTasks,
+  type NewTask,
+  type OpenTask,
+  openTasks,
+  openTasksOfKey,
+  readTask,
+  type Task,
+} from "./tasks.ts";
 
 /** The tables of deadlines and tasks. They read the consumer runtime's tables, which therefore come first. */
 export const migrations: MigrationSet = { owner: "saga", directory: new URL("../migrations/", import.meta.url) };

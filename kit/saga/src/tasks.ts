@@ -51,6 +51,37 @@ export async function listOpenTasks(
   return queryable.query(listSql, [after ?? null, limit]);
 }
 
+const openOfKeySql = sql("saga.open-tasks-of-key", {
+  takes: [text],
+  gives: { taskId: uuid, kind: text, key: text, what: text, openedAt: instant },
+})`
+  select task_id as "taskId", kind, key, what, opened_at as "openedAt"
+  from person_task where key = $1 and closed_at is null order by task_id`;
+
+/** Open tasks about one thing, the oldest first. */
+export const openTasksOfKey = (queryable: Queryable, key: string): Promise<OpenTask[]> =>
+  queryable.query(openOfKeySql, [key]);
+
+/** A task, open or closed. */
+export interface Task extends OpenTask {
+  readonly closedAt: string | null;
+  readonly closedBy: string | null;
+  readonly outcome: string | null;
+}
+
+const readTaskSql = sql("saga.read-task", {
+  takes: [uuid],
+  gives: {
+    ...{ taskId: uuid, kind: text, key: text, what: text, openedAt: instant },
+    ...{ closedAt: nullable(instant), closedBy: nullable(text), outcome: nullable(text) },
+  },
+})`
+  select task_id as "taskId", kind, key, what, opened_at as "openedAt", closed_at as "closedAt", closed_by as "closedBy", outcome
+  from person_task where task_id = $1`;
+
+export const readTask = async (queryable: Queryable, taskId: string): Promise<Task | undefined> =>
+  (await queryable.query(readTaskSql, [taskId]))[0];
+
 const closeSql = sql("saga.close-task", { takes: [uuid, text, text], gives: {} })`
   update person_task set closed_at = clock_timestamp(), closed_by = $2, outcome = $3 where task_id = $1 and closed_at is null`;
 

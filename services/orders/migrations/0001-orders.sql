@@ -80,13 +80,16 @@ create table order_history (
   amount_minor bigint,
   -- Id of the event or request that set it off.
   caused_by text,
+  -- Of the first step: what the order was placed as, so that the history alone tells the whole order.
+  placed jsonb check ((placed is not null) = (version = 1)),
   primary key (order_id, version)
 );
 
--- What a buyer sends back of a confirmed order.
+-- What a buyer sends back of a confirmed order, or cancels of it.
 create table order_return (
   return_id uuid primary key,
   order_id uuid not null,
+  kind text not null check (kind in ('RETURN', 'CANCELLATION')),
   -- To the card, and as points.
   refund_minor bigint not null check (refund_minor >= 0),
   points_minor bigint not null check (points_minor >= 0),

@@ -7,15 +7,19 @@ export const errors = defineErrors("orders", {
   UNKNOWN_PRODUCT: { title: "The order names a product that is not sold here.", retryable: false },
   WRONG_CURRENCY: { title: "A product of the order is not sold in its currency.", retryable: false },
   POINTS_DO_NOT_FIT: { title: "The points do not fit the way of paying.", retryable: false },
+  PRICE_CHANGED: { title: "A product costs something else than the basket says.", retryable: false },
   NOTHING_TO_PAY: { title: "The order costs nothing.", retryable: false },
   SOLD_OUT: { title: "There is not enough left.", retryable: false },
   TOTAL_TOO_LARGE: { title: "The order costs more than one order may.", retryable: false },
   ORDER_NOT_FOUND: { title: "You have no such order.", retryable: false },
   ORDER_REJECTED: { title: "The order was rejected already.", retryable: false },
+  ORDER_UNDECIDED: {
+    title: "Whether the order is confirmed is not decided yet; until then it can be cancelled as a whole only.",
+    retryable: true,
+  },
   ORDER_NOT_RETURNABLE: {
     title: "Only what was paid for and is not being cancelled can be returned.",
     retryable: false,
   },
   RETURN_EXCEEDS_ORDER: { title: "More would be returned than the buyer still has.", retryable: false },
-  TASK_NOT_FOUND: { title: "There is no such open task.", retryable: false },
 });

@@ -1,7 +1,14 @@
 /** The shapes of requests and answers about orders. */
 
 import { BuyerId, HoldId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
-import { AmountMinor, Currency, maximumAmountMinor, PriceMinor, Units } from "@onsale/contracts/money";
+import {
+  AmountMinor,
+  Currency,
+  maximumAmountMinor,
+  maximumPriceMinor,
+  PriceMinor,
+  Units,
+} from "@onsale/contracts/money";
 import { maximumLines, OrderEndReason, PaymentMethod } from "@onsale/contracts/orders";
 import { Instant } from "@onsale/contracts/time";
 import { Type } from "typebox";
@@ -11,8 +18,20 @@ const nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schem
 
 const WantedLine = Type.Object({ sku: Sku, quantity: Units });
 
+const BasketLine = Type.Object({
+  sku: Sku,
+  quantity: Units,
+  unitPriceMinor: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: maximumPriceMinor,
+      description: "What the buyer saw. Where a unit costs something else now, nothing is ordered.",
+    }),
+  ),
+});
+
 // `maxItems` is left out on purpose: too many lines have a code of their own, and the size of a body bounds the array.
-const WantedLines = Type.Array(WantedLine, {
+const WantedLines = Type.Array(BasketLine, {
   minItems: 1,
   description: `At most ${maximumLines}. Lines of one SKU become one, with the sum of their quantities.`,
 });
@@ -132,7 +151,28 @@ export const OrderPage = Type.Object({
 
 export const OrderPath = Type.Object({ orderId: OrderId });
 
-export const CancelAnswer = Type.Object({ orderId: OrderId, status: OrderStatus });
+export const CancelWish = Type.Union([
+  Type.Null(),
+  Type.Object({
+    lines: Type.Optional(
+      Type.Array(WantedLine, {
+        minItems: 1,
+        maxItems: maximumLines,
+        description: "Only these pieces; the order stays confirmed without them. Absent: the whole order.",
+      }),
+    ),
+  }),
+]);
+
+export const CancelAnswer = Type.Object({
+  orderId: OrderId,
+  status: OrderStatus,
+  /** Of a part: under which id it is given back, and what with. */
+  returnId: Type.Optional(ReturnId),
+  refundMinor: Type.Optional(AmountMinor),
+  pointsMinor: Type.Optional(AmountMinor),
+  currency: Type.Optional(Currency),
+});
 
 export const ReturnWish = Type.Object({ lines: Type.Array(WantedLine, { minItems: 1, maxItems: maximumLines }) });
 
@@ -143,16 +183,4 @@ export const ReturnAnswer = Type.Object({
   refundMinor: AmountMinor,
   pointsMinor: AmountMinor,
   currency: Currency,
-});
-
-export const TaskId = OrderId;
-
-export const TaskPage = Type.Object({
-  tasks: Type.Array(
-    Type.Object({ taskId: TaskId, kind: Type.String(), key: Type.String(), what: Type.String(), openedAt: Instant }),
-  ),
-});
-
-export const TaskClosing = Type.Object({
-  outcome: Type.String({ minLength: 1, maxLength: 500, description: "What came of it." }),
 });

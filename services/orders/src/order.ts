@@ -70,7 +70,12 @@ export interface HistoryEntry {
   readonly reason: EndReason | null;
   readonly amountMinor: AmountMinor | null;
   readonly causedBy: string | null;
+  /** Of the first step: what the order was placed as. */
+  readonly placed: Placed | null;
 }
+
+/** What an order is from the start, and stays. */
+export type Placed = Pick<Order, "buyerId" | "currency" | "lineCount" | "method" | "pointsMinor" | "correlationId">;
 
 /** One step of an order: the order after it, and everything that has to be written and told together. */
 export interface OrderStep {
@@ -145,6 +150,7 @@ export function takeStep(
       reason,
       amountMinor: money?.amountMinor ?? null,
       causedBy: cause.causationId ?? null,
+      placed: null,
     },
     ...(told && { told }),
   };

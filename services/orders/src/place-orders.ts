@@ -5,7 +5,7 @@ import { type ClaimOutcome, claimKeys, type IdempotencyClaim, releaseKeys } from
 import { type Cause, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { armFirstDeadlines } from "@onsale/saga";
-import type { HistoryEntry } from "./order.ts";
+import type { HistoryEntry, Placed } from "./order.ts";
 import { nextLook, sagaName } from "./order-saga.ts";
 import {
   type PlacementRefusal,
@@ -179,33 +179,36 @@ async function storePlaced(
   ]);
 }
 
-const toOrder = ({
+const placedAs = ({
   placement: { buyerId, currency, payment, cause },
-  orderId,
-  arrival,
-  priced: { lines, totalMinor, pointsMinor },
-}: Accepted) => ({
-  orderId,
+  priced: { lines, pointsMinor },
+}: Accepted): Placed => ({
   buyerId,
-  arrival,
   currency,
-  totalMinor,
   lineCount: lines.length,
   method: payment.method,
   pointsMinor,
   correlationId: cause.correlationId,
 });
 
-const firstEntry = ({ orderId, priced, placement }: Accepted, at: string): HistoryEntry => ({
-  orderId,
+const toOrder = (accepted: Accepted) => ({
+  ...placedAs(accepted),
+  orderId: accepted.orderId,
+  arrival: accepted.arrival,
+  totalMinor: accepted.priced.totalMinor,
+});
+
+const firstEntry = (accepted: Accepted, at: string): HistoryEntry => ({
+  orderId: accepted.orderId,
   version: 1,
   at,
   what: "placed",
   told: orderPlaced.type,
   status: "PENDING",
   reason: null,
-  amountMinor: priced.totalMinor,
-  causedBy: placement.cause.causationId ?? null,
+  amountMinor: accepted.priced.totalMinor,
+  causedBy: accepted.placement.cause.causationId ?? null,
+  placed: placedAs(accepted),
 });
 
 const announcement = (

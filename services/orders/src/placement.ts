@@ -12,9 +12,11 @@ export const maximumUnits = 1_000_000;
 export interface WantedLine {
   readonly sku: Sku;
   readonly quantity: number;
+  /** The prices of one unit that the buyer saw, where the basket says so. */
+  readonly seenPricesMinor?: readonly PriceMinor[];
 }
 
-export interface PricedLine extends WantedLine {
+export interface PricedLine extends Omit<WantedLine, "seenPricesMinor"> {
   /** From 1, in the order of the request. */
   readonly position: number;
   readonly unitPriceMinor: PriceMinor;
@@ -29,12 +31,22 @@ export interface PlacementRefusal {
     | "UNKNOWN_PRODUCT"
     | "WRONG_CURRENCY"
     | "SOLD_OUT"
+    | "PRICE_CHANGED"
     | "NOTHING_TO_PAY"
     | "POINTS_DO_NOT_FIT"
     | "TOTAL_TOO_LARGE";
   readonly detail: string;
   /** The SKUs that stand in the way, where it is about some. */
   readonly skus: readonly Sku[];
+  /** What these cost now, where that is what stands in the way. */
+  readonly pricesMinor?: ReadonlyMap<Sku, PriceMinor>;
+}
+
+/** A line as the buyer asks for it. */
+export interface RequestedLine {
+  readonly sku: Sku;
+  readonly quantity: number;
+  readonly unitPriceMinor?: PriceMinor;
 }
 
 export type Basket = { readonly kind: "basket"; readonly lines: readonly WantedLine[] } | PlacementRefusal;
@@ -47,7 +59,7 @@ export function toBasket({
   lines,
   holdIds,
 }: {
-  readonly lines: readonly WantedLine[];
+  readonly lines: readonly RequestedLine[];
   readonly holdIds: readonly string[];
 }): Basket {
   if (lines.length > maximumLines)
@@ -55,11 +67,19 @@ export function toBasket({
   // Inventory attaches no holds yet, so there is none that an order could bring.
   if (holdIds.length > 0) return refused("HOLDS_NOT_FOUND", "The order names holds that are not there.");
   const quantities = new Map<Sku, number>();
-  for (const { sku, quantity } of lines) quantities.set(sku, (quantities.get(sku) ?? 0) + quantity);
+  const seen = new Map<Sku, PriceMinor[]>();
+  for (const { sku, quantity, unitPriceMinor } of lines) {
+    quantities.set(sku, (quantities.get(sku) ?? 0) + quantity);
+    if (unitPriceMinor !== undefined) seen.set(sku, [...(seen.get(sku) ?? []), unitPriceMinor]);
+  }
   const tooMany = [...quantities].filter(([, quantity]) => quantity > maximumUnits).map(([sku]) => sku);
   if (tooMany.length > 0)
     return refused("QUANTITY_TOO_LARGE", `An order has at most ${maximumUnits} pieces of a product.`, tooMany);
-  return { kind: "basket", lines: [...quantities].map(([sku, quantity]) => ({ sku, quantity })) };
+  const merged = [...quantities].map(([sku, quantity]) => {
+    const seenPricesMinor = seen.get(sku);
+    return { sku, quantity, ...(seenPricesMinor && { seenPricesMinor }) };
+  });
+  return { kind: "basket", lines: merged };
 }
 
 /** How the buyer wants to pay. */
@@ -102,10 +122,12 @@ export function priceBasket(
       `The order is in ${currency}; these products are sold in another currency.`,
       elsewhere,
     );
-  const priced = lines.map((line, index) => ({
-    ...line,
-    position: index + 1,
-    unitPriceMinor: products.get(line.sku)?.priceMinor ?? 0,
+  const changed = lines.filter(({ sku, seenPricesMinor = [] }) =>
+    seenPricesMinor.some((seen) => seen !== products.get(sku)?.priceMinor),
+  );
+  if (changed.length > 0) return priceChanged(changed, products);
+  const priced = lines.map(({ sku, quantity }, index) => ({
+    ...{ sku, quantity, position: index + 1, unitPriceMinor: products.get(sku)?.priceMinor ?? 0 },
   }));
   const tooLarge = refused("TOTAL_TOO_LARGE", `An order costs at most ${maximumAmountMinor} minor units.`);
   // Before the rules are asked: they are promised amounts that can be summed exactly.
@@ -121,6 +143,16 @@ export function priceBasket(
   if (typeof pointsMinor !== "number") return pointsMinor;
   const allocations = [...ruled, ...allocatePoints(pointsMinor, priced, ruled)];
   return { kind: "priced", lines: priced, totalMinor, pointsMinor, allocations };
+}
+
+function priceChanged(
+  changed: readonly WantedLine[],
+  products: ReadonlyMap<Sku, { readonly priceMinor: PriceMinor }>,
+): PlacementRefusal {
+  const pricesMinor = new Map(changed.map(({ sku }) => [sku, products.get(sku)?.priceMinor ?? 0]));
+  const detail =
+    "The basket was filled at other prices. Nothing was ordered; the prices of now are given with the lines.";
+  return { ...refused("PRICE_CHANGED", detail, [...pricesMinor.keys()]), pricesMinor };
 }
 
 /** The sum of what each item counts; undefined as soon as it is above the maximum, beyond which it would not be exact. */

@@ -6,6 +6,9 @@ import { fact } from "@onsale/messaging";
 import { type Allocation, type Refund, refundOf } from "./allocation.ts";
 import { type Circumstances, type Order, type OrderStep, takeStep } from "./order.ts";
 
+/** Goods that come back, or that never left because the buyer thought better of them. */
+export type ReturnKind = "RETURN" | "CANCELLATION";
+
 /** A line of the order, with what of it came back before. Quantities in pieces. */
 export interface HeldLine {
   readonly sku: Sku;
@@ -57,10 +60,11 @@ export function returnStep(
   order: Order,
   {
     returnId,
+    kind,
     lines,
     refundMinor,
     pointsMinor,
-  }: { readonly returnId: ReturnId; readonly lines: readonly ReturnedLine[] } & Refund,
+  }: { readonly returnId: ReturnId; readonly kind: ReturnKind; readonly lines: readonly ReturnedLine[] } & Refund,
   { at, cause }: Pick<Circumstances, "at" | "cause">,
 ): OrderStep {
   const data = {
@@ -72,7 +76,7 @@ export function returnStep(
     currency: order.currency,
   };
   const news = {
-    what: "return-requested",
+    what: kind === "RETURN" ? "return-requested" : "lines-cancelled",
     money: { kind: "refunded", of: "card", amountMinor: refundMinor + pointsMinor },
   } as const;
   return {

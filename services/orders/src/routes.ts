@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { IntakeFullError } from "@onsale/batch";
-import type { OrderId } from "@onsale/contracts/ids";
+import type { OrderId, Sku } from "@onsale/contracts/ids";
 import {
   answered,
   type HttpServer,
@@ -18,11 +18,10 @@ import {
 } from "@onsale/http";
 import { isLockTimeout } from "@onsale/postgres";
 import type { ServiceContext } from "@onsale/runtime";
-import { closeTask, listOpenTasks } from "@onsale/saga";
 import { type Static, Type } from "typebox";
-import { type Allocation, buyer, paidFor } from "./allocation.ts";
 import { cancelOrder } from "./cancel-order.ts";
 import { errors } from "./errors.ts";
+import { historyRoutes } from "./history-routes.ts";
 import { LiveHistory } from "./live-history.ts";
 import type { HistoryEntry } from "./order.ts";
 import { type OrderGate, passGate } from "./order-gate.ts";
@@ -30,6 +29,7 @@ import {
   type BatchOrder,
   BatchResults,
   CancelAnswer,
+  CancelWish,
   NewOrder,
   OrderBatch,
   OrderDetails,
@@ -39,18 +39,16 @@ import {
   PlacedOrder,
   ReturnAnswer,
   ReturnWish,
-  TaskClosing,
-  TaskId,
-  TaskPage,
 } from "./order-schemas.ts";
 import { type OrderIntake, openIntake, placeOrder } from "./place-order.ts";
 import type { PlacedAnswer, Placement } from "./place-orders.ts";
-import { type PlacementRefusal, toBasket, type WantedLine } from "./placement.ts";
+import { type PlacementRefusal, type RequestedLine, toBasket } from "./placement.ts";
 import type { OrderPorts } from "./ports.ts";
 import { type ReturnOutcome, returnLines } from "./return-lines.ts";
-import { listOrders, type OrderView, readOrder } from "./store/order.ts";
+import { ownOrder, shown, shownWhole } from "./show-order.ts";
+import { listOrders, readOrder } from "./store/order.ts";
 import { readAllocations } from "./store/order-allocation.ts";
-import { readLines, type StoredLine } from "./store/order-line.ts";
+import { readLines } from "./store/order-line.ts";
 import { telemetry } from "./telemetry.ts";
 
 type Context = ServiceContext<OrderPorts>;
@@ -63,7 +61,7 @@ export function routes(http: HttpServer, context: Context): void {
   watching(http, context);
   cancelling(http, context);
   returning(http, context);
-  tasks(http, context);
+  historyRoutes(http, context);
 }
 
 function placing(http: HttpServer, context: Context, intake: OrderIntake): void {
@@ -105,7 +103,7 @@ type PlacementWish = Omit<Placement, "lines"> & { readonly holdIds: readonly str
 async function place(
   { feeds, database, gate }: Context & { readonly gate?: OrderGate | undefined },
   intake: OrderIntake,
-  lines: readonly WantedLine[],
+  lines: readonly RequestedLine[],
   { holdIds, ...wish }: PlacementWish,
 ): Promise<{ answer: PlacedAnswer; replayed: boolean }> {
   const basket = toBasket({ lines, holdIds });
@@ -140,13 +138,18 @@ function intakeProblem(error: unknown): unknown {
 // Enough to mend a basket by.
 const partsTold = 20;
 
-function placementProblem({ code, detail, skus }: PlacementRefusal, lines: readonly WantedLine[]): ProblemError {
+function placementProblem(
+  { code, detail, skus, pricesMinor }: PlacementRefusal,
+  lines: readonly RequestedLine[],
+): ProblemError {
   telemetry.placementRefused({ code });
   const inTheWay = new Set(skus);
+  const lineDetail = (sku: Sku): string =>
+    pricesMinor ? `${sku}: a unit costs ${pricesMinor.get(sku)} now.` : `${sku}: ${errors[code].title}`;
   const parts = lines.flatMap(({ sku }, index): ProblemPart[] =>
-    inTheWay.has(sku) ? [{ pointer: `/lines/${index}`, in: "body", detail: `${sku}: ${errors[code].title}` }] : [],
+    inTheWay.has(sku) ? [{ pointer: `/lines/${index}`, in: "body", detail: lineDetail(sku) }] : [],
   );
-  const status = code === "SOLD_OUT" ? 409 : 422;
+  const status = code === "SOLD_OUT" || code === "PRICE_CHANGED" ? 409 : 422;
   return problem(status, errors[code], { detail, ...(parts.length > 0 && { errors: parts.slice(0, partsTold) }) });
 }
 
@@ -227,7 +230,7 @@ function reading(http: HttpServer, { database }: Context): void {
         readLines(database, orderId),
         readAllocations(database, orderId),
       ]);
-      return { ...shown(ownOrder(order, person)), lines: lines.map((line) => shownLine(line, allocations)) };
+      return shownWhole(ownOrder(order, person), lines, allocations);
     },
   );
 
@@ -243,26 +246,6 @@ function reading(http: HttpServer, { database }: Context): void {
       return { orders: page.map(shown), next: rows.length > limit ? (page.at(-1)?.orderId ?? null) : null };
     },
   );
-}
-
-/** Another person's order is as good as none: that it exists is nobody else's business. */
-function ownOrder(order: OrderView | undefined, person: { readonly id: string }): OrderView {
-  if (order?.buyerId !== person.id) throw problem(404, errors.ORDER_NOT_FOUND);
-  return order;
-}
-
-/** While an order is being given back its reason is known, but not yet its end. */
-const shown = ({ buyerId: _, version: __, method, pointsMinor, ...order }: OrderView) => ({
-  ...order,
-  payment: { method, pointsMinor },
-  reason: order.status === "REJECTED" || order.status === "CANCELLED" ? order.reason : null,
-});
-
-function shownLine({ position: _, ...line }: StoredLine, allocations: readonly Allocation[]) {
-  const { cardMinor } = paidFor(line, allocations);
-  const others = allocations.filter(({ sku }) => sku === line.sku).map(({ sku: __, ...it }) => it);
-  const card = { kind: "CARD", borneBy: buyer, amountMinor: cardMinor } as const;
-  return { ...line, allocations: cardMinor > 0 ? [...others, card] : others };
 }
 
 function watching(http: HttpServer, { database }: Context): void {
@@ -310,12 +293,24 @@ function cancelling(http: HttpServer, { database, ports }: Context): void {
       schema: {
         summary: "Cancel an order, before or after it was paid.",
         description:
-          "What was paid is given back, then the goods. To ask again changes nothing, so no Idempotency-Key is needed.",
+          "What was paid is given back, then the goods. To ask again changes nothing, so no Idempotency-Key is needed. " +
+          "With lines, only these pieces of a confirmed order are given back, and that needs a key.",
         params: OrderPath,
+        body: CancelWish,
         response: { 202: CancelAnswer },
       },
     },
-    async ({ params: { orderId }, person, cause }, reply) => {
+    async (request, reply) => {
+      const { params, body, person, cause } = request;
+      const { orderId } = params;
+      if (body?.lines) {
+        const wish = { orderId, buyerId: person.id, lines: body.lines, kind: "CANCELLATION", cause } as const;
+        const answer = await idempotently(database, idempotencyOf(request), async (tx) => ({
+          status: 202,
+          body: { ...returnAnswer(orderId, await returnLines(tx, wish, ports)), status: "CONFIRMED" as const },
+        }));
+        return answered(reply, answer);
+      }
       const outcome = await cancelOrder(database, { orderId, buyerId: person.id, cause }, ports);
       switch (outcome.kind) {
         case "not-found":
@@ -345,7 +340,7 @@ function returning(http: HttpServer, { database, ports }: Context): void {
     },
     async (request, reply) => {
       const { params, body, person, cause } = request;
-      const wish = { orderId: params.orderId, buyerId: person.id, lines: body.lines, cause };
+      const wish = { orderId: params.orderId, buyerId: person.id, lines: body.lines, kind: "RETURN", cause } as const;
       const answer = await idempotently(database, idempotencyOf(request), async (tx) => ({
         status: 202,
         body: returnAnswer(params.orderId, await returnLines(tx, wish, ports)),
@@ -359,6 +354,8 @@ function returnAnswer(orderId: OrderId, outcome: ReturnOutcome): Static<typeof R
   switch (outcome.kind) {
     case "not-found":
       throw problem(404, errors.ORDER_NOT_FOUND);
+    case "undecided":
+      throw problem(409, errors.ORDER_UNDECIDED);
     case "not-returnable":
       throw problem(409, errors.ORDER_NOT_RETURNABLE);
     case "more-than-held":
@@ -370,43 +367,4 @@ function returnAnswer(orderId: OrderId, outcome: ReturnOutcome): Static<typeof R
       return { orderId, returnId, refundMinor, pointsMinor, currency };
     }
   }
-}
-
-/** Tasks that are open at once are few; a person works through a hundred and asks again. */
-const tasksShown = 100;
-
-function tasks(http: HttpServer, { database }: Context): void {
-  http.get(
-    "/v1/admin/order-tasks",
-    {
-      config: { access: "operator" },
-      schema: {
-        summary: "Orders that a person has to look at, the oldest first.",
-        querystring: Type.Object({ after: Type.Optional(TaskId) }),
-        response: { 200: TaskPage },
-      },
-    },
-    async ({ query: { after } }) => ({
-      tasks: await listOpenTasks(database, { limit: tasksShown, ...(after !== undefined && { after }) }),
-    }),
-  );
-
-  http.post(
-    "/v1/admin/order-tasks/:taskId/close",
-    {
-      config: { access: "operator" },
-      schema: {
-        summary: "Close a task.",
-        params: Type.Object({ taskId: TaskId }),
-        body: TaskClosing,
-        response: { 204: Type.Null() },
-      },
-    },
-    async ({ params: { taskId }, body: { outcome }, person }, reply) => {
-      const closed = await closeTask(database, { taskId, closedBy: person.id, outcome });
-      if (!closed) throw problem(404, errors.TASK_NOT_FOUND);
-      reply.code(204);
-      return null;
-    },
-  );
 }

@@ -59,7 +59,7 @@ const sendBack = (orderId: string, lines: Record<string, number>, person = 1) =>
     returnLines(
       tx,
       {
-        ...{ orderId, buyerId: personId(person), cause },
+        ...{ orderId, buyerId: personId(person), kind: "RETURN", cause },
         lines: Object.entries(lines).map(([sku, quantity]) => ({ sku, quantity })),
       },
       ports(),

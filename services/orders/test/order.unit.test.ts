@@ -113,7 +113,7 @@ describe("a step", () => {
     expect(step?.told).toMatchObject({ sequence: 6, cause: circumstances.cause });
     expect(step?.entry).toEqual({
       ...{ orderId: order.orderId, version: 8, at, what: "stock-reserved", told: "order.payable.v1" },
-      ...{ status: "PENDING", reason: null, amountMinor: null, causedBy: "e" },
+      ...{ status: "PENDING", reason: null, amountMinor: null, causedBy: "e", placed: null },
     });
     const untold = hear(
       orderAt("undone owed reserve-stock", { reason: "TIMED_OUT" }),

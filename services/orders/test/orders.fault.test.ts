@@ -113,7 +113,7 @@ test("returns: one that is broken off anywhere and asked again is taken once", {
     deliver: async (shop) => {
       const claim = { personId: personId(2), key: "one-return", fingerprint: "one" };
       const wanted = { lines: [{ sku: "mug", quantity: 1 }], cause: { correlationId: "a-click" } };
-      const wishOfReturn = { orderId: bought, buyerId: personId(2), ...wanted };
+      const wishOfReturn = { orderId: bought, buyerId: personId(2), kind: "RETURN", ...wanted } as const;
       await idempotently(shop, claim, async (tx) => ({
         status: 202,
         body: await returnLines(tx, wishOfReturn, ports()),

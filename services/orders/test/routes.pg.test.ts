@@ -13,7 +13,7 @@ import { openTasks } from "@onsale/saga";
 import { type TestDatabase, testDatabase, testIds } from "@onsale/testing";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { orders } from "../src/index.ts";
-import { content, faultsIn, hearAll, personId, sell, toConfirmed } from "./shop.ts";
+import { content, deliverTo, faultsIn, hearAll, personId, published, sell, toConfirmed } from "./shop.ts";
 
 const realm = { issuer: "onsale", audience: "onsale" };
 
@@ -339,6 +339,68 @@ describe("cancelling and returning", () => {
   });
 });
 
+describe("cancelling a part", () => {
+  const lines = [{ sku: "mug", quantity: 1 }];
+  const cancelPart = (orderId: string, options?: Call, wanted: unknown = lines) =>
+    call("POST", `/v1/orders/${orderId}/cancel`, { lines: wanted }, options);
+
+  test("gives back its price once under its key, and leaves the rest confirmed", async () => {
+    const orderId = await placed();
+    expect(await cancelPart(orderId)).toMatchObject({
+      status: 409,
+      body: { code: "ORDER_UNDECIDED", retryable: true },
+    });
+    await hearAll(shop, orderId, ...toConfirmed(510));
+    expect(await cancelPart(orderId, { key: null })).toMatchObject({ status: 400 });
+    const first = await cancelPart(orderId, { key: "one-mug" });
+    expect(first).toMatchObject({
+      status: 202,
+      body: { orderId, status: "CONFIRMED", refundMinor: 255, pointsMinor: 0 },
+    });
+    expect((await cancelPart(orderId, { key: "one-mug" })).body).toEqual(first.body);
+    expect(await cancelPart(orderId, { person: 2 })).toMatchObject({ status: 404 });
+    expect(await cancelPart(orderId, {}, [{ sku: "mug", quantity: 2 }])).toMatchObject({
+      ...{ status: 422, body: { code: "RETURN_EXCEEDS_ORDER" } },
+    });
+    expect(await cancelPart(orderId, {}, [])).toMatchObject({ status: 422 });
+    const { history } = (await call("GET", `/v1/orders/${orderId}/history`)).body;
+    expect(history.map(({ who, sentence }: { who: string; sentence: string }) => `${who}: ${sentence}`)).toEqual([
+      "buyer: The order was placed; it costs GBP 5.10.",
+      "inventory: The goods are held for the order.",
+      "payments: The card's issuer set the amount aside.",
+      "inventory: The goods are the order's.",
+      "payments: GBP 5.10 was charged to the card. The order is confirmed.",
+      "buyer: The buyer cancelled a part; GBP 2.55 is to be given back.",
+    ]);
+    expect(await call("GET", `/v1/orders/${orderId}/history`, undefined, { person: 2 })).toMatchObject({ status: 404 });
+  });
+});
+
+describe("a price that changed since the basket was filled", () => {
+  const seen = (unitPriceMinor: number) => ({ ...mugs, lines: [{ sku: "mug", quantity: 2, unitPriceMinor }] });
+
+  test("is told, and nothing is ordered", async () => {
+    const refused = await placeOrder(seen(254), { key: "a-basket" });
+    expect(refused).toMatchObject({
+      status: 409,
+      body: { code: "PRICE_CHANGED", errors: [{ pointer: "/lines/0", detail: "mug: a unit costs 255 now." }] },
+    });
+    expect(await placeOrder(seen(255), { key: "a-basket" })).toMatchObject({ status: 202 });
+  });
+
+  test("is awaited where the buyer saw it before us", async () => {
+    await sell(shop, { fresh: 10 });
+    whileWaiting = () => deliverTo(shop, "copy-products", [published("fresh", 12, 2)]);
+    const wanted = { ...mugs, lines: [{ sku: "fresh", quantity: 1, unitPriceMinor: 12 }] };
+    expect(await placeOrder(wanted)).toMatchObject({ status: 202 });
+  });
+
+  test("and two prices of one product in one basket can't both be right", async () => {
+    const lines = [255, 254].map((unitPriceMinor) => ({ sku: "mug", quantity: 1, unitPriceMinor }));
+    expect(await placeOrder({ ...mugs, lines })).toMatchObject({ status: 409, body: { code: "PRICE_CHANGED" } });
+  });
+});
+
 describe("a channel's batch", () => {
   const order = (idempotencyKey: string, change: object = {}) => ({ ...mugs, idempotencyKey, ...change });
   const send = (sent: unknown[], options: Call = { role: "operator", person: 9 }) =>
@@ -369,18 +431,27 @@ describe("a channel's batch", () => {
   });
 });
 
-test("an operator sees the open tasks and closes them", async () => {
+test("an operator sees any order: who bears its price, its history, what it waits for, what a person is called for", async () => {
+  const orderId = await placed({ ...mugs, payment: { method: "split", pointsMinor: 110 } });
+  await hearAll(shop, orderId, "reserved");
   const taskId = testIds().uuid();
   await shop.transaction((tx) =>
-    openTasks(tx, [{ taskId, kind: "order.owed.reserve-stock", key: "an-order", what: "Look." }]),
+    openTasks(tx, [{ taskId, kind: "order.owed.reserve-stock", key: orderId, what: "Look." }]),
   );
-  const operator: Call = { role: "operator" };
-  expect((await call("GET", "/v1/admin/order-tasks", undefined, operator)).body.tasks).toMatchObject([
-    { taskId, key: "an-order" },
-  ]);
-  const close = () => call("POST", `/v1/admin/order-tasks/${taskId}/close`, { outcome: "It was there." }, operator);
-  expect(await close()).toMatchObject({ status: 204 });
-  expect(await close()).toMatchObject({ status: 404, body: { code: "TASK_NOT_FOUND" } });
-  expect((await call("GET", "/v1/admin/order-tasks", undefined, operator)).body.tasks).toEqual([]);
-  expect(await call("GET", "/v1/admin/order-tasks")).toMatchObject({ status: 403 });
+  const shown = await call("GET", `/v1/admin/orders/${orderId}`, undefined, { role: "operator", person: 9 });
+  expect(shown).toMatchObject({
+    status: 200,
+    body: {
+      ...{ orderId, buyerId: personId(1), status: "PENDING" },
+      lines: [{ sku: "mug", allocations: [{ kind: "POINTS" }, { kind: "CARD" }] }],
+      history: [{ who: "buyer" }, { who: "inventory" }],
+      deadlines: [{ wait: "look", awaits: null }],
+      tasks: [{ taskId, what: "Look." }],
+    },
+  });
+  expect(await call("GET", `/v1/admin/orders/${orderId}`)).toMatchObject({ status: 403 });
+  const nobody = "0000000a-0000-7000-8000-00000000dead";
+  expect(await call("GET", `/v1/admin/orders/${nobody}`, undefined, { role: "operator" })).toMatchObject({
+    ...{ status: 404, body: { code: "ORDER_NOT_FOUND" } },
+  });
 });

@@ -19,6 +19,8 @@ const errors = defineErrors("operations", {
   CONFIRMATION_NEEDED: { title: "This would take effect a second time; say that it is meant.", retryable: false },
   TOPIC_NOT_FOUND: { title: "The topic that this reader reads isn't there.", retryable: false },
   KAFKA_UNREACHABLE: { title: "Kafka does not answer.", retryable: true },
+  SERVICE_NOT_FOUND: { title: "There is no service of this name.", retryable: false },
+  TASK_NOT_FOUND: { title: "There is no such open task.", retryable: false },
   TOO_MANY_EVENTS: { title: "These are more events than one reset may let take effect again.", retryable: false },
 });
 
@@ -40,6 +42,8 @@ const statuses: Readonly<Record<keyof typeof errors, 404 | 409 | 422 | 503>> = {
   CONFIRMATION_NEEDED: 409,
   TOPIC_NOT_FOUND: 409,
   KAFKA_UNREACHABLE: 503,
+  SERVICE_NOT_FOUND: 404,
+  TASK_NOT_FOUND: 404,
   TOO_MANY_EVENTS: 422,
 };
 

@@ -8,6 +8,7 @@ import { eventRoutes } from "./event-routes.ts";
 import { type OperatedService, OperatedServices } from "./operated-services.ts";
 import { redriveRoutes } from "./redrive-routes.ts";
 import { streamRoutes } from "./stream-routes.ts";
+import { taskRoutes } from "./task-routes.ts";
 import { telemetry } from "./telemetry.ts";
 
 /** Adds the doors. */
@@ -17,6 +18,7 @@ export function addOperations(http: HttpServer, services: readonly OperatedServi
   redriveRoutes(http, operated);
   streamRoutes(http, operated);
   eventRoutes(http, operated);
+  taskRoutes(http, operated);
 }
 
 // Twice a second fifty letters: the highest rate that may be asked for.

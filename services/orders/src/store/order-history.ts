@@ -5,6 +5,7 @@ import {
   bigint,
   instant,
   integer,
+  json,
   nullable,
   type Queryable,
   sql,
@@ -13,7 +14,7 @@ import {
   uuid,
 } from "@onsale/postgres";
 import type { EndReason } from "../news.ts";
-import type { HistoryEntry, OrderStatus } from "../order.ts";
+import type { HistoryEntry, OrderStatus, Placed } from "../order.ts";
 
 const insertHistorySql = sql("orders.insert-history", {
   takes: [
@@ -26,13 +27,15 @@ const insertHistorySql = sql("orders.insert-history", {
     array(nullable(text)),
     array(nullable(bigint)),
     array(nullable(text)),
+    array(nullable(json<Placed>())),
   ],
   gives: {},
 })`
-  insert into orders.order_history (order_id, version, at, what, told, status, reason, amount_minor, caused_by)
-  select order_id, version, at, what, told, status, reason, amount_minor, caused_by
-  from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[])
-    as entry(order_id, version, at, what, told, status, reason, amount_minor, caused_by)`;
+  insert into orders.order_history (order_id, version, at, what, told, status, reason, amount_minor, caused_by, placed)
+  select order_id, version, at, what, told, status, reason, amount_minor, caused_by, placed
+  from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+      $10::jsonb[])
+    as entry(order_id, version, at, what, told, status, reason, amount_minor, caused_by, placed)`;
 
 export async function insertHistory(tx: Transaction, entries: readonly HistoryEntry[]): Promise<void> {
   await tx.execute(insertHistorySql, [
@@ -45,6 +48,7 @@ export async function insertHistory(tx: Transaction, entries: readonly HistoryEn
     entries.map((entry) => entry.reason),
     entries.map((entry) => entry.amountMinor),
     entries.map((entry) => entry.causedBy),
+    entries.map((entry) => entry.placed),
   ]);
 }
 
@@ -67,10 +71,11 @@ const readHistorySql = sql("orders.read-history", {
     reason: nullable(as<EndReason>(text)),
     amountMinor: nullable(bigint),
     causedBy: nullable(text),
+    placed: nullable(json<Placed>()),
   },
 })`
   select entry.order_id as "orderId", entry.version, entry.at, entry.what, entry.told, entry.status, entry.reason,
-    entry.amount_minor as "amountMinor", entry.caused_by as "causedBy"
+    entry.amount_minor as "amountMinor", entry.caused_by as "causedBy", entry.placed
   from unnest($1::uuid[], $2::int[]) as wish(order_id, after)
   cross join lateral (
     select * from orders.order_history

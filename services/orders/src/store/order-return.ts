@@ -1,18 +1,20 @@
 import type { OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
 import { array, bigint, instant, integer, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import type { ReturnKind } from "../returns.ts";
 
 export interface NewReturn {
   readonly returnId: ReturnId;
   readonly orderId: OrderId;
+  readonly kind: ReturnKind;
   readonly refundMinor: number;
   readonly pointsMinor: number;
   readonly requestedAt: string;
   readonly lines: readonly { readonly sku: Sku; readonly quantity: number }[];
 }
 
-const insertReturnSql = sql("orders.insert-return", { takes: [uuid, uuid, bigint, bigint, instant], gives: {} })`
-  insert into orders.order_return (return_id, order_id, refund_minor, points_minor, requested_at)
-  values ($1, $2, $3, $4, $5)`;
+const insertReturnSql = sql("orders.insert-return", { takes: [uuid, uuid, text, bigint, bigint, instant], gives: {} })`
+  insert into orders.order_return (return_id, order_id, kind, refund_minor, points_minor, requested_at)
+  values ($1, $2, $3, $4, $5, $6)`;
 
 const insertReturnLinesSql = sql("orders.insert-return-lines", {
   takes: [uuid, array(text), array(integer)],
@@ -23,10 +25,10 @@ const insertReturnLinesSql = sql("orders.insert-return-lines", {
 
 export async function insertReturn(
   tx: Transaction,
-  { returnId, orderId, refundMinor, pointsMinor, requestedAt, lines }: NewReturn,
+  { returnId, orderId, kind, refundMinor, pointsMinor, requestedAt, lines }: NewReturn,
 ): Promise<void> {
   await Promise.all([
-    tx.execute(insertReturnSql, [returnId, orderId, refundMinor, pointsMinor, requestedAt]),
+    tx.execute(insertReturnSql, [returnId, orderId, kind, refundMinor, pointsMinor, requestedAt]),
     tx.execute(insertReturnLinesSql, [returnId, lines.map((line) => line.sku), lines.map((line) => line.quantity)]),
   ]);
 }
