@@ -27,5 +27,5 @@ create table person_task (
 -- At most one open task of a kind for a key: being called twice is one call.
 create unique index person_task_open on person_task (kind, key) where closed_at is null;
 -- What is open about one thing, whatever the kind.
-create index person_task_of_key on person_task (key) where closed_at is null;
+create index person_task_of_key on person_task (key, task_id) where closed_at is null;
 create index person_task_waiting on person_task (task_id) where closed_at is null;

@@ -104,6 +104,13 @@ create table order_return_line (
   primary key (return_id, sku)
 );
 
+-- Which instrument has given back its part of a return: told again under another id, it is not added twice.
+create table order_refund (
+  return_id uuid not null,
+  instrument text not null check (instrument in ('card', 'points')),
+  primary key (return_id, instrument)
+);
+
 -- This service's own copy of what the catalog tells: nobody is asked for a price while an order is placed.
 create table product (
   sku text primary key,
@@ -117,5 +124,5 @@ do $do$
 declare
   role text := current_setting('onsale.role');
 begin
-  execute format('revoke update, delete, truncate on order_history, order_allocation, order_return, order_return_line from %I', role);
+  execute format('revoke update, delete, truncate on order_history, order_allocation, order_return, order_return_line, order_refund from %I', role);
 end $do$;

@@ -1,5 +1,5 @@
 import type { OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
-import { array, bigint, instant, integer, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import { array, as, bigint, instant, integer, sql, type Transaction, text, uuid } from "@onsale/postgres";
 import type { ReturnKind } from "../returns.ts";
 
 export interface NewReturn {
@@ -31,4 +31,25 @@ export async function insertReturn(
     tx.execute(insertReturnSql, [returnId, orderId, kind, refundMinor, pointsMinor, requestedAt]),
     tx.execute(insertReturnLinesSql, [returnId, lines.map((line) => line.sku), lines.map((line) => line.quantity)]),
   ]);
+}
+
+/** A return, and what it was paid with. */
+export interface RefundTold {
+  readonly returnId: ReturnId;
+  readonly instrument: "card" | "points";
+}
+
+const claimRefundsSql = sql("orders.claim-refunds", {
+  takes: [array(uuid), array(text)],
+  gives: { returnId: as<ReturnId>(uuid), instrument: as<RefundTold["instrument"]>(text) },
+})`
+  insert into orders.order_refund (return_id, instrument)
+  select distinct return_id, instrument from unnest($1::uuid[], $2::text[]) as told(return_id, instrument)
+  on conflict do nothing
+  returning return_id as "returnId", instrument`;
+
+/** Those of these refunds that were never told before. */
+export async function claimRefunds(tx: Transaction, told: readonly RefundTold[]): Promise<RefundTold[]> {
+  if (told.length === 0) return [];
+  return tx.query(claimRefundsSql, [told.map((it) => it.returnId), told.map((it) => it.instrument)]);
 }
