@@ -1,7 +1,7 @@
 /** An order from its history alone. Pure. */
 
 import { newsKept } from "./news.ts";
-import { type HistoryEntry, hear, nothingPaid, type Order } from "./order.ts";
+import { type Balance, type HistoryEntry, hear, nothingPaid, type Order } from "./order.ts";
 import { firstProgress, orderSagas } from "./order-saga.ts";
 
 /**
@@ -49,3 +49,13 @@ const counted = (order: Order, { told }: HistoryEntry): Order => ({
   version: order.version + 1,
   eventSequence: order.eventSequence + (told === null ? 0 : 1),
 });
+
+export type { HistoryEntry } from "./order.ts";
+
+/** An order as its row has it: every column that its history tells. */
+export type OrderRow = Omit<Order, "progress" | "balance"> & Balance & { readonly progress: string };
+
+export function rebuildRow(history: readonly HistoryEntry[]): OrderRow {
+  const { progress, balance, ...order } = rebuild(history);
+  return { ...order, ...balance, progress: orderSagas[order.method].format(progress) };
+}

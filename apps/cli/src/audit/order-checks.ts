@@ -2,6 +2,7 @@
 
 import { sql } from "@onsale/postgres";
 import { type Check, finding, statementCheck } from "./check.ts";
+import { rebuildCheck } from "./rebuild-check.ts";
 
 // Fifteen minutes are above the saga's own bound of eleven, every step at its slowest.
 const pendingInTimeSql = sql("audit.orders-end-in-time", { takes: [], gives: finding })`
@@ -142,6 +143,7 @@ export const orderChecks: readonly Check[] = [
     },
     historySql,
   ),
+  rebuildCheck,
   statementCheck({ id: "orders.history-once", invariant: 4, title: "No event moved an order twice." }, historyOnceSql),
   statementCheck(
     {

@@ -118,6 +118,10 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     change: `update orders.order_line set returned_quantity = 0 where order_id = '${returned}'`,
     names: returned,
   }),
+  "orders.rebuilt": ({ confirmed }) => ({
+    change: `update orders.orders set progress = 'undone' where order_id = '${confirmed}'`,
+    names: confirmed,
+  }),
   "money.balanced": ({ confirmed }) => ({
     change: `delete from payments.ledger_entry where order_id = '${confirmed}' and account = 'orders'`,
     names: confirmed,
