@@ -8,7 +8,7 @@ import {
   newTokenKey,
   routesOf,
 } from "@onsale/http";
-import { checkAccess } from "@onsale/http/testing";
+import { checkAccess, checkInput } from "@onsale/http/testing";
 import { silentLogger } from "@onsale/runtime";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -58,6 +58,14 @@ test("no route lets anybody in without a token, with a false one, with another's
   const { checked, faults } = await checkAccess(http, { ...realm, privateKey });
   expect(faults).toEqual([]);
   expect(checked).toBeGreaterThan(100);
+});
+
+test("no route takes a field too many, one too few, or one beyond its bounds", async () => {
+  const signer = await createTokenSigner({ ...realm, privateKey });
+  const token = await signer.sign({ id: "00000000-0000-7000-8000-000000000001", role: "admin" }, 600);
+  const { checked, faults } = await checkInput(http, token);
+  expect(faults).toEqual([]);
+  expect(checked).toBeGreaterThan(500);
 });
 
 test("what operators do with events by hand is behind doors of this list", () => {

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createTokenSigner, createTokenVerifier, newTokenKey, type TokenSigner } from "@onsale/http";
+import { type JsonSchema, sampleOf } from "@onsale/http/testing";
 import { eagerAsking } from "@onsale/payments/ports";
 import { ensureSecrets, type RunningProvider, startProvider } from "@onsale/provider-sim";
 import { silentLogger } from "@onsale/runtime";
@@ -71,7 +72,7 @@ interface Call {
   readonly body?: unknown;
 }
 
-async function call(method: "GET" | "POST", path: string, { token, key, body }: Call = {}) {
+async function call(method: "GET" | "POST" | "PUT" | "DELETE", path: string, { token, key, body }: Call = {}) {
   const answer = await fetch(`${server.url}${path}`, {
     method,
     headers: {
@@ -81,7 +82,8 @@ async function call(method: "GET" | "POST", path: string, { token, key, body }: 
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
-  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+  const text = await answer.text();
+  return { status: answer.status, body: (text === "" ? {} : JSON.parse(text)) as Record<string, unknown> };
 }
 
 async function tokenOf(path: string, body: unknown): Promise<string> {
@@ -117,6 +119,66 @@ test("an order walks through all services; one beyond the stock does not", async
   expect(await order(buyer, "first", 2)).toBe("CONFIRMED");
   expect(await order(buyer, "second", 2)).toBe("REJECTED");
   expect(await order(buyer, "third", 1)).toBe("CONFIRMED");
+});
+
+interface DocumentedRoute {
+  readonly requestBody?: { readonly content: { readonly "application/json": { readonly schema: JsonSchema } } };
+}
+
+/** Something of a person's own for each kind of id that a buyer's route can name. */
+async function belongings(token: string): Promise<Record<string, unknown>> {
+  const wish = { currency: "GBP", lines: [{ sku: "POSTER", quantity: 1 }], payment: { method: "card" } };
+  const { orderId } = (await call("POST", "/v1/orders", { token, key: "of my own", body: wish })).body;
+  const where = { recipient: "Somebody", line1: "A street 1", city: "A city", country: "GB" };
+  const { addressId } = (await call("POST", "/v1/accounts/me/addresses", { token, key: "mine", body: where })).body;
+  const { sessions } = (await call("GET", "/v1/accounts/me/sessions", { token })).body as {
+    sessions: { sessionId: string }[];
+  };
+  return { orderId, addressId, sessionId: sessions[0]?.sessionId };
+}
+
+async function newCustomer(email: string): Promise<string> {
+  const password = "correct horse battery";
+  await call("POST", "/v1/accounts", { body: { email, password, name: "Somebody" } });
+  return await tokenOf("/v1/tokens", { email, password });
+}
+
+test("another person's id opens no door; the list of doors is the server's own", async () => {
+  const [owner, other] = [await newCustomer("owner@example.com"), await newCustomer("other@example.com")];
+  const guest = await tokenOf("/v1/guests", {});
+  const owned = await belongings(owner);
+  const { paths } = (await call("GET", "/openapi.json")).body as {
+    paths: Record<string, Record<string, DocumentedRoute & { security?: unknown }>>;
+  };
+  const doors = Object.entries(paths)
+    .filter(([path]) => path.includes("{") && !path.startsWith("/v1/admin/"))
+    .flatMap(([path, methods]) => Object.entries(methods).map(([method, route]) => ({ path, method, route })))
+    .filter(({ route }) => route.security !== undefined);
+  expect(doors.length).toBeGreaterThanOrEqual(7);
+
+  const letIn: string[] = [];
+  for (const { path, method, route } of doors) {
+    const url = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+      // A new kind of id has to be added to what a person owns, or its doors are not tried.
+      if (typeof owned[name] !== "string") throw new Error(`${path}: nobody owns a ${name} in this test.`);
+      return owned[name];
+    });
+    const schema = route.requestBody?.content["application/json"].schema;
+    const body = schema?.type === "object" ? { body: sampleOf(schema) } : {};
+    for (const [who, token] of Object.entries({ other, guest })) {
+      const { status } = await call(method.toUpperCase() as "GET", url, {
+        token,
+        key: `${who} ${method} ${url}`,
+        ...body,
+      });
+      if (status !== 404 && status !== 403) letIn.push(`${method} ${path} answered ${status} to ${who}`);
+    }
+  }
+  expect(letIn).toEqual([]);
+  // They are the owner's, as before.
+  expect((await call("GET", `/v1/orders/${owned.orderId}`, { token: owner })).status).toBe(200);
+  const addresses = await call("GET", "/v1/accounts/me/addresses", { token: owner });
+  expect(JSON.stringify(addresses.body)).toContain(String(owned.addressId));
 });
 
 test("health, metrics and documents are served", async () => {

@@ -7,6 +7,7 @@ import type {
   RawServerDefault,
 } from "fastify";
 import type { OpenStreams } from "./event-stream.ts";
+import type { JsonSchema } from "./schemas.ts";
 import type { Person } from "./tokens.ts";
 import type { RequestCause } from "./trace.ts";
 
@@ -51,6 +52,8 @@ export interface DeclaredRoute {
   readonly url: string;
   readonly access: Access;
   readonly takesBody: boolean;
+  /** What it takes, as requests are held to it: every object closed. */
+  readonly takes: { readonly [Part in "body" | "querystring" | "params"]?: JsonSchema };
 }
 
 const declared = new WeakMap<object, DeclaredRoute[]>();

@@ -272,7 +272,8 @@ function completeRoute(route: RouteOptions, { admission, tokens, routes }: Compo
     ...[route.onRequest ?? []].flat(),
   ];
   if (!isHealthRoute(route.url)) route.handler = admission.bound(route.handler);
-  for (const method of [route.method].flat()) routes.push({ method, url: route.url, access, takesBody });
+  const takes = route.schema as DeclaredRoute["takes"];
+  for (const method of [route.method].flat()) routes.push({ method, url: route.url, access, takesBody, takes });
 }
 
 const requireIdempotencyKey: onRequestHookHandler = (request, _reply, done) => done(whyKeyRefused(request.headers));

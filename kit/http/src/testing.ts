@@ -1,6 +1,10 @@
 /** Goes through every route of a server and asks whether its door is shut: for the tests of kit and of whoever composes a server. */
 
 import { isLetIn } from "./authentication.ts";
+
+export { checkInput, sampleOf } from "./input-check.ts";
+export type { JsonSchema } from "./schemas.ts";
+
 import { type DeclaredRoute, type HttpServer, routesOf } from "./route.ts";
 import { createTokenSigner, newTokenKey, type Person, type Role, roles, type TokenSigner } from "./tokens.ts";
 
