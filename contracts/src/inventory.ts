@@ -20,7 +20,11 @@ export const stockReserved = defineEvent("stock.reserved.v1", {
   lanes: { online: true },
   schema: Type.Object({
     orderId: OrderId,
-    holds: Type.Array(Type.Object({ holdId: HoldId, sku: Sku, units: Units }), { minItems: 1, maxItems: maximumLines }),
+    /** One per line, and those that the order brought. */
+    holds: Type.Array(Type.Object({ holdId: HoldId, sku: Sku, units: Units }), {
+      minItems: 1,
+      maxItems: 2 * maximumLines,
+    }),
     expiresAt: Instant,
   }),
   sample: { orderId, holds: [{ holdId, sku: "85123A", units: 6 }], expiresAt: "2026-11-21T09:15:00.000Z" },
@@ -31,6 +35,8 @@ export const StockRefusal = Type.Union([
   Type.Literal("UNKNOWN_SKU"),
   Type.Literal("LIMIT_PER_BUYER"),
   Type.Literal("HOLD_EXPIRED"),
+  /** Holds that the order brought are of more than it ordered. */
+  Type.Literal("HOLD_MISMATCH"),
 ]);
 
 /** Nothing is held for the order: it gets all of its lines or none. `skus` are those that stood in the way. */

@@ -110,6 +110,7 @@ export const OrderEndReason = Type.Union([
   Type.Literal("UNKNOWN_SKU"),
   Type.Literal("LIMIT_PER_BUYER"),
   Type.Literal("HOLD_EXPIRED"),
+  Type.Literal("HOLD_MISMATCH"),
   Type.Literal("PAYMENT_DECLINED"),
   Type.Literal("PAYMENT_FAILED"),
   Type.Literal("INSUFFICIENT_POINTS"),

@@ -21,6 +21,8 @@ create table stock (
   in_transit bigint not null default 0 check (in_transit >= 0),
   -- Whether it ever lay elsewhere than in main: then stock_at has a row for each of its locations.
   located boolean not null default false,
+  -- Whether its units have names, as seats do: then they all lie in main, and unit has a row for each.
+  identified boolean not null default false,
   -- Counts the shelf.* events of this SKU.
   version int not null default 0,
   per_buyer_limit int check (per_buyer_limit >= 1),
@@ -42,31 +44,50 @@ create table stock_at (
   constraint taken_within_received_there check (held + sold <= received)
 ) with (fillfactor = 50);
 
--- What became of each order here, one row per order that inventory has heard of.
+-- Units that have names. A hold names those that it has.
+create table unit (
+  sku text collate "C" not null references stock,
+  unit text collate "C" not null,
+  -- In the order in which they came: who names none gets the first that is free.
+  rank bigint generated always as identity,
+  state text not null default 'FREE' check (state in ('FREE', 'HELD', 'SOLD')),
+  hold_id uuid,
+  primary key (sku, unit),
+  check ((state = 'FREE') = (hold_id is null))
+) with (fillfactor = 70);
+create index unit_by_rank on unit (sku, rank);
+create index unit_free on unit (sku, rank) where state = 'FREE';
+create index unit_of_hold on unit (hold_id) where hold_id is not null;
+
+-- What became of each order here, one row per order that inventory has heard of; and of each hold that a buyer took before
+-- there was an order, under the hold's own id.
 --   HELD      its units are held until `expires_at`
 --   SOLD      its units are the order's
 --   REFUSED   it got nothing
 --   EXPIRED   its time passed and the units went back; it has not asked for them since, and so has not heard of it
 --   LAPSED    it asked for its units too late and was told so
+--   ATTACHED  a buyer's hold that an order took over: its units are among the order's
 --   RELEASED  it ended and was told that nothing is left; also the mark of an order that ended before it was allocated,
 --             which keeps a late reserve from holding anything
 create table allocation (
-  order_id uuid primary key,
-  state text not null check (state in ('HELD', 'SOLD', 'REFUSED', 'EXPIRED', 'LAPSED', 'RELEASED')),
-  -- Counts the stock.* events of this order.
+  allocation_id uuid primary key,
+  kind text not null check (kind in ('ORDER', 'HOLD')),
+  state text not null check (state in ('HELD', 'SOLD', 'REFUSED', 'EXPIRED', 'LAPSED', 'ATTACHED', 'RELEASED')),
+  -- Counts the stock.* events of this order; of a buyer's hold nothing is told.
   version int not null,
   -- Null where nothing was ever allocated.
   buyer_id uuid,
   expires_at timestamptz,
-  check (state not in ('HELD', 'SOLD') or (buyer_id is not null and expires_at is not null))
+  check (state not in ('HELD', 'SOLD') or (buyer_id is not null and expires_at is not null)),
+  check (kind = 'ORDER' or state in ('HELD', 'EXPIRED', 'ATTACHED', 'RELEASED'))
 );
 create index allocation_by_expiry on allocation (expires_at) where state = 'HELD';
 
--- The units of one SKU at one location that an order was given; whether they are held, sold or given back is the
+-- The units of one SKU at one location that an order, or a buyer before there is one, was given; whether they are held, sold or given back is the
 -- allocation's state. Units of several locations are one hold with several rows. They are written with their allocation
 -- and never apart from it; a foreign key would lock that row once more for each of them.
 create table hold (
-  order_id uuid not null,
+  allocation_id uuid not null,
   hold_id uuid not null,
   location text collate "C" not null,
   sku text collate "C" not null,
@@ -74,7 +95,9 @@ create table hold (
   returned_units int not null default 0 check (returned_units between 0 and units),
   -- Whether the units count in buyer_take: only those taken while the SKU had a limit do.
   limited boolean not null,
-  primary key (order_id, hold_id, location)
+  -- Whether it names its units.
+  named boolean not null,
+  primary key (allocation_id, hold_id, location)
 );
 
 -- What each buyer has of a SKU that has a limit per buyer. By SKU first: whether anybody took anything under a limit is
@@ -162,6 +185,8 @@ create table movement (
   sold_delta int not null,
   quarantined_delta int not null,
   in_transit_delta int not null,
+  -- The unit's name, where it has one; then the line is about it alone.
+  unit text collate "C",
   order_id uuid,
   hold_id uuid,
   -- The receipt, the return, the adjustment or the transfer that moved it, where it was one of these.

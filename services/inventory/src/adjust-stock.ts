@@ -2,6 +2,7 @@ import type { BuyerId, Sku } from "@onsale/contracts/ids";
 import type { BasePorts, Cause } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { type AdjustmentDecision, type AdjustmentWish, decideAdjustment } from "./adjustment.ts";
+import { documented } from "./ledger.ts";
 import type { Location } from "./location.ts";
 import { moveUnits } from "./move-units.ts";
 import { lockLevelAt } from "./shelf-level.ts";
@@ -19,6 +20,8 @@ export interface Adjustment extends AdjustmentWish {
 export type Adjusted =
   | { readonly kind: "adjusted"; readonly adjustmentId: string }
   | { readonly kind: "unknown-sku" }
+  /** Its units have names: none of them is like another. */
+  | { readonly kind: "named-units" }
   | Exclude<AdjustmentDecision, { readonly kind: "adjusted" }>;
 
 /** Changes by hand what is on the shelf or in quarantine, never below what is taken. */
@@ -30,6 +33,7 @@ export async function adjustStock(
   const { sku, location, reason, cause } = adjustment;
   const level = await lockLevelAt(tx, sku, location);
   if (!level) return { kind: "unknown-sku" };
+  if (level.identified) return { kind: "named-units" };
   const decision = decideAdjustment(level, adjustment);
   if (decision.kind !== "adjusted") return decision;
 
@@ -37,18 +41,7 @@ export async function adjustStock(
   await Promise.all([
     insertAdjustment(tx, { ...adjustment, adjustmentId }),
     moveUnits(tx, [
-      {
-        ...{
-          kind: decision.move,
-          sku,
-          location,
-          units: decision.units,
-          orderId: null,
-          holdId: null,
-          limitedBuyer: null,
-        },
-        ...{ documentId: adjustmentId, cause },
-      },
+      { ...documented(adjustmentId, { sku, location, cause }), kind: decision.move, units: decision.units },
     ]),
   ]);
   tx.afterCommit(() => telemetry.stockAdjusted({ reason }));

@@ -1,17 +1,21 @@
 /** The life of what an order was given: every state, and what each thing that happens to it means there. */
 
-import type { BuyerId, OrderId } from "@onsale/contracts/ids";
+import type { BuyerId } from "@onsale/contracts/ids";
 import { stockConfirmed, stockLapsed, stockReleased } from "@onsale/contracts/inventory";
 import type { Instant } from "@onsale/contracts/time";
 import type { MoveKind } from "./ledger.ts";
 
 /** See the migration for what each means. */
-export type AllocationState = "HELD" | "SOLD" | "REFUSED" | "EXPIRED" | "LAPSED" | "RELEASED";
+export type AllocationState = "HELD" | "SOLD" | "REFUSED" | "EXPIRED" | "LAPSED" | "ATTACHED" | "RELEASED";
+
+/** The order's id, or that of a hold that its buyer took before there was an order. */
+export type AllocationId = string;
 
 export interface Allocation {
-  readonly orderId: OrderId;
+  readonly allocationId: AllocationId;
+  readonly kind: "ORDER" | "HOLD";
   readonly state: AllocationState;
-  /** How many stock.* events of the order were published. */
+  /** How many stock.* events of it were published. */
   readonly version: number;
   readonly buyerId: BuyerId | null;
   readonly expiresAt: Instant | null;
@@ -30,6 +34,7 @@ const sell: Step = { to: "SOLD", move: "SOLD", tells: stockConfirmed };
 const lapse: Step = { to: "LAPSED", move: "EXPIRED", tells: stockLapsed };
 const lapseWithNothing: Step = { to: "LAPSED", move: null, tells: stockLapsed };
 const expire: Step = { to: "EXPIRED", move: "EXPIRED", tells: null };
+const giveUp: Step = { to: "RELEASED", move: "RELEASED", tells: null };
 const releaseHeld: Step = { to: "RELEASED", move: "RELEASED", tells: stockReleased };
 const releaseSold: Step = { to: "RELEASED", move: "UNSOLD", tells: stockReleased };
 const releaseNothing: Step = { to: "RELEASED", move: null, tells: stockReleased };
@@ -44,6 +49,7 @@ export function whenAuthorised({ state, expiresAt }: Allocation, authorisedAt: I
       return expiresAt !== null && authorisedAt <= expiresAt ? sell : lapse;
     case "EXPIRED":
     case "REFUSED":
+    case "ATTACHED":
     case "RELEASED":
       return lapseWithNothing;
     case "SOLD":
@@ -68,12 +74,19 @@ export function whenEnded({ state }: Allocation): Step | undefined {
     case "LAPSED":
       return releaseNothing;
     case "REFUSED":
+    case "ATTACHED":
     case "RELEASED":
       return undefined;
     default:
       return state satisfies never;
   }
 }
+
+/** Its buyer wants it no longer. Undefined where there is nothing left to give back. */
+export const whenGivenUp = ({ state }: Allocation): Step | undefined => (state === "HELD" ? giveUp : undefined);
+
+/** An order has taken it over: the units are the order's now, and its time does not count any more. */
+export const attach: Step = { to: "ATTACHED", move: null, tells: null };
 
 /** The time of its holds has passed. The order hears of it when it asks for them, or ends. */
 export const whenExpired = ({ state }: Allocation): Step | undefined => (state === "HELD" ? expire : undefined);

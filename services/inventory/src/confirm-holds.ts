@@ -18,7 +18,7 @@ export async function confirmHolds(tx: Transaction, authorised: readonly Authori
   const [allocations, holds] = await Promise.all([lockAllocations(tx, orderIds), holdsOf(tx, orderIds)]);
   const events = new Map(authorised.map((event) => [event.data.orderId, event]));
 
-  const due = allocations.flatMap((allocation) => stepOf(allocation, events.get(allocation.orderId)));
+  const due = allocations.flatMap((allocation) => stepOf(allocation, events.get(allocation.allocationId)));
 
   await takeSteps(tx, due, holds);
   tellAfterCommit(tx, due);

@@ -6,13 +6,13 @@ import { lockExpired } from "./store/allocation.ts";
 import { holdsOf } from "./store/hold.ts";
 import { telemetry } from "./telemetry.ts";
 
-/** Puts back what is held past its time, for at most `limit` orders; returns for how many. */
+/** Puts back what is held past its time, for at most `limit` orders and buyers; returns for how many. */
 export async function expireHolds(tx: Transaction, { ids }: Pick<BasePorts, "ids">, limit: number): Promise<number> {
   const expired = await lockExpired(tx, limit);
   if (expired.length === 0) return 0;
   const holds = await holdsOf(
     tx,
-    expired.map(({ orderId }) => orderId),
+    expired.map(({ allocationId }) => allocationId),
   );
   // The clock caused it: a story of its own begins here.
   const cause: Cause = { correlationId: ids.uuid() };

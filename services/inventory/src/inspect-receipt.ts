@@ -1,9 +1,10 @@
 import type { BuyerId } from "@onsale/contracts/ids";
 import type { Cause } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import type { Movement } from "./ledger.ts";
+import { documented, type Movement } from "./ledger.ts";
 import { moveUnits } from "./move-units.ts";
 import { type Inspection, insertInspection, inspectionOf, type Receipt, receiptOf } from "./store/receipt.ts";
+import { lockStock } from "./store/stock.ts";
 import { telemetry } from "./telemetry.ts";
 
 export interface InspectionReport extends Inspection {
@@ -18,6 +19,8 @@ export type Inspected =
   | { readonly kind: "unknown-receipt" }
   /** Its goods went onto the shelf when they came in. */
   | { readonly kind: "not-awaited" }
+  /** The SKU's units have been given names since, and these have none. */
+  | { readonly kind: "named-units" }
   /** More was found than came in. */
   | { readonly kind: "too-many"; readonly receipt: Receipt };
 
@@ -27,6 +30,7 @@ export async function inspectReceipt(tx: Transaction, report: InspectionReport):
   if (!receipt) return { kind: "unknown-receipt" };
   if (!receipt.inspect) return { kind: "not-awaited" };
   if (report.accepted + report.damaged > receipt.units) return { kind: "too-many", receipt };
+  if ((await lockStock(tx, receipt.sku))?.identified) return { kind: "named-units" };
   if (!(await insertInspection(tx, report))) return await whatWasFoundBefore(tx, receipt, report);
   await moveUnits(tx, movements(receipt, report));
   tx.afterCommit(() => telemetry.receiptInspected());
@@ -34,7 +38,7 @@ export async function inspectReceipt(tx: Transaction, report: InspectionReport):
 }
 
 function movements({ receiptId, sku, location }: Receipt, { accepted, damaged, cause }: InspectionReport): Movement[] {
-  const movement = { sku, location, orderId: null, holdId: null, documentId: receiptId, limitedBuyer: null, cause };
+  const movement = documented(receiptId, { sku, location, cause });
   const found: Movement[] = [
     { ...movement, kind: "RECEIVED", units: accepted },
     { ...movement, kind: "REFUSED", units: damaged },

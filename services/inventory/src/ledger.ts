@@ -4,7 +4,7 @@ import type { BuyerId, HoldId, OrderId, Sku } from "@onsale/contracts/ids";
 import type { Units } from "@onsale/contracts/money";
 import type { Cause } from "@onsale/messaging";
 import type { Location } from "./location.ts";
-import { takeKey } from "./stock.ts";
+import { takeKey, type UnitName } from "./stock.ts";
 
 /** What one unit of a move changes. Available is what was received and is neither held nor sold. */
 export const moves = {
@@ -51,6 +51,8 @@ export interface Movement {
   readonly sku: Sku;
   readonly location: Location;
   readonly units: Units;
+  /** The unit's name, where it has one; then `units` is 1. */
+  readonly unit: UnitName | null;
   readonly orderId: OrderId | null;
   readonly holdId: HoldId | null;
   /** The receipt, the return, the adjustment or the transfer, where it was one of these. */
@@ -59,6 +61,39 @@ export interface Movement {
   readonly limitedBuyer: BuyerId | null;
   readonly cause: Cause;
 }
+
+/** Units of one hold, at one location. */
+export interface Part {
+  readonly holdId: HoldId;
+  readonly sku: Sku;
+  readonly location: Location;
+  readonly units: Units;
+  /** Of units that have names; otherwise empty. */
+  readonly names: readonly UnitName[];
+}
+
+/** The moves of a hold's units: one, or where the units have names one for each. */
+export function movesOf(
+  { holdId, sku, location, units, names }: Part,
+  rest: Pick<Movement, "kind" | "orderId" | "documentId" | "limitedBuyer" | "cause">,
+): Movement[] {
+  const move = { ...rest, holdId, sku, location };
+  if (names.length === 0) return [{ ...move, units, unit: null }];
+  return names.map((unit) => ({ ...move, units: 1, unit }));
+}
+
+/** What a move by a person is about: a document, and nobody's order. */
+export const documented = (
+  documentId: string,
+  rest: Pick<Movement, "sku" | "location" | "cause">,
+): Omit<Movement, "kind" | "units"> => ({
+  ...rest,
+  unit: null,
+  orderId: null,
+  holdId: null,
+  limitedBuyer: null,
+  documentId,
+});
 
 /** Pieces by what they are counted as. */
 export interface Counts {
@@ -113,6 +148,29 @@ export function placeChanges(movements: readonly Movement[], skus: ReadonlySet<S
 
 /** By UTF-16 unit. It differs from the table's order by code point only beyond the basic plane, where a deadlock would be retried. */
 const inSkuOrder = (one: StockChange, other: StockChange): number => (one.sku < other.sku ? -1 : 1);
+
+/** What becomes of a unit that has a name. */
+export interface UnitChange {
+  readonly sku: Sku;
+  readonly unit: UnitName;
+  readonly state: "FREE" | "HELD" | "SOLD";
+  /** Whose it is now; null where it is free. */
+  readonly holdId: HoldId | null;
+  readonly wasFree: boolean;
+}
+
+/** What the moves make of units that have names. Those that come in are free from the start. */
+export function unitChanges(movements: readonly Movement[]): UnitChange[] {
+  return movements.flatMap(({ kind, sku, unit, holdId }): UnitChange[] => {
+    const { held, sold } = moves[kind];
+    if (unit === null || (held === 0 && sold === 0)) return [];
+    const wasFree = held + sold > 0;
+    if (sold > 0) return [{ sku, unit, state: "SOLD", holdId, wasFree }];
+    return held > 0
+      ? [{ sku, unit, state: "HELD", holdId, wasFree }]
+      : [{ sku, unit, state: "FREE", holdId: null, wasFree }];
+  });
+}
 
 /** By how much what a buyer has of a SKU changes. */
 export interface TakeChange {

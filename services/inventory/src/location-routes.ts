@@ -88,6 +88,8 @@ function sendingProblem(refusal: Exclude<Sent, { readonly kind: "sent" }>): Prob
       return problem(422, errors.LOCATION_NOT_FOUND);
     case "unknown-sku":
       return problem(404, errors.STOCK_NOT_FOUND);
+    case "named-units":
+      return problem(409, errors.UNITS_HAVE_NAMES);
     case "too-many":
       return problem(409, errors.TRANSFER_EXCEEDS_STOCK, { detail: `${refusal.there} are there.` });
     default:

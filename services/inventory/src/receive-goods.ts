@@ -2,6 +2,7 @@ import type { BuyerId, Sku } from "@onsale/contracts/ids";
 import type { Units } from "@onsale/contracts/money";
 import type { BasePorts, Cause } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
+import { documented } from "./ledger.ts";
 import type { Location } from "./location.ts";
 import { moveUnits } from "./move-units.ts";
 import { openShelf } from "./open-shelf.ts";
@@ -24,7 +25,9 @@ export interface Delivery {
 export type Received =
   | { readonly kind: "received" | "repeated"; readonly receipt: Receipt }
   | { readonly kind: "number-reused"; readonly receipt: Receipt }
-  | { readonly kind: "unknown-location" };
+  | { readonly kind: "unknown-location" }
+  /** The SKU's units have names, and these have none. */
+  | { readonly kind: "named-units" };
 
 /** Puts goods on the shelf, or aside until they are inspected. The same receipt number again changes nothing, whatever Idempotency-Key it comes under. */
 export async function receiveGoods(
@@ -36,21 +39,10 @@ export async function receiveGoods(
   const receipt: Receipt = { receiptId: ids.uuid(), receiptNumber, sku, units, location, inspect };
   if (!(await isLocation(tx, location))) return { kind: "unknown-location" };
   if (!(await insertReceipt(tx, { ...receipt, receivedBy }))) return whatCameBefore(tx, delivery);
-  await openShelf(tx, sku, location);
+  const { identified } = await openShelf(tx, sku, location);
+  if (identified) return { kind: "named-units" };
   if (!inspect)
-    await moveUnits(tx, [
-      {
-        kind: "RECEIVED",
-        sku,
-        units,
-        location,
-        orderId: null,
-        holdId: null,
-        documentId: receipt.receiptId,
-        limitedBuyer: null,
-        cause,
-      },
-    ]);
+    await moveUnits(tx, [{ ...documented(receipt.receiptId, { sku, location, cause }), kind: "RECEIVED", units }]);
   tx.afterCommit(() => telemetry.goodsReceived());
   return { kind: "received", receipt };
 }

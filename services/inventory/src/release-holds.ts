@@ -20,11 +20,11 @@ export async function releaseHolds(tx: Transaction, ended: readonly Ended[]): Pr
   const [allocations, holds] = await Promise.all([lockAllocations(tx, orderIds), holdsOf(tx, orderIds)]);
 
   const due = allocations.flatMap((allocation) => {
-    const event = events.get(allocation.orderId);
+    const event = events.get(allocation.allocationId);
     const step = whenEnded(allocation);
     return event && step ? [{ allocation, step, cause: causedBy(event) }] : [];
   });
-  const known = new Set(allocations.map(({ orderId }) => orderId));
+  const known = new Set(allocations.map(({ allocationId }) => allocationId));
   const unknown = [...events.values()].filter(({ data }) => !known.has(data.orderId));
 
   await Promise.all([takeSteps(tx, due, holds), buryUnknown(tx, unknown)]);

@@ -3,7 +3,7 @@ import { stockRestocked } from "@onsale/contracts/inventory";
 import type { orderReturned } from "@onsale/contracts/orders";
 import { causedBy, type Delivered, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import type { Movement } from "./ledger.ts";
+import { type Movement, movesOf } from "./ledger.ts";
 import { moveUnits } from "./move-units.ts";
 import { decideRestocks, type Restocked, type ReturnWish } from "./returned-goods.ts";
 import { lockAllocations, storeVersions } from "./store/allocation.ts";
@@ -20,7 +20,7 @@ export async function restockReturns(tx: Transaction, returned: readonly Returne
   const wishes = returned.map((event): ReturnWish => ({ ...event.data, cause: causedBy(event) }));
   const orderIds = [...new Set(wishes.map(({ orderId }) => orderId))];
   const [allocations, kept] = await Promise.all([lockAllocations(tx, orderIds), holdsOf(tx, orderIds)]);
-  const sold = new Map(allocations.filter(({ state }) => state === "SOLD").map((it) => [it.orderId, it]));
+  const sold = new Map(allocations.filter(({ state }) => state === "SOLD").map((it) => [it.allocationId, it]));
   const fresh = await insertRestocks(
     tx,
     wishes.filter(({ orderId }) => sold.has(orderId)),
@@ -50,7 +50,9 @@ async function store(tx: Transaction, restocked: readonly Restocked[]): Promise<
 }
 
 const movements = ({ wish: { orderId, returnId, cause }, lines }: Restocked): Movement[] =>
-  lines.map((line) => ({ kind: "RETURNED", ...line, orderId, documentId: returnId, cause }));
+  lines.flatMap((line) =>
+    movesOf(line, { kind: "RETURNED", orderId, documentId: returnId, limitedBuyer: line.limitedBuyer, cause }),
+  );
 
 const announcement = ({ wish: { orderId, returnId, cause }, version }: Restocked) =>
   fact(stockRestocked, { data: { orderId, returnId }, sequence: version, cause });

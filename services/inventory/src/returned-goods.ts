@@ -1,10 +1,10 @@
 /** What of a return goes back on the shelf. */
 
-import type { BuyerId, HoldId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
+import type { BuyerId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
 import type { Units } from "@onsale/contracts/money";
 import type { Cause } from "@onsale/messaging";
-import type { Allocation } from "./allocation.ts";
-import type { Location } from "./location.ts";
+import type { Allocation, AllocationId } from "./allocation.ts";
+import type { Part } from "./ledger.ts";
 
 /** What a buyer sends back. */
 export interface ReturnWish {
@@ -14,22 +14,14 @@ export interface ReturnWish {
   readonly cause: Cause;
 }
 
-/** What an order still has of one SKU from one location. */
-export interface Kept {
-  readonly orderId: OrderId;
-  readonly holdId: HoldId;
-  readonly sku: Sku;
-  readonly location: Location;
-  readonly units: number;
+/** What somebody still has of one hold from one location. */
+export interface Kept extends Part {
+  readonly allocationId: AllocationId;
   readonly limited: boolean;
 }
 
-export interface RestockedLine {
-  readonly holdId: HoldId;
-  readonly sku: Sku;
-  /** Where it came from, and goes back to. */
-  readonly location: Location;
-  readonly units: Units;
+/** Units go back to where they came from. Of those that have names the last go first: a return names none. */
+export interface RestockedLine extends Part {
   /** Who had the units, where they count against a limit per buyer. */
   readonly limitedBuyer: BuyerId | null;
 }
@@ -52,7 +44,7 @@ export function decideRestocks(
 ): Restocked[] {
   const left = Map.groupBy(
     kept.map((it) => ({ ...it })),
-    ({ orderId, sku }) => keptKey(orderId, sku),
+    ({ allocationId, sku }) => keptKey(allocationId, sku),
   );
   const versions = new Map([...sold].map(([orderId, { version }]) => [orderId, version]));
   return wishes.flatMap((wish) => {
@@ -72,11 +64,14 @@ function takeOff(left: Left, wish: ReturnWish, buyerId: BuyerId | null): Restock
     return (left.get(keptKey(wish.orderId, sku)) ?? []).flatMap((hold) => {
       const back = Math.min(coming, hold.units);
       coming -= back;
+      if (back === 0) return [];
       hold.units -= back;
+      const names = hold.names.slice(hold.units);
+      hold.names = hold.names.slice(0, hold.units);
       const { holdId, location, limited } = hold;
-      return back > 0 ? [{ holdId, sku, location, units: back, limitedBuyer: limited ? buyerId : null }] : [];
+      return [{ holdId, sku, location, units: back, names, limitedBuyer: limited ? buyerId : null }];
     });
   });
 }
 
-const keptKey = (orderId: OrderId, sku: Sku): string => `${orderId} ${sku}`;
+const keptKey = (id: AllocationId, sku: Sku): string => `${id} ${sku}`;

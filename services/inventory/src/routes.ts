@@ -3,6 +3,7 @@ import type { ServiceContext } from "@onsale/runtime";
 import { Type } from "typebox";
 import { adjustStock } from "./adjust-stock.ts";
 import { errors } from "./errors.ts";
+import { holdRoutes } from "./hold-routes.ts";
 import { type Inspected, inspectReceipt } from "./inspect-receipt.ts";
 import { limitBuyers } from "./limit-buyers.ts";
 import { mainLocation } from "./location.ts";
@@ -23,6 +24,7 @@ import {
 } from "./stock-schemas.ts";
 import { inspectionOf, receiptOf } from "./store/receipt.ts";
 import { stockOf } from "./store/stock.ts";
+import { unitRoutes } from "./unit-routes.ts";
 
 export function routes(http: HttpServer, context: ServiceContext<InventoryPorts>): void {
   receiving(http, context);
@@ -30,6 +32,8 @@ export function routes(http: HttpServer, context: ServiceContext<InventoryPorts>
   adjusting(http, context);
   limiting(http, context);
   locationRoutes(http, context);
+  unitRoutes(http, context);
+  holdRoutes(http, context);
 }
 
 function receiving(http: HttpServer, { database, ports }: ServiceContext<InventoryPorts>): void {
@@ -57,6 +61,7 @@ function receiving(http: HttpServer, { database, ports }: ServiceContext<Invento
       const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
         const received = await receiveGoods(tx, delivery, ports);
         if (received.kind === "unknown-location") throw problem(422, errors.LOCATION_NOT_FOUND);
+        if (received.kind === "named-units") throw problem(409, errors.UNITS_HAVE_NAMES);
         if (received.kind === "number-reused") throw problem(409, errors.RECEIPT_NUMBER_REUSED);
         return { status: received.kind === "received" ? 201 : 200, body: received.receipt };
       });
@@ -127,6 +132,8 @@ function inspectionProblem(refusal: Exclude<Inspected, { readonly kind: "inspect
       return problem(404, errors.RECEIPT_NOT_FOUND);
     case "not-awaited":
       return problem(409, errors.RECEIPT_NOT_AWAITED);
+    case "named-units":
+      return problem(409, errors.UNITS_HAVE_NAMES);
     case "contradicted":
       return problem(409, errors.INSPECTION_CONTRADICTED);
     case "too-many":
@@ -156,6 +163,7 @@ function adjusting(http: HttpServer, { database, ports }: ServiceContext<Invento
       const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
         const adjusted = await adjustStock(tx, adjustment, ports);
         if (adjusted.kind === "unknown-sku") throw problem(404, errors.STOCK_NOT_FOUND);
+        if (adjusted.kind === "named-units") throw problem(409, errors.UNITS_HAVE_NAMES);
         if (adjusted.kind === "wrong-way") throw problem(422, errors.ADJUSTMENT_WRONG_WAY);
         if (adjusted.kind === "too-many")
           throw problem(409, errors.ADJUSTMENT_EXCEEDS_STOCK, { detail: `${adjusted.there} are there.` });

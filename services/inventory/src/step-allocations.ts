@@ -1,8 +1,7 @@
-import type { OrderId } from "@onsale/contracts/ids";
 import { type Cause, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import type { Allocation, Step } from "./allocation.ts";
-import type { Movement } from "./ledger.ts";
+import type { Allocation, AllocationId, Step } from "./allocation.ts";
+import { type Movement, movesOf } from "./ledger.ts";
 import { moveUnits } from "./move-units.ts";
 import type { Kept } from "./returned-goods.ts";
 import { stepAllocations } from "./store/allocation.ts";
@@ -14,7 +13,7 @@ export interface DueStep {
   readonly cause: Cause;
 }
 
-/** Takes steps of locked allocations: states, units and what is told change together. `holds` are all that these orders have. */
+/** Takes steps of locked allocations: states, units and what is told change together. `holds` are all that these have. */
 export async function takeSteps(tx: Transaction, due: readonly DueStep[], holds: readonly Kept[]): Promise<void> {
   if (due.length === 0) return;
   const byStep = Map.groupBy(due, ({ step }) => step);
@@ -29,18 +28,19 @@ const store = (tx: Transaction, { to, tells }: Step, due: readonly DueStep[]): P
   stepAllocations(tx, {
     state: to,
     events: tells ? 1 : 0,
-    orderIds: due.map(({ allocation }) => allocation.orderId),
+    allocationIds: due.map(({ allocation }) => allocation.allocationId),
   });
 
 function movements(due: readonly DueStep[], holds: readonly Kept[]): Movement[] {
-  const byOrder = new Map<OrderId, DueStep>(due.map((it) => [it.allocation.orderId, it]));
-  return holds.flatMap(({ limited, ...kept }) => {
-    const it = byOrder.get(kept.orderId);
+  const byId = new Map<AllocationId, DueStep>(due.map((it) => [it.allocation.allocationId, it]));
+  return holds.flatMap(({ allocationId, limited, ...part }) => {
+    const it = byId.get(allocationId);
     if (!it?.step.move) return [];
     const limitedBuyer = limited ? it.allocation.buyerId : null;
-    return { ...kept, kind: it.step.move, documentId: null, limitedBuyer, cause: it.cause };
+    const orderId = it.allocation.kind === "ORDER" ? allocationId : null;
+    return movesOf(part, { kind: it.step.move, orderId, documentId: null, limitedBuyer, cause: it.cause });
   });
 }
 
-const announcement = ({ allocation: { orderId, version }, step: { tells }, cause }: DueStep) =>
-  tells ? [fact(tells, { data: { orderId }, sequence: version + 1, cause })] : [];
+const announcement = ({ allocation: { allocationId, version }, step: { tells }, cause }: DueStep) =>
+  tells ? [fact(tells, { data: { orderId: allocationId }, sequence: version + 1, cause })] : [];

@@ -2,6 +2,7 @@
 
 import { Sku } from "@onsale/contracts/ids";
 import { Units } from "@onsale/contracts/money";
+import { Instant } from "@onsale/contracts/time";
 import { Type } from "typebox";
 import { adjustmentReasons } from "./adjustment.ts";
 
@@ -86,6 +87,83 @@ export const PerBuyerLimit = Type.Union([Type.Integer({ minimum: 1, maximum: 1_0
     "The most that one buyer may take; null where anybody may take all. It counts what is taken from when it was set.",
 });
 
+/** As a seat is called on its ticket. */
+export const UnitCode = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  pattern: "^[^\\u0000-\\u001f\\u007f]+$",
+  description: "A unit's name.",
+});
+
+// A hall of ten thousand comes in a few requests, each a transaction of a tenth of a second.
+const maximumNamed = 2_000;
+
+export const NewUnits = Type.Object({
+  sku: Sku,
+  units: Type.Array(UnitCode, {
+    minItems: 1,
+    maxItems: maximumNamed,
+    uniqueItems: true,
+    description: "Names, in the order in which those are given who ask for none.",
+  }),
+  receiptNumber: Type.Optional(ReceiptNumber),
+});
+
+export const UnitPageWish = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+  after: Type.Optional(Type.Integer({ minimum: 0, description: "The `next` of the page before." })),
+});
+
+export const UnitPage = Type.Object({
+  units: Type.Array(
+    Type.Object({
+      unit: UnitCode,
+      state: Type.Union([Type.Literal("FREE"), Type.Literal("HELD"), Type.Literal("SOLD")]),
+    }),
+  ),
+  next: Type.Union([Type.Integer(), Type.Null()]),
+});
+
+// What a person carries to a till, or seats that friends take together.
+const maximumHoldLines = 50;
+const maximumHeldUnits = 100;
+
+export const NewHolds = Type.Object({
+  lines: Type.Array(
+    Type.Union([
+      Type.Object({ sku: Sku, quantity: Type.Integer({ minimum: 1, maximum: maximumHeldUnits }) }),
+      Type.Object({
+        sku: Sku,
+        units: Type.Array(UnitCode, { minItems: 1, maxItems: maximumHeldUnits, uniqueItems: true }),
+      }),
+    ]),
+    { minItems: 1, maxItems: maximumHoldLines, description: "Pieces, or units by name. Each SKU once." },
+  ),
+  holdSeconds: Type.Optional(
+    Type.Integer({
+      minimum: 30,
+      maximum: 900,
+      description: "How long they are held, unless an order takes them over before. Default 600.",
+    }),
+  ),
+});
+
+export const Holds = Type.Object({
+  holdIds: Type.Array(Uuid),
+  holds: Type.Array(
+    Type.Object({ holdId: Uuid, sku: Sku, quantity: Units, units: Type.Optional(Type.Array(UnitCode)) }),
+  ),
+  expiresAt: Instant,
+});
+
+export const HoldPath = Type.Object({ holdId: Uuid });
+
+export const BuyerHold = Type.Object({
+  holdId: Uuid,
+  status: Type.String({ description: "HELD, ATTACHED to an order, EXPIRED or RELEASED." }),
+  expiresAt: Instant,
+});
+
 const counts = {
   received: Type.Integer({ minimum: 0, description: "Pieces that came in to be sold, corrected by adjustments." }),
   held: Pieces,
@@ -98,6 +176,7 @@ const counts = {
 export const Stock = Type.Object({
   sku: Sku,
   ...counts,
+  identified: Type.Boolean({ description: "Whether its units have names, as seats do." }),
   perBuyerLimit: PerBuyerLimit,
   locations: Type.Array(Type.Object({ location: LocationCode, ...counts }), {
     description: "By location; empty where it has lain in main alone.",

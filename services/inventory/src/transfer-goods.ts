@@ -1,7 +1,7 @@
 import type { BuyerId, Sku } from "@onsale/contracts/ids";
 import type { BasePorts, Cause } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
-import type { Movement } from "./ledger.ts";
+import { documented, type Movement } from "./ledger.ts";
 import type { Location } from "./location.ts";
 import { moveUnits } from "./move-units.ts";
 import { openShelf } from "./open-shelf.ts";
@@ -22,7 +22,7 @@ export interface TransferWish {
 
 export type Sent =
   | { readonly kind: "sent"; readonly transfer: Transfer }
-  | { readonly kind: "same-location" | "unknown-location" | "unknown-sku" }
+  | { readonly kind: "same-location" | "unknown-location" | "unknown-sku" | "named-units" }
   | { readonly kind: "too-many"; readonly there: number };
 
 /** Sends goods from one location to another: from now on nobody can buy them, until they have arrived. */
@@ -32,16 +32,16 @@ export async function sendGoods(tx: Transaction, wish: TransferWish, { ids }: Pi
   if (!(await isLocation(tx, to))) return { kind: "unknown-location" };
   const level = await lockLevelAt(tx, sku, from);
   if (!level) return { kind: "unknown-sku" };
+  if (level.identified) return { kind: "named-units" };
   if (units > level.available) return { kind: "too-many", there: level.available };
 
   const transfer = { ...wish, transferId: ids.uuid() };
   await openShelf(tx, sku, to);
-  const movement = documented(transfer.transferId, sku, cause);
   await Promise.all([
     insertTransfer(tx, transfer),
     moveUnits(tx, [
-      { ...movement, kind: "SENT", location: from, units },
-      { ...movement, kind: "EXPECTED", location: to, units },
+      { ...documented(transfer.transferId, { sku, location: from, cause }), kind: "SENT", units },
+      { ...documented(transfer.transferId, { sku, location: to, cause }), kind: "EXPECTED", units },
     ]),
   ]);
   tx.afterCommit(() => telemetry.goodsSent());
@@ -69,7 +69,8 @@ export async function receiveTransfer(tx: Transaction, report: ArrivalReport): P
     const before = await arrivalOf(tx, report.transferId);
     return before?.units === report.units ? { kind: "repeated", transfer } : { kind: "contradicted" };
   }
-  const movement = { ...documented(transfer.transferId, transfer.sku, report.cause), location: transfer.to };
+  const { transferId, sku, to: location } = transfer;
+  const movement = documented(transferId, { sku, location, cause: report.cause });
   const found: Movement[] = [
     { ...movement, kind: "ARRIVED", units: report.units },
     { ...movement, kind: "MISSED", units: transfer.units - report.units },
@@ -81,8 +82,3 @@ export async function receiveTransfer(tx: Transaction, report: ArrivalReport): P
   tx.afterCommit(() => telemetry.goodsArrived());
   return { kind: "arrived", transfer };
 }
-
-const documented = (documentId: string, sku: Sku, cause: Cause) => ({
-  ...{ sku, orderId: null, holdId: null, limitedBuyer: null },
-  ...{ documentId, cause },
-});

@@ -1,13 +1,21 @@
 import { stockConfirmed, stockLapsed, stockReleased } from "@onsale/contracts/inventory";
 import { expect, test } from "vitest";
-import { type Allocation, type AllocationState, whenAuthorised, whenEnded, whenExpired } from "../src/allocation.ts";
+import {
+  type Allocation,
+  type AllocationState,
+  whenAuthorised,
+  whenEnded,
+  whenExpired,
+  whenGivenUp,
+} from "../src/allocation.ts";
 
 const expiresAt = "2026-11-21T09:15:00.000Z";
 const inTime = "2026-11-21T09:15:00.000Z";
 const tooLate = "2026-11-21T09:15:00.001Z";
 
 const allocation = (state: AllocationState): Allocation => ({
-  orderId: "an-order",
+  allocationId: "an-order",
+  kind: "ORDER",
   state,
   version: 1,
   buyerId: "ann",
@@ -41,6 +49,12 @@ test.each([
   ["RELEASED", undefined],
 ] as const)("ended while %s", (state, step) => {
   expect(whenEnded(allocation(state))).toEqual(step);
+});
+
+test("a buyer's hold goes back once when it is given up, and not from an order", () => {
+  expect(whenGivenUp(allocation("HELD"))).toEqual({ to: "RELEASED", move: "RELEASED", tells: null });
+  for (const state of ["EXPIRED", "RELEASED", "ATTACHED"] as const)
+    expect(whenGivenUp(allocation(state))).toBeUndefined();
 });
 
 test.each([

@@ -73,11 +73,23 @@ const booksSql = sql("test.inventory-books", {
     inTransit: bigint,
     ledgerInTransit: bigint,
     strayPlaces: bigint,
+    strayUnits: bigint,
   },
 })`
   select s.sku, s.received, s.held, s.sold, s.quarantined, s.in_transit as "inTransit",
     (select coalesce(sum(in_transit_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint
       as "ledgerInTransit",
+    -- By name: the ledger of each unit says what it is, and whose.
+    (select count(*) from (
+      select unit, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold
+      from inventory.movement m where m.sku = s.sku and m.unit is not null group by unit) as moved
+      full join (select u.unit, u.state, a.state as holder from inventory.unit u
+        left join inventory.hold h using (hold_id) left join inventory.allocation a using (allocation_id)
+        where u.sku = s.sku) as named using (unit)
+      where (moved.received, moved.held, moved.sold, holder) is distinct from
+        (1, (named.state = 'HELD')::int, (named.state = 'SOLD')::int, nullif(named.state, 'FREE')))
+      + (select case when s.identified then s.received else 0 end - count(*) from inventory.unit u where u.sku = s.sku)
+      as "strayUnits",
     -- By location: its own ledger, and the orders' holds there; where there are no locations nothing moved elsewhere.
     (select count(*) from (
       select location, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold,
@@ -94,9 +106,9 @@ const booksSql = sql("test.inventory-books", {
     (select coalesce(sum(received_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint as "ledgerReceived",
     (select coalesce(sum(held_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint as "ledgerHeld",
     (select coalesce(sum(sold_delta), 0) from inventory.movement m where m.sku = s.sku)::bigint as "ledgerSold",
-    (select coalesce(sum(h.units), 0) from inventory.hold h join inventory.allocation a using (order_id)
+    (select coalesce(sum(h.units), 0) from inventory.hold h join inventory.allocation a using (allocation_id)
       where h.sku = s.sku and a.state = 'HELD')::bigint as "ordersHold",
-    (select coalesce(sum(h.units - h.returned_units), 0) from inventory.hold h join inventory.allocation a using (order_id)
+    (select coalesce(sum(h.units - h.returned_units), 0) from inventory.hold h join inventory.allocation a using (allocation_id)
       where h.sku = s.sku and a.state = 'SOLD')::bigint as "ordersOwn"
   from inventory.stock s order by s.sku`;
 
@@ -110,6 +122,7 @@ export async function books(database: Database): Promise<Record<Sku, [number, nu
         ledgerQuarantined: quarantined,
         ledgerInTransit: inTransit,
         strayPlaces: 0,
+        strayUnits: 0,
         ledgerReceived: received,
         ledgerHeld: held,
         ledgerSold: sold,
@@ -124,7 +137,8 @@ const allocationsSql = sql("test.inventory-allocations", {
   takes: [],
   gives: { orderId: as<OrderId>(uuid), state: as<AllocationState>(text), version: integer, expiresAt: nullable(text) },
 })`
-  select order_id as "orderId", state, version, expires_at::text as "expiresAt" from inventory.allocation order by order_id`;
+  select allocation_id as "orderId", state, version, expires_at::text as "expiresAt"
+  from inventory.allocation where kind = 'ORDER' order by allocation_id`;
 
 /** The state of every order, by its number. */
 export async function states(database: Database): Promise<Record<number, AllocationState>> {

@@ -13,14 +13,15 @@ const wishes = fc
   );
 const kept = fc.uniqueArray(
   fc.record({
-    orderId: fc.constantFrom(...orders),
+    allocationId: fc.constantFrom(...orders),
     holdId: fc.constantFrom("hold-1", "hold-2"),
     sku: fc.constantFrom(...skus),
     location: fc.constantFrom("main", "north"),
     units: fc.integer({ min: 1, max: 20 }),
     limited: fc.boolean(),
+    names: fc.constant([]),
   }),
-  { selector: ({ orderId, holdId, sku, location }) => `${orderId} ${holdId} ${sku} ${location}` },
+  { selector: ({ allocationId, holdId, sku, location }) => `${allocationId} ${holdId} ${sku} ${location}` },
 );
 
 const unitsOf = (rows: readonly { readonly units: number }[]) => rows.reduce((sum, { units }) => sum + units, 0);
@@ -36,7 +37,7 @@ test("puts back what is sent back, never more than the order has, and where it c
             .filter(({ wish }) => wish.orderId === orderId)
             .flatMap(({ lines }) => lines)
             .filter((it) => it.sku === sku);
-          const has = kept.filter((it) => it.orderId === orderId && it.sku === sku);
+          const has = kept.filter((it) => it.allocationId === orderId && it.sku === sku);
           const wished = wishes.filter((it) => it.orderId === orderId).flatMap(({ lines }) => lines);
           expect(unitsOf(back)).toBe(Math.min(unitsOf(has), unitsOf(wished.filter((it) => it.sku === sku))));
           // Each unit goes back to the hold and the place that it came from.
@@ -60,4 +61,19 @@ test("a return of an order that has nothing any more is left out", () => {
     cause: { correlationId: "a-test" },
   };
   expect(decideRestocks(new Map(), [], [wish])).toEqual([]);
+});
+
+test("of units that have names the last go back first, each once", () => {
+  const seats = { allocationId: "order-1", holdId: "hold-1", sku: "a", location: "main", limited: false };
+  const kept = [{ ...seats, units: 3, names: ["A-1", "A-2", "A-3"] }];
+  const back = (units: number, index: number): ReturnWish => ({
+    ...{ orderId: "order-1", returnId: `return-${index}`, lines: [{ sku: "a", units }] },
+    cause: { correlationId: "a-test" },
+  });
+  const sold = new Map([["order-1", { version: 2, buyerId: "ann" }]]);
+  const restocked = decideRestocks(sold, kept, [back(1, 1), back(5, 2)]);
+  expect(restocked.map(({ lines }) => lines.map(({ units, names }) => ({ units, names })))).toEqual([
+    [{ units: 1, names: ["A-3"] }],
+    [{ units: 2, names: ["A-1", "A-2"] }],
+  ]);
 });

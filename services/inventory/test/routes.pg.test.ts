@@ -43,16 +43,17 @@ afterAll(async () => {
 
 let keys = 0;
 const call = async (
-  method: "GET" | "POST" | "PUT",
+  method: "GET" | "POST" | "PUT" | "DELETE",
   url: string,
   payload?: object,
   role: Role = "operator",
   key = `${++keys}`,
+  person = 1,
 ) => {
-  const token = await tokens.sign({ id: buyerId(1), role }, 60);
+  const token = await tokens.sign({ id: buyerId(person), role }, 60);
   const headers = { authorization: `Bearer ${token}`, ...(method === "POST" && { "idempotency-key": key }) };
   const answer = await http.inject({ method, url, headers, ...(payload && { payload }) });
-  return { status: answer.statusCode, headers: answer.headers, body: answer.json() };
+  return { status: answer.statusCode, headers: answer.headers, body: answer.payload === "" ? null : answer.json() };
 };
 const receive = (payload: object, key?: string) => call("POST", "/v1/admin/stock-receipts", payload, "operator", key);
 
@@ -169,6 +170,77 @@ test("goods go from one location to another, and are for sale where they have ar
   expect(await call("GET", url)).toMatchObject({ body: { arrivedUnits: 3 } });
   expect(await call("GET", "/v1/admin/stock/lamp")).toMatchObject({ body: { available: 9, inTransit: 0 } });
   await books(database);
+});
+
+test("a hundred click on one seat: one has it, the others are told which is taken", async () => {
+  const pool = { sku: "HALL-A", units: ["A-1", "A-2", "A-3"], receiptNumber: "plan-1" };
+  expect(await call("POST", "/v1/admin/unit-pools", pool)).toMatchObject({ status: 201, body: { units: 3 } });
+  expect(await call("POST", "/v1/admin/unit-pools", pool)).toMatchObject({ status: 200 });
+  const again = await call("POST", "/v1/admin/unit-pools", { ...pool, receiptNumber: "plan-2" });
+  expect(again).toMatchObject({
+    status: 409,
+    body: { code: "UNITS_EXIST", errors: [{ pointer: "/units/0" }, {}, {}] },
+  });
+  expect(await receive({ sku: "HALL-A", units: 1 })).toMatchObject({ status: 409, body: { code: "UNITS_HAVE_NAMES" } });
+  expect(await call("POST", "/v1/admin/unit-pools", { sku: "cup", units: ["A-1"] })).toMatchObject({
+    status: 409,
+    body: { code: "UNITS_HAVE_NO_NAMES" },
+  });
+  const click = (person: number) =>
+    call("POST", "/v1/holds", { lines: [{ sku: "HALL-A", units: ["A-1", "A-2"] }] }, "guest", `${++keys}`, person);
+  const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => click(index + 1)));
+  const winners = answers.filter(({ status }) => status === 201);
+  expect(winners).toHaveLength(1);
+  for (const { status, body } of answers.filter((answer) => answer !== winners[0]))
+    expect({ status, body }).toMatchObject({
+      status: 409,
+      body: {
+        code: "UNITS_TAKEN",
+        errors: [
+          { pointer: "/lines/0/units/0", detail: "A-1 is taken." },
+          { pointer: "/lines/0/units/1", detail: "A-2 is taken." },
+        ],
+      },
+    });
+  expect(await call("GET", "/v1/stock/HALL-A/units?limit=2")).toMatchObject({
+    body: { units: [{ unit: "A-1", state: "HELD" }, { unit: "A-2" }], next: expect.any(Number) },
+  });
+  await books(database);
+});
+
+test("a buyer's hold is the buyer's: seen and given up by nobody else", async () => {
+  await receive({ sku: "fork", units: 2 });
+  const mine = (method: "GET" | "DELETE", holdId: string, person = 1) =>
+    call(method, `/v1/holds/${holdId}`, undefined, "customer", undefined, person);
+  const take = (wish: object, key?: string) => call("POST", "/v1/holds", wish, "customer", key);
+  const wish = { lines: [{ sku: "fork", quantity: 2 }], holdSeconds: 30 };
+  const { status, body } = await take(wish, "forks");
+  expect({ status, body }).toMatchObject({ status: 201, body: { holds: [{ sku: "fork", quantity: 2 }] } });
+  expect(await take(wish, "forks")).toMatchObject({ status: 201, body, headers: { "idempotency-replayed": "true" } });
+  expect(await take(wish)).toMatchObject({
+    status: 409,
+    body: { code: "SOLD_OUT", errors: [{ pointer: "/lines/0" }] },
+  });
+  expect(await take({ lines: [{ sku: "nothing", quantity: 1 }] })).toMatchObject({ status: 422 });
+  for (const wrong of [
+    { lines: [] },
+    { lines: [{ sku: "fork", quantity: 0 }] },
+    { lines: [{ sku: "fork", quantity: 1, units: ["A"] }] },
+    {
+      lines: [
+        { sku: "fork", quantity: 1 },
+        { sku: "fork", quantity: 1 },
+      ],
+    },
+    { lines: [{ sku: "fork", quantity: 1 }], holdSeconds: 86_400 },
+  ])
+    expect(await take(wrong)).toMatchObject({ status: 422, body: { code: "VALIDATION_FAILED" } });
+  const [holdId = ""] = (body as { holdIds: string[] }).holdIds;
+  expect(await mine("GET", holdId)).toMatchObject({ status: 200, body: { holdId, status: "HELD" } });
+  expect([(await mine("GET", holdId, 2)).status, (await mine("DELETE", holdId, 2)).status]).toEqual([404, 404]);
+  expect([(await mine("DELETE", holdId)).status, (await mine("DELETE", holdId)).status]).toEqual([204, 204]);
+  expect(await mine("GET", holdId)).toMatchObject({ body: { status: "RELEASED" } });
+  expect(await books(database)).toMatchObject({ fork: [2, 0, 0] });
 });
 
 test("the limit per buyer is set and lifted", async () => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fewestLocations } from "../src/location.ts";
 import {
+  type BuyerHold,
   byArrival,
   type Decision,
   decideReservations,
@@ -14,13 +15,20 @@ import {
 } from "../src/stock.ts";
 
 const cause = { correlationId: "a-test" };
+const now = "2026-11-21T09:00:00.000Z";
 const expiresAt = "2026-11-21T09:15:00.000Z";
+type ArrivedWish = Wish & { readonly arrival: number };
 const given = (taken: ReadonlyMap<string, number> = new Map()) => {
   let holds = 0;
-  return { taken, expiresAt, newHoldId: () => `hold-${++holds}`, chooseLocations: fewestLocations };
+  return {
+    taken,
+    buyerHolds: [] as readonly BuyerHold[],
+    newHoldId: () => `hold-${++holds}`,
+    chooseLocations: fewestLocations,
+  };
 };
 
-const shelf = { perBuyerLimit: null, places: null };
+const shelf = { perBuyerLimit: null, places: null, units: null };
 const shelves = (rows: Record<string, number | Partial<Shelf>>): Shelves =>
   new Map(
     Object.entries(rows).map(([sku, it]) => [
@@ -29,12 +37,13 @@ const shelves = (rows: Record<string, number | Partial<Shelf>>): Shelves =>
     ]),
   );
 
-const wish = (arrival: number, units: Record<string, number>, more: Partial<Wish> = {}): Wish => ({
-  orderId: `order-${arrival}`,
+const wish = (arrival: number, units: Record<string, number>, more: Partial<Wish> = {}): ArrivedWish => ({
   buyerId: `buyer-${arrival}`,
   arrival,
   units: new Map(Object.entries(units)),
-  bringsHolds: false,
+  names: new Map(),
+  brings: [],
+  saidAt: now,
   cause,
   ...more,
 });
@@ -43,11 +52,10 @@ const outcomes = (decisions: readonly Decision[]) =>
   decisions.map((it) => (it.kind === "reserved" ? "reserved" : `${it.reason} ${it.skus.join()}`));
 
 describe("what a person who runs a shop expects", () => {
-  test("an order that fits holds every line until the pin ends", () => {
+  test("an order that fits holds every line", () => {
     const [decision] = decideReservations(shelves({ mug: 5, cup: 1 }), [wish(1, { mug: 2, cup: 1 })], given());
     expect(decision).toMatchObject({
       kind: "reserved",
-      expiresAt,
       holds: [
         { holdId: "hold-1", sku: "mug", location: "main", units: 2, limited: false },
         { holdId: "hold-2", sku: "cup", location: "main", units: 1, limited: false },
@@ -86,15 +94,109 @@ describe("what a person who runs a shop expects", () => {
     ]);
   });
 
-  test("an order that names holds of its own has none: they are only made for placed orders", () => {
-    expect(
-      outcomes(decideReservations(shelves({ mug: 1 }), [wish(1, { mug: 1 }, { bringsHolds: true })], given())),
-    ).toEqual(["HOLD_EXPIRED mug"]);
-  });
-
   test("repeated lines can't add up to a hold larger than one may be", () => {
     const decisions = decideReservations(shelves({ mug: 3_000_000 }), [wish(1, { mug: 1_000_001 })], given());
     expect(outcomes(decisions)).toEqual(["SOLD_OUT mug"]);
+  });
+});
+
+const buyerHold = (holdId: string, more: Partial<BuyerHold> = {}): BuyerHold => ({
+  ...{ holdId, buyerId: "ann", state: "HELD", expiresAt, sku: "mug", units: 2 },
+  ...more,
+});
+const bringing = (
+  arrival: number,
+  units: Record<string, number>,
+  brings: readonly string[],
+  more: Partial<Wish> = {},
+) => wish(arrival, units, { buyerId: "ann", brings, ...more });
+
+describe("holds that an order brings", () => {
+  const decide = (
+    wishes: readonly ArrivedWish[],
+    buyerHolds: readonly BuyerHold[],
+    shop = shelves({ mug: 0, cup: 5 }),
+  ) => decideReservations(shop, wishes, { ...given(), buyerHolds });
+
+  test("are its own instead of new units, and what is missing is taken beside them", () => {
+    const [decision] = decide([bringing(1, { mug: 2, cup: 1 }, ["h"])], [buyerHold("h")]);
+    expect(decision).toMatchObject({ kind: "reserved", brought: [{ holdId: "h" }], holds: [{ sku: "cup", units: 1 }] });
+  });
+
+  test("may be a part of a line", () => {
+    const shop = shelves({ mug: 1 });
+    expect(outcomes(decide([bringing(1, { mug: 3 }, ["h"])], [buyerHold("h")], shop))).toEqual(["reserved"]);
+    expect(outcomes(decide([bringing(1, { mug: 4 }, ["h"])], [buyerHold("h")], shop))).toEqual(["SOLD_OUT mug"]);
+  });
+
+  test.each([
+    ["there is none", []],
+    ["another person has it", [buyerHold("h", { buyerId: "eve" })]],
+    ["its time was over when the order was placed", [buyerHold("h", { expiresAt: "2026-11-21T08:59:59.999Z" })]],
+    ["it expired", [buyerHold("h", { state: "EXPIRED" })]],
+    ["it was given up", [buyerHold("h", { state: "RELEASED" })]],
+    ["another order has it", [buyerHold("h", { state: "ATTACHED" })]],
+  ])("refuse the order where %s", (_, buyerHolds) => {
+    expect(outcomes(decide([bringing(1, { mug: 2 }, ["h"])], buyerHolds))).toEqual(["HOLD_EXPIRED mug"]);
+  });
+
+  test("refuse the order where they are of more than it is for", () => {
+    const more = [buyerHold("h"), buyerHold("i")];
+    expect(outcomes(decide([bringing(1, { mug: 3 }, ["h", "i"])], more))).toEqual(["HOLD_MISMATCH mug"]);
+    expect(outcomes(decide([bringing(1, { cup: 1 }, ["h"])], more))).toEqual(["HOLD_MISMATCH mug"]);
+  });
+
+  test("serve one order only, the first", () => {
+    const twice = [1, 2].map((arrival) => bringing(arrival, { mug: 2 }, ["h"]));
+    expect(outcomes(decide(twice, [buyerHold("h")]))).toEqual(["reserved", "HOLD_EXPIRED mug"]);
+  });
+
+  test("stay the buyer's where the order is refused for something else", () => {
+    const wishes = [bringing(1, { mug: 2, cup: 9 }, ["h"]), bringing(2, { mug: 2 }, ["h"])];
+    expect(outcomes(decide(wishes, [buyerHold("h")]))).toEqual(["SOLD_OUT cup", "reserved"]);
+  });
+});
+
+describe("units that have names", () => {
+  const seats = ["A-1", "A-2", "A-3"];
+  const hall = shelves({ hall: { available: 3, units: { free: seats, known: new Set([...seats, "A-9"]) } } });
+  const seat = (arrival: number, ...names: string[]) =>
+    wish(arrival, { hall: names.length }, { names: new Map([["hall", names]]) });
+
+  test("are taken by name once; who comes too late is told which", () => {
+    const decisions = decideReservations(hall, [seat(1, "A-2"), seat(2, "A-1", "A-2"), seat(3, "A-9")], given());
+    expect(outcomes(decisions)).toEqual(["reserved", "UNITS_TAKEN hall", "UNITS_TAKEN hall"]);
+    expect((decisions[1] as Refused).units).toEqual([{ sku: "hall", unit: "A-2" }]);
+  });
+
+  test("one that there is not, and one of a SKU without names, is unknown", () => {
+    const shop = new Map([...hall, ...shelves({ mug: 5 })]);
+    const mug = wish(2, { mug: 1 }, { names: new Map([["mug", ["A-1"]]]) });
+    expect(outcomes(decideReservations(shop, [seat(1, "Z-1"), mug], given()))).toEqual([
+      "UNKNOWN_UNIT hall",
+      "UNKNOWN_UNIT mug",
+    ]);
+  });
+
+  test("whatever the crowd, each goes to one, and who names none gets the first that is free", () => {
+    const wanted = fc.oneof(
+      fc
+        .uniqueArray(fc.constantFrom(...seats), { minLength: 1 })
+        .map((names) => (arrival: number) => seat(arrival, ...names)),
+      fc.integer({ min: 1, max: 3 }).map((count) => (arrival: number) => wish(arrival, { hall: count })),
+    );
+    fc.assert(
+      fc.property(fc.array(wanted, { maxLength: 8 }), (crowd) => {
+        const wishes = crowd.map((make, index) => make(index + 1));
+        const decisions = decideReservations(hall, wishes, given());
+        const left = new Set(seats);
+        for (const { wish, holds } of reservedOf(decisions)) {
+          const names = holds.flatMap((hold) => hold.names);
+          expect(names).toEqual(wish.names.get("hall") ?? [...left].slice(0, wish.units.get("hall")));
+          for (const name of names) expect(left.delete(name)).toBe(true);
+        }
+      }),
+    );
   });
 });
 
@@ -109,8 +211,8 @@ const places = fc.uniqueArray(
 );
 const perBuyerLimit = fc.option(fc.integer({ min: 1, max: 8 }), { freq: 2 });
 const shelfOf: fc.Arbitrary<Shelf> = fc.oneof(
-  fc.record({ available: fc.nat(40), perBuyerLimit, places: fc.constant(null) }),
-  fc.record({ perBuyerLimit, places }).map((it) => ({ ...it, available: sumOf(it.places) })),
+  fc.record({ available: fc.nat(40), perBuyerLimit, places: fc.constant(null), units: fc.constant(null) }),
+  fc.record({ perBuyerLimit, places, units: fc.constant(null) }).map((it) => ({ ...it, available: sumOf(it.places) })),
 );
 const shop = fc
   .dictionary(fc.constantFrom(...skus), shelfOf, { noNullPrototype: true })
@@ -128,7 +230,7 @@ const crowd = fc
   )
   .map((rows) => rows.map(({ buyerId, units }, index) => wish(index + 1, units, { buyerId })));
 
-const crowds = (check: (shop: Shelves, wishes: Wish[], decisions: Decision[]) => void) =>
+const crowds = (check: (shop: Shelves, wishes: ArrivedWish[], decisions: Decision[]) => void) =>
   fc.assert(
     fc.property(shop, crowd, (shop, wishes) => check(shop, wishes, decideReservations(shop, wishes, given()))),
     { numRuns: 500 },

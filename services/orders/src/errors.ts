@@ -3,7 +3,6 @@ import { defineErrors } from "@onsale/http";
 export const errors = defineErrors("orders", {
   TOO_MANY_LINES: { title: "The order has too many lines.", retryable: false },
   QUANTITY_TOO_LARGE: { title: "The order has too many pieces of one product.", retryable: false },
-  HOLDS_NOT_FOUND: { title: "The order names holds that are not there.", retryable: false },
   UNKNOWN_PRODUCT: { title: "The order names a product that is not sold here.", retryable: false },
   WRONG_CURRENCY: { title: "A product of the order is not sold in its currency.", retryable: false },
   POINTS_DO_NOT_FIT: { title: "The points do not fit the way of paying.", retryable: false },

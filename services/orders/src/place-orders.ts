@@ -1,4 +1,4 @@
-import type { BuyerId, OrderId, Sku } from "@onsale/contracts/ids";
+import type { BuyerId, HoldId, OrderId, Sku } from "@onsale/contracts/ids";
 import type { Currency } from "@onsale/contracts/money";
 import { orderPlaced } from "@onsale/contracts/orders";
 import { type ClaimOutcome, claimKeys, type IdempotencyClaim, releaseKeys } from "@onsale/http";
@@ -30,6 +30,8 @@ export interface Placement {
   /** Each SKU once. */
   readonly lines: readonly WantedLine[];
   readonly payment: WantedPayment;
+  /** Holds that the buyer has already. Inventory knows whether they are there. */
+  readonly holdIds: readonly HoldId[];
   readonly cause: Cause;
 }
 
@@ -213,7 +215,7 @@ const firstEntry = (accepted: Accepted, at: string): HistoryEntry => ({
 
 const announcement = (
   {
-    placement: { buyerId, currency, payment, cause },
+    placement: { buyerId, currency, payment, holdIds, cause },
     orderId,
     arrival,
     priced: { lines, totalMinor, pointsMinor },
@@ -228,7 +230,7 @@ const announcement = (
       totalMinor,
       lines: lines.map(({ sku, quantity, unitPriceMinor }) => ({ sku, units: quantity, unitPriceMinor })),
       payment: { method: payment.method, pointsMinor },
-      holdIds: [],
+      holdIds: [...holdIds],
       arrival,
       placedAt,
     },

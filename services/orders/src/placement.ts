@@ -27,7 +27,6 @@ export interface PlacementRefusal {
   readonly code:
     | "TOO_MANY_LINES"
     | "QUANTITY_TOO_LARGE"
-    | "HOLDS_NOT_FOUND"
     | "UNKNOWN_PRODUCT"
     | "WRONG_CURRENCY"
     | "SOLD_OUT"
@@ -55,17 +54,9 @@ export type Basket = { readonly kind: "basket"; readonly lines: readonly WantedL
  * What can be told of a request without knowing any product. Lines of one SKU become one line with the sum of their
  * quantities: they have one price, so nothing is lost, and a till that scans a thing twice means two of it.
  */
-export function toBasket({
-  lines,
-  holdIds,
-}: {
-  readonly lines: readonly RequestedLine[];
-  readonly holdIds: readonly string[];
-}): Basket {
+export function toBasket(lines: readonly RequestedLine[]): Basket {
   if (lines.length > maximumLines)
     return refused("TOO_MANY_LINES", `An order has at most ${maximumLines} lines; this one has ${lines.length}.`);
-  // Inventory attaches no holds yet, so there is none that an order could bring.
-  if (holdIds.length > 0) return refused("HOLDS_NOT_FOUND", "The order names holds that are not there.");
   const quantities = new Map<Sku, number>();
   const seen = new Map<Sku, PriceMinor[]>();
   for (const { sku, quantity, unitPriceMinor } of lines) {

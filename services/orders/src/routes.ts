@@ -97,16 +97,16 @@ const paymentOf = ({ method, pointsMinor }: Static<typeof NewOrder>["payment"]) 
   pointsMinor: pointsMinor ?? null,
 });
 
-type PlacementWish = Omit<Placement, "lines"> & { readonly holdIds: readonly string[] };
+type PlacementWish = Omit<Placement, "lines">;
 
 /** @throws {ProblemError} for everything that keeps the order from being accepted. */
 async function place(
   { feeds, database, gate }: Context & { readonly gate?: OrderGate | undefined },
   intake: OrderIntake,
   lines: readonly RequestedLine[],
-  { holdIds, ...wish }: PlacementWish,
+  wish: PlacementWish,
 ): Promise<{ answer: PlacedAnswer; replayed: boolean }> {
-  const basket = toBasket({ lines, holdIds });
+  const basket = toBasket(lines);
   if (basket.kind === "refused") throw placementProblem(basket, lines);
   const placement = { ...wish, lines: basket.lines };
   const outcome = await passGate({ gate, database }, placement, () => placeOrder(intake, feeds, placement)).catch(

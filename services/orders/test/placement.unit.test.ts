@@ -11,8 +11,7 @@ import {
 } from "../src/placement.ts";
 
 const lines = (...wanted: [string, number][]): WantedLine[] => wanted.map(([sku, quantity]) => ({ sku, quantity }));
-const basketOf = (wanted: readonly WantedLine[], holdIds: readonly string[] = []) =>
-  toBasket({ lines: wanted, holdIds });
+const basketOf = toBasket;
 const codeOf = (outcome: { kind: string } | PlacementRefusal): string =>
   "code" in outcome ? outcome.code : outcome.kind;
 
@@ -36,10 +35,6 @@ describe("a basket", () => {
       code: "QUANTITY_TOO_LARGE",
       skus: ["mug"],
     });
-  });
-
-  test("with holds is refused: there are none to bring", () => {
-    expect(codeOf(basketOf(lines(["mug", 1]), ["a-hold"]))).toBe("HOLDS_NOT_FOUND");
   });
 });
 

@@ -167,7 +167,7 @@ describe("placing", () => {
     ["a price of its own", { lines: [{ sku: "mug", quantity: 1, price: 1 }] }, 422, "VALIDATION_FAILED"],
     ["a status of its own", { status: "CONFIRMED" }, 422, "VALIDATION_FAILED"],
     ["payment by wish", { payment: { method: "wish" } }, 422, "VALIDATION_FAILED"],
-    ["holds that are not there", { holdIds: ["0000000c-0000-7000-8000-000000000001"] }, 422, "HOLDS_NOT_FOUND"],
+    ["a hold that is none", { holdIds: ["my-hold"] }, 422, "VALIDATION_FAILED"],
   ])("%s is refused with a code, and changes nothing", async (_, change, status, code) => {
     const before = (await call("GET", "/v1/orders")).body;
     const refused = await placeOrder({ ...mugs, ...change });

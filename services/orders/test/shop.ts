@@ -67,6 +67,7 @@ export const wish = (
     currency: "GBP",
     lines,
     payment: { method: "card", pointsMinor: null },
+    holdIds: [],
     cause: { correlationId: `request-${number}` },
     ...rest,
   };

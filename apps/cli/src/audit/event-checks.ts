@@ -124,7 +124,7 @@ const countedSql = sql("audit.events-counted", { takes: [], gives: finding })`
   counted as (
     select 'orders' as source, 'order' as aggregate, order_id::text as key, event_sequence as last from orders.orders
     union all
-    select 'inventory', 'stock', order_id::text, version from inventory.allocation
+    select 'inventory', 'stock', allocation_id::text, version from inventory.allocation where kind = 'ORDER'
     union all
     select 'inventory', 'shelf', sku, version from inventory.stock where version > 0
     union all

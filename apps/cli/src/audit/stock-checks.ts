@@ -40,7 +40,8 @@ const receiptsSql = sql("audit.stock-receipts", { takes: [], gives: finding })`
     from inventory.receipt left join inventory.inspection using (receipt_id)),
   moved as (
     select document_id, min(sku) as sku, sum(received_delta) as received, sum(quarantined_delta) as quarantined,
-      count(*) filter (where kind = 'RECEIVED') as shelved, count(*) filter (where kind = 'REFUSED') as refused
+      -- Units that have names come in one by one.
+      count(*) filter (where kind = 'RECEIVED') - greatest(count(distinct unit) - 1, 0) as shelved, count(*) filter (where kind = 'REFUSED') as refused
     from inventory.movement where kind in ('RECEIVED', 'REFUSED') group by document_id),
   compared as (
     select coalesce(due.receipt_id, moved.document_id) as receipt_id, due.sku, due.units, due.accepted, due.damaged,
@@ -84,7 +85,7 @@ const locationsSql = sql("audit.stock-locations", { takes: [], gives: finding })
     select hold.sku, hold.location,
       coalesce(sum(hold.units) filter (where allocation.state = 'HELD'), 0) as held,
       coalesce(sum(hold.units - hold.returned_units) filter (where allocation.state = 'SOLD'), 0) as sold
-    from inventory.hold join inventory.allocation using (order_id) group by hold.sku, hold.location),
+    from inventory.hold join inventory.allocation using (allocation_id) group by hold.sku, hold.location),
   -- A SKU that has lain in main alone has its stock there.
   there as (
     select sku, location, received, held, sold, quarantined, in_transit from inventory.stock_at
@@ -144,18 +145,18 @@ const holdsSql = sql("audit.stock-holds", { takes: [], gives: finding })`
     select hold_id, sku, location, sum(held_delta) as held, sum(sold_delta) as sold
     from inventory.movement where order_id is not null or hold_id is not null group by hold_id, sku, location),
   compared as (
-    select coalesce(hold.hold_id, moved.hold_id) as hold_id, hold.order_id, coalesce(hold.sku, moved.sku) as sku,
+    select coalesce(hold.hold_id, moved.hold_id) as hold_id, hold.allocation_id, coalesce(hold.sku, moved.sku) as sku,
       allocation.state, coalesce(moved.held, 0) as held, coalesce(moved.sold, 0) as sold,
       case when allocation.state = 'HELD' then hold.units else 0 end as due_held,
       case when allocation.state = 'SOLD' then hold.units - hold.returned_units else 0 end as due_sold
     from inventory.hold
     full join moved on moved.hold_id = hold.hold_id and moved.sku = hold.sku and moved.location = hold.location
-    left join inventory.allocation on allocation.order_id = hold.order_id),
+    left join inventory.allocation on allocation.allocation_id = hold.allocation_id),
   bad as (
-    select format('hold %s of order %s, SKU %s: its movements hold %s and sold %s, the hold (%s) says %s and %s',
-      hold_id, order_id, sku, held, sold, coalesce(state, 'no allocation'), due_held, due_sold) as what
+    select format('hold %s of %s, SKU %s: its movements hold %s and sold %s, the hold (%s) says %s and %s',
+      hold_id, allocation_id, sku, held, sold, coalesce(state, 'no allocation'), due_held, due_sold) as what
     from compared
-    where order_id is null or state is null or held <> due_held or sold <> due_sold)
+    where allocation_id is null or state is null or held <> due_held or sold <> due_sold)
   select (select count(*) from compared) + (select count(*) from inventory.allocation) as rows,
     (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
@@ -164,7 +165,7 @@ const sumsSql = sql("audit.stock-sums", { takes: [], gives: finding })`
     select hold.sku,
       sum(hold.units) filter (where allocation.state = 'HELD') as held,
       sum(hold.units - hold.returned_units) filter (where allocation.state = 'SOLD') as sold
-    from inventory.hold join inventory.allocation using (order_id) group by hold.sku),
+    from inventory.hold join inventory.allocation using (allocation_id) group by hold.sku),
   compared as (
     select coalesce(stock.sku, taken.sku) as sku, stock.held, stock.sold,
       coalesce(taken.held, 0) as due_held, coalesce(taken.sold, 0) as due_sold
@@ -178,11 +179,11 @@ const sumsSql = sql("audit.stock-sums", { takes: [], gives: finding })`
 
 const onceSql = sql("audit.stock-once", { takes: [], gives: finding })`
   with moves as (
-    select hold_id, sku, location, max(order_id::text) as order_id,
+    select hold_id, sku, location, unit, max(order_id::text) as order_id,
       count(*) filter (where kind = 'HELD') as held, count(*) filter (where kind = 'SOLD') as sold,
       count(*) filter (where kind in ('RELEASED', 'EXPIRED', 'UNSOLD')) as back,
       count(*) filter (where kind = 'RETURNED') - count(distinct document_id) filter (where kind = 'RETURNED') as repeated
-    from inventory.movement where hold_id is not null group by hold_id, sku, location),
+    from inventory.movement where hold_id is not null group by hold_id, sku, location, unit),
   bad as (
     select format('order %s, SKU %s at %s: held %s times, sold %s times, put back %s times, %s returns repeated',
       order_id, sku, location, held, sold, back, repeated) as what
@@ -192,12 +193,13 @@ const onceSql = sql("audit.stock-once", { takes: [], gives: finding })`
 
 const soldToOrdersSql = sql("audit.stock-sold-to-orders", { takes: [], gives: finding })`
   with held as (
-    select order_id, sku, sum(units) as units from inventory.hold group by order_id, sku),
+    select allocation_id as order_id, sku, sum(units) as units
+    from inventory.hold join inventory.allocation using (allocation_id) where kind = 'ORDER' group by allocation_id, sku),
   lines as (
     select line.order_id, line.sku, line.quantity, placed.status, allocation.state, held.units
     from orders.order_line as line
     join orders.orders as placed using (order_id)
-    left join inventory.allocation using (order_id)
+    left join inventory.allocation on allocation.allocation_id = line.order_id
     left join held on held.order_id = line.order_id and held.sku = line.sku),
   bad as (
     select format('order %s is %s, but of SKU %s it has %s (%s) instead of %s', order_id, status, sku,
@@ -214,8 +216,10 @@ const soldToOrdersSql = sql("audit.stock-sold-to-orders", { takes: [], gives: fi
 
 const endedHoldNothingSql = sql("audit.stock-ended-hold-nothing", { takes: [], gives: finding })`
   with compared as (
-    select coalesce(placed.order_id, allocation.order_id) as order_id, placed.status, allocation.state
-    from orders.orders as placed full join inventory.allocation on allocation.order_id = placed.order_id),
+    select coalesce(placed.order_id, allocation.allocation_id) as order_id, placed.status, allocation.state
+    from orders.orders as placed
+    full join (select allocation_id, state from inventory.allocation where kind = 'ORDER') as allocation
+      on allocation.allocation_id = placed.order_id),
   bad as (
     select case when status is null then format('order %s has stock (%s) and does not exist', order_id, state)
       else format('order %s ended %s, but its stock is %s', order_id, status, state) end as what
@@ -226,7 +230,7 @@ const endedHoldNothingSql = sql("audit.stock-ended-hold-nothing", { takes: [], g
 const limitsSql = sql("audit.stock-limits", { takes: [], gives: finding })`
   with taken as (
     select allocation.buyer_id, hold.sku, sum(hold.units - hold.returned_units) as units
-    from inventory.hold join inventory.allocation using (order_id)
+    from inventory.hold join inventory.allocation using (allocation_id)
     where hold.limited and allocation.state in ('HELD', 'SOLD') group by allocation.buyer_id, hold.sku),
   compared as (
     select coalesce(take.buyer_id, taken.buyer_id) as buyer_id, coalesce(take.sku, taken.sku) as sku,
@@ -246,7 +250,8 @@ const returnedUnitsSql = sql("audit.stock-returned-units", { takes: [], gives: f
   moved as (
     select order_id, sku, -sum(sold_delta) as units from inventory.movement where kind = 'RETURNED' group by order_id, sku),
   held as (
-    select order_id, sku, sum(returned_units) as returned_units from inventory.hold group by order_id, sku),
+    select allocation_id as order_id, sku, sum(returned_units) as returned_units
+    from inventory.hold group by allocation_id, sku),
   lines as (
     select line.order_id, line.sku, line.returned_quantity, coalesce(wished.units, 0) as wished,
       coalesce(moved.units, 0) as moved, coalesce(held.returned_units, 0) as held
@@ -260,6 +265,53 @@ const returnedUnitsSql = sql("audit.stock-returned-units", { takes: [], gives: f
     from lines where wished <> returned_quantity or moved <> returned_quantity or held <> returned_quantity)
   select (select count(*) from lines) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
+
+const namedUnitsSql = sql("audit.stock-named-units", { takes: [], gives: finding })`
+  with moved as (
+    select sku, unit, sum(received_delta) as received, sum(held_delta) as held, sum(sold_delta) as sold
+    from inventory.movement where unit is not null group by sku, unit),
+  compared as (
+    select coalesce(named.sku, moved.sku) as sku, coalesce(named.unit, moved.unit) as unit, named.state, named.hold_id,
+      allocation.state as holder, moved.received, moved.held, moved.sold
+    from inventory.unit as named
+    full join moved on moved.sku = named.sku and moved.unit = named.unit
+    left join inventory.hold on hold.hold_id = named.hold_id
+    left join inventory.allocation using (allocation_id)),
+  bad as (
+    select format('unit %s of SKU %s is %s (hold %s, which is %s); its movements received it %s times, hold it %s and sold it %s',
+      unit, sku, coalesce(state, 'not there'), hold_id, coalesce(holder, 'nowhere'), received, held, sold) as what
+    from compared
+    where (received, held, sold, nullif(state, 'FREE'))
+      is distinct from (1::bigint, (state = 'HELD')::int::bigint, (state = 'SOLD')::int::bigint, holder)
+    union all
+    select format('SKU %s has %s units received, %s held and %s sold; by name there are %s, %s and %s', stock.sku, received,
+      held, sold, count(unit.sku), count(*) filter (where state = 'HELD'), count(*) filter (where state = 'SOLD'))
+    from inventory.stock left join inventory.unit on unit.sku = stock.sku where stock.identified
+    group by stock.sku
+    having (received, held, sold)
+      <> (count(unit.sku), count(*) filter (where state = 'HELD'), count(*) filter (where state = 'SOLD'))
+    union all
+    select format('hold %s of SKU %s has %s units, of which %s are named', hold.hold_id, hold.sku,
+      units - returned_units, count(unit.hold_id))
+    from inventory.hold join inventory.allocation using (allocation_id) left join inventory.unit using (hold_id)
+    where named and allocation.state in ('HELD', 'SOLD')
+    group by hold.hold_id, hold.sku, units, returned_units having count(unit.hold_id) <> units - returned_units)
+  select (select count(*) from compared) + (select count(*) from inventory.stock) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const heldInTimeSql = sql("audit.stock-held-in-time", { takes: [], gives: finding })`
+  with buyers as (
+    select allocation_id, state, expires_at, (select count(*) from inventory.hold where hold.allocation_id = allocation.allocation_id)
+      as parts
+    from inventory.allocation where kind = 'HOLD'),
+  bad as (
+    select format('hold %s is held since it ended at %s', allocation_id, expires_at) as what
+    from buyers where state = 'HELD' and expires_at < clock_timestamp() - interval '15 minutes'
+    union all
+    select format('hold %s is %s and has %s parts of its own', allocation_id, state, parts)
+    from buyers where (state = 'ATTACHED') <> (parts = 0))
+  select (select count(*) from buyers) + (select count(*) from inventory.allocation) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
 export const stockChecks: readonly Check[] = [
   statementCheck(
@@ -298,6 +350,22 @@ export const stockChecks: readonly Check[] = [
   statementCheck(
     { id: "stock.transfers", invariant: 1, title: "What was sent is on its way, arrived, or is known to be lost." },
     transfersSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.named-units",
+      invariant: 1,
+      title: "Every unit that has a name is free or somebody's, as its movements say.",
+    },
+    namedUnitsSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.held-in-time",
+      invariant: 1,
+      title: "No buyer's hold outlives its time, and one that an order took over is the order's.",
+    },
+    heldInTimeSql,
   ),
   statementCheck(
     {

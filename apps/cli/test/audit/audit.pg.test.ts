@@ -84,16 +84,24 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     change: `update inventory.stock_at set received = received + 1 where sku = '${limited}' and location = 'north'`,
     names: `${limited} at north`,
   }),
+  "stock.named-units": () => ({
+    change: "update inventory.unit set state = 'FREE', hold_id = null where sku = 'HALL' and unit = 'A-2'",
+    names: "unit A-2 of SKU HALL is FREE",
+  }),
+  "stock.held-in-time": ({ held }) => ({
+    change: `update inventory.allocation set expires_at = now() - interval '1 hour' where allocation_id = '${held}'`,
+    names: held,
+  }),
   "stock.transfers": ({ limited }) => ({
     change: `update inventory.transfer set units = units + 1 where sku = '${limited}'`,
     names: limited,
   }),
   "stock.holds": ({ confirmed, plain }) => ({
-    change: `update inventory.hold set units = units + 1 where order_id = '${confirmed}' and sku = '${plain}'`,
+    change: `update inventory.hold set units = units + 1 where allocation_id = '${confirmed}' and sku = '${plain}'`,
     names: confirmed,
   }),
   "stock.sums": ({ confirmed, plain }) => ({
-    change: `update inventory.allocation set state = 'HELD' where order_id = '${confirmed}'`,
+    change: `update inventory.allocation set state = 'HELD' where allocation_id = '${confirmed}'`,
     names: plain,
   }),
   "stock.once": ({ confirmed }) => ({
@@ -103,7 +111,7 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     names: confirmed,
   }),
   "stock.sold-to-orders": ({ returned }) => ({
-    change: `update inventory.allocation set state = 'RELEASED' where order_id = '${returned}'`,
+    change: `update inventory.allocation set state = 'RELEASED' where allocation_id = '${returned}'`,
     names: returned,
   }),
   "stock.ended-hold-nothing": ({ confirmed }) => ({

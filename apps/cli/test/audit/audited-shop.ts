@@ -16,6 +16,8 @@ export interface LivedShop {
   readonly cancelled: string;
   /** Refused: there was not enough. */
   readonly rejected: string;
+  /** A hold of two seats, which no order has. */
+  readonly held: string;
   /** A product with a limit per buyer. */
   readonly limited: string;
   readonly plain: string;
@@ -30,6 +32,7 @@ export interface LivedShop {
 
 const limited = "10001";
 const plain = "10002";
+const hall = "HALL";
 
 export async function liveThroughADay(): Promise<LivedShop> {
   const shop = await startTestShop();
@@ -56,9 +59,12 @@ export async function liveThroughADay(): Promise<LivedShop> {
   await until(returned, ({ refundedMinor }) => refundedMinor > 0);
   await api.cancelOrder(call(), { orderId: cancelled });
   await until(cancelled, ({ status }) => status === "CANCELLED");
+  const hold = { lines: [{ sku: hall, units: ["A-1", "A-2"] }] };
+  const { body: holds } = await client.send({ ...call(), method: "POST", path: "/v1/holds", body: hold });
+  const [held = ""] = (holds as { holdIds: string[] }).holdIds;
   const points = await usePoints(shop, api, client);
   await client.close();
-  return { shop, confirmed, returned, cancelled, rejected, limited, plain, ...points };
+  return { shop, held, confirmed, returned, cancelled, rejected, limited, plain, ...points };
 }
 
 /** A member is given points, pays an order with them and half of another, sends one back and cancels the other. */
@@ -111,6 +117,8 @@ async function fillShelves({ operator }: TestShop, api: Shop, client: ShopClient
     await api.publishProduct(await call(), { sku, name: sku, priceMinor: 250, currency: "GBP" });
     await api.receiveStock(await call(), { sku, units: 100 });
   }
+  const seats = { sku: hall, units: ["A-1", "A-2", "A-3"] };
+  await client.send({ ...(await call()), method: "POST", path: "/v1/admin/unit-pools", body: seats });
   const byHand = { sku: limited, units: -1, reason: "LOST" };
   await client.send({ ...(await call()), method: "POST", path: "/v1/admin/stock-adjustments", body: byHand });
   await client.send({

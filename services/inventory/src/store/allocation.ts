@@ -1,26 +1,25 @@
-import type { BuyerId, HoldId, OrderId, Sku } from "@onsale/contracts/ids";
+import type { BuyerId, HoldId, OrderId } from "@onsale/contracts/ids";
+import type { Instant } from "@onsale/contracts/time";
 import {
   array,
   as,
   bigint,
-  boolean,
   instant,
   integer,
   nullable,
+  type Queryable,
   sql,
   type Transaction,
   text,
   uuid,
 } from "@onsale/postgres";
-import type { Allocation, AllocationState } from "../allocation.ts";
-import type { Location } from "../location.ts";
-import type { Decision } from "../stock.ts";
+import type { Allocation, AllocationId, AllocationState } from "../allocation.ts";
 
 const allocatedSql = sql("inventory.allocated", {
   takes: [array(as<OrderId>(uuid))],
   gives: { orderId: as<OrderId>(uuid) },
 })`
-  select order_id as "orderId" from inventory.allocation where order_id = any($1::uuid[])`;
+  select allocation_id as "orderId" from inventory.allocation where allocation_id = any($1::uuid[])`;
 
 /** Those of the orders that have an allocation, or a mark that they shall get none. */
 export async function allocated(tx: Transaction, orderIds: readonly OrderId[]): Promise<ReadonlySet<OrderId>> {
@@ -29,55 +28,48 @@ export async function allocated(tx: Transaction, orderIds: readonly OrderId[]): 
 }
 
 const insertAllocationsSql = sql("inventory.insert-allocations", {
-  takes: [array(as<OrderId>(uuid)), array(text), array(as<BuyerId>(uuid)), array(nullable(instant))],
-  gives: {},
-})`
-  insert into inventory.allocation (order_id, state, version, buyer_id, expires_at)
-  select order_id, state, 1, buyer_id, expires_at
-  from unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[]) as decided(order_id, state, buyer_id, expires_at)`;
-
-const insertHoldsSql = sql("inventory.insert-holds", {
   takes: [
-    array(as<HoldId>(uuid)),
-    array(as<OrderId>(uuid)),
-    array(as<Sku>(text)),
-    array(as<Location>(text)),
-    array(integer),
-    array(boolean),
+    text,
+    integer,
+    array(as<AllocationId>(uuid)),
+    array(text),
+    array(as<BuyerId>(uuid)),
+    array(nullable(instant)),
   ],
   gives: {},
 })`
-  insert into inventory.hold (hold_id, order_id, sku, location, units, limited)
-  select hold_id, order_id, sku, location, units, limited
-  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::boolean[])
-    as taken(hold_id, order_id, sku, location, units, limited)`;
+  insert into inventory.allocation (kind, version, allocation_id, state, buyer_id, expires_at)
+  select $1, $2, allocation_id, state, buyer_id, expires_at
+  from unnest($3::uuid[], $4::text[], $5::uuid[], $6::timestamptz[])
+    as decided(allocation_id, state, buyer_id, expires_at)`;
 
-/** Writes what was decided for orders that had no allocation: their first version. */
-export async function storeDecisions(tx: Transaction, decisions: readonly Decision[]): Promise<void> {
-  const holds = decisions
-    .filter((decision) => decision.kind === "reserved")
-    .flatMap((decision) => decision.holds.map((hold) => ({ orderId: decision.wish.orderId, ...hold })));
-  await Promise.all([
-    tx.execute(insertAllocationsSql, [
-      decisions.map(({ wish }) => wish.orderId),
-      decisions.map((decision): AllocationState => (decision.kind === "reserved" ? "HELD" : "REFUSED")),
-      decisions.map(({ wish }) => wish.buyerId),
-      decisions.map((decision) => (decision.kind === "reserved" ? decision.expiresAt : null)),
-    ]),
-    holds.length > 0 &&
-      tx.execute(insertHoldsSql, [
-        holds.map(({ holdId }) => holdId),
-        holds.map(({ orderId }) => orderId),
-        holds.map(({ sku }) => sku),
-        holds.map(({ location }) => location),
-        holds.map(({ units }) => units),
-        holds.map(({ limited }) => limited),
-      ]),
+export interface NewAllocation {
+  readonly allocationId: AllocationId;
+  readonly state: AllocationState;
+  readonly buyerId: BuyerId;
+  readonly expiresAt: Instant | null;
+}
+
+/** Writes what became of orders, or of buyers' wishes for holds, that had no allocation; `version` events are told of each. */
+export async function insertAllocations(
+  tx: Transaction,
+  { kind, version }: Pick<Allocation, "kind" | "version">,
+  rows: readonly NewAllocation[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  await tx.execute(insertAllocationsSql, [
+    kind,
+    version,
+    rows.map(({ allocationId }) => allocationId),
+    rows.map(({ state }) => state),
+    rows.map(({ buyerId }) => buyerId),
+    rows.map(({ expiresAt }) => expiresAt),
   ]);
 }
 
 const allocationColumns = {
-  orderId: as<OrderId>(uuid),
+  allocationId: as<AllocationId>(uuid),
+  kind: as<Allocation["kind"]>(text),
   state: as<AllocationState>(text),
   version: integer,
   buyerId: nullable(as<BuyerId>(uuid)),
@@ -85,20 +77,28 @@ const allocationColumns = {
 } as const;
 
 const lockAllocationsSql = sql("inventory.lock-allocations", {
-  takes: [array(as<OrderId>(uuid))],
+  takes: [array(as<AllocationId>(uuid))],
   gives: allocationColumns,
 })`
-  select order_id as "orderId", state, version, buyer_id as "buyerId", expires_at as "expiresAt"
-  from inventory.allocation where order_id = any($1::uuid[]) order by order_id for update`;
+  select allocation_id as "allocationId", kind, state, version, buyer_id as "buyerId", expires_at as "expiresAt"
+  from inventory.allocation where allocation_id = any($1::uuid[]) order by allocation_id for update`;
 
-/** Locks the allocations of these orders in the order of their ids. One that was never allocated is absent. */
-export const lockAllocations = (tx: Transaction, orderIds: readonly OrderId[]): Promise<Allocation[]> =>
-  tx.query(lockAllocationsSql, [orderIds]);
+/** Locks allocations in the order of their ids. An order that was never allocated, a hold that never was, is absent. */
+export const lockAllocations = (tx: Transaction, ids: readonly AllocationId[]): Promise<Allocation[]> =>
+  tx.query(lockAllocationsSql, [ids]);
+
+const buyerHoldSql = sql("inventory.buyer-hold", { takes: [as<HoldId>(uuid)], gives: allocationColumns })`
+  select allocation_id as "allocationId", kind, state, version, buyer_id as "buyerId", expires_at as "expiresAt"
+  from inventory.allocation where allocation_id = $1 and kind = 'HOLD'`;
+
+/** What became of a hold that a buyer took before there was an order. */
+export const buyerHold = async (database: Queryable, holdId: HoldId): Promise<Allocation | undefined> =>
+  (await database.query(buyerHoldSql, [holdId]))[0];
 
 // What orders told before the hold's end must have been applied first: an authorisation that waits in a feed which was
 // down, or behind a key that was set aside, came in time. The feed's progress lies in this schema (kit/messaging).
 const lockExpiredSql = sql("inventory.lock-expired", { takes: [bigint], gives: allocationColumns })`
-  select a.order_id as "orderId", a.state, a.version, a.buyer_id as "buyerId", a.expires_at as "expiresAt"
+  select a.allocation_id as "allocationId", a.kind, a.state, a.version, a.buyer_id as "buyerId", a.expires_at as "expiresAt"
   from inventory.allocation a
   where a.state = 'HELD'
     and a.expires_at < (
@@ -106,7 +106,7 @@ const lockExpiredSql = sql("inventory.lock-expired", { takes: [bigint], gives: a
       where reader = 'inventory' and source = 'orders')
     and not exists (
       select from inventory.parked_key p
-      where p.reader = 'inventory' and p.aggregate = 'order' and p.key = a.order_id::text)
+      where p.reader = 'inventory' and p.aggregate = 'order' and p.key = a.allocation_id::text)
   order by a.expires_at
   limit $1
   for update of a skip locked`;
@@ -118,26 +118,26 @@ const lockExpiredSql = sql("inventory.lock-expired", { takes: [bigint], gives: a
 export const lockExpired = (tx: Transaction, limit: number): Promise<Allocation[]> => tx.query(lockExpiredSql, [limit]);
 
 const stepAllocationsSql = sql("inventory.step-allocations", {
-  takes: [text, integer, array(as<OrderId>(uuid))],
+  takes: [text, integer, array(as<AllocationId>(uuid))],
   gives: {},
 })`
-  update inventory.allocation set state = $1, version = version + $2 where order_id = any($3::uuid[])`;
+  update inventory.allocation set state = $1, version = version + $2 where allocation_id = any($3::uuid[])`;
 
 interface StoredStep {
   readonly state: AllocationState;
   /** How many events each of them tells by it. */
   readonly events: number;
-  readonly orderIds: readonly OrderId[];
+  readonly allocationIds: readonly AllocationId[];
 }
 
 /** Moves locked allocations to another state. */
-export async function stepAllocations(tx: Transaction, { state, events, orderIds }: StoredStep): Promise<void> {
-  await tx.execute(stepAllocationsSql, [state, events, orderIds]);
+export async function stepAllocations(tx: Transaction, { state, events, allocationIds }: StoredStep): Promise<void> {
+  await tx.execute(stepAllocationsSql, [state, events, allocationIds]);
 }
 
 const entombSql = sql("inventory.entomb", { takes: [array(as<OrderId>(uuid))], gives: {} })`
-  insert into inventory.allocation (order_id, state, version)
-  select order_id, 'RELEASED', 1 from unnest($1::uuid[]) as ended(order_id)`;
+  insert into inventory.allocation (allocation_id, kind, state, version)
+  select order_id, 'ORDER', 'RELEASED', 1 from unnest($1::uuid[]) as ended(order_id)`;
 
 /** Marks orders that ended before anything was allocated, so that nothing will be. It is the first that is told of them. */
 export async function entomb(tx: Transaction, orderIds: readonly OrderId[]): Promise<void> {
@@ -149,7 +149,7 @@ const storeVersionsSql = sql("inventory.store-versions", {
   gives: {},
 })`
   update inventory.allocation a set version = told.version
-  from unnest($1::uuid[], $2::int[]) as told(order_id, version) where a.order_id = told.order_id`;
+  from unnest($1::uuid[], $2::int[]) as told(order_id, version) where a.allocation_id = told.order_id`;
 
 /** Counts events told of locked allocations whose state stays. */
 export async function storeVersions(tx: Transaction, versions: ReadonlyMap<OrderId, number>): Promise<void> {

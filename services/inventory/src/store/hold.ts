@@ -1,26 +1,87 @@
 import type { HoldId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
 import { array, as, boolean, integer, sql, type Transaction, text, uuid } from "@onsale/postgres";
+import type { AllocationId } from "../allocation.ts";
 import type { Location } from "../location.ts";
 import type { Kept } from "../returned-goods.ts";
+import type { Hold } from "../stock.ts";
+import { namesOf } from "./unit.ts";
 
 const holdsOfSql = sql("inventory.holds-of", {
-  takes: [array(as<OrderId>(uuid))],
+  takes: [array(as<AllocationId>(uuid))],
   gives: {
-    orderId: as<OrderId>(uuid),
+    allocationId: as<AllocationId>(uuid),
     holdId: as<HoldId>(uuid),
     sku: as<Sku>(text),
     location: as<Location>(text),
     units: integer,
     limited: boolean,
+    named: boolean,
   },
 })`
-  select order_id as "orderId", hold_id as "holdId", sku, location, units - returned_units as units, limited
-  from inventory.hold where order_id = any($1::uuid[]) and units > returned_units
-  order by order_id, hold_id, location`;
+  select allocation_id as "allocationId", hold_id as "holdId", sku, location, units - returned_units as units, limited,
+    named
+  from inventory.hold where allocation_id = any($1::uuid[]) and units > returned_units
+  order by allocation_id, hold_id, location`;
 
-/** What these orders were given, less what came back, whatever became of it. The caller holds the orders' allocations. */
-export const holdsOf = (tx: Transaction, orderIds: readonly OrderId[]): Promise<Kept[]> =>
-  tx.query(holdsOfSql, [orderIds]);
+/** What was given under these allocations, less what came back, whatever became of it. The caller holds them. */
+export async function holdsOf(tx: Transaction, allocationIds: readonly AllocationId[]): Promise<Kept[]> {
+  const rows = await tx.query(holdsOfSql, [allocationIds]);
+  const names = await namesOf(
+    tx,
+    rows.filter(({ named }) => named).map(({ holdId }) => holdId),
+  );
+  return rows.map(({ named, ...row }) => ({ ...row, names: named ? (names.get(row.holdId) ?? []) : [] }));
+}
+
+const attachHoldsSql = sql("inventory.attach-holds", {
+  takes: [array(as<HoldId>(uuid)), array(as<OrderId>(uuid))],
+  gives: {},
+})`
+  update inventory.hold h set allocation_id = attached.order_id
+  from unnest($1::uuid[], $2::uuid[]) as attached(hold_id, order_id)
+  where h.allocation_id = attached.hold_id`;
+
+/** Makes the units of buyers' holds their orders'. The caller holds the allocations of both. */
+export async function attachHolds(
+  tx: Transaction,
+  attached: readonly { readonly holdId: HoldId; readonly orderId: OrderId }[],
+): Promise<void> {
+  await tx.execute(attachHoldsSql, [attached.map(({ holdId }) => holdId), attached.map(({ orderId }) => orderId)]);
+}
+
+const insertHoldsSql = sql("inventory.insert-holds", {
+  takes: [
+    array(as<HoldId>(uuid)),
+    array(as<AllocationId>(uuid)),
+    array(as<Sku>(text)),
+    array(as<Location>(text)),
+    array(integer),
+    array(boolean),
+    array(boolean),
+  ],
+  gives: {},
+})`
+  insert into inventory.hold (hold_id, allocation_id, sku, location, units, limited, named)
+  select hold_id, allocation_id, sku, location, units, limited, named
+  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::boolean[], $7::boolean[])
+    as taken(hold_id, allocation_id, sku, location, units, limited, named)`;
+
+/** Writes what was given under allocations that are written with it. */
+export async function insertHolds(
+  tx: Transaction,
+  holds: readonly (Hold & { readonly allocationId: AllocationId })[],
+): Promise<void> {
+  if (holds.length === 0) return;
+  await tx.execute(insertHoldsSql, [
+    holds.map(({ holdId }) => holdId),
+    holds.map(({ allocationId }) => allocationId),
+    holds.map(({ sku }) => sku),
+    holds.map(({ location }) => location),
+    holds.map(({ units }) => units),
+    holds.map(({ limited }) => limited),
+    holds.map(({ names }) => names.length > 0),
+  ]);
+}
 
 const insertRestocksSql = sql("inventory.insert-restocks", {
   takes: [array(as<ReturnId>(uuid)), array(as<OrderId>(uuid))],
@@ -54,12 +115,12 @@ const giveBackUnitsSql = sql("inventory.give-back-units", {
     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[]) as line(order_id, hold_id, location, units)
     group by order_id, hold_id, location
   ) as back
-  where h.order_id = back.order_id and h.hold_id = back.hold_id and h.location = back.location`;
+  where h.allocation_id = back.order_id and h.hold_id = back.hold_id and h.location = back.location`;
 
 /** Takes returned units off the holds of locked orders. */
 export async function giveBackUnits(
   tx: Transaction,
-  lines: readonly Pick<Kept, "orderId" | "holdId" | "location" | "units">[],
+  lines: readonly (Pick<Kept, "holdId" | "location" | "units"> & { readonly orderId: OrderId })[],
 ): Promise<void> {
   if (lines.length === 0) return;
   await tx.execute(giveBackUnitsSql, [

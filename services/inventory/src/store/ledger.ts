@@ -2,6 +2,7 @@ import type { HoldId, OrderId, Sku } from "@onsale/contracts/ids";
 import { array, as, integer, nullable, sql, type Transaction, text, uuid } from "@onsale/postgres";
 import { type MoveKind, type Movement, moves } from "../ledger.ts";
 import type { Location } from "../location.ts";
+import type { UnitName } from "../stock.ts";
 
 // The deltas are given as one unit's, so that only the units travel for each line.
 const recordMovementsSql = sql("inventory.record-movements", {
@@ -15,6 +16,7 @@ const recordMovementsSql = sql("inventory.record-movements", {
     array(as<Sku>(text)),
     array(as<Location>(text)),
     array(integer),
+    array(nullable(as<UnitName>(text))),
     array(nullable(as<OrderId>(uuid))),
     array(nullable(as<HoldId>(uuid))),
     array(nullable(uuid)),
@@ -22,11 +24,11 @@ const recordMovementsSql = sql("inventory.record-movements", {
   gives: {},
 })`
   insert into inventory.movement (sku, location, kind, received_delta, held_delta, sold_delta, quarantined_delta,
-    in_transit_delta, order_id, hold_id, document_id)
+    in_transit_delta, unit, order_id, hold_id, document_id)
   select sku, location, $1::text, $2::int * units, $3::int * units, $4::int * units, $5::int * units, $6::int * units,
-    order_id, hold_id, document_id
-  from unnest($7::text[], $8::text[], $9::int[], $10::uuid[], $11::uuid[], $12::uuid[])
-    as line(sku, location, units, order_id, hold_id, document_id)`;
+    unit, order_id, hold_id, document_id
+  from unnest($7::text[], $8::text[], $9::int[], $10::text[], $11::uuid[], $12::uuid[], $13::uuid[])
+    as line(sku, location, units, unit, order_id, hold_id, document_id)`;
 
 /** Writes moves into the ledger. */
 export async function recordMovements(tx: Transaction, movements: readonly Movement[]): Promise<void> {
@@ -46,6 +48,7 @@ async function record(tx: Transaction, kind: MoveKind, movements: readonly Movem
     movements.map(({ sku }) => sku),
     movements.map(({ location }) => location),
     movements.map(({ units }) => units),
+    movements.map(({ unit }) => unit),
     movements.map(({ orderId }) => orderId),
     movements.map(({ holdId }) => holdId),
     movements.map(({ documentId }) => documentId),

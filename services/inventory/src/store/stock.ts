@@ -13,26 +13,70 @@ import {
   uuid,
 } from "@onsale/postgres";
 import type { StockChange, TakeChange } from "../ledger.ts";
-import { type Shelf, type Shelves, takeKey, type Wish } from "../stock.ts";
+import { type NamedUnits, type Shelf, type Shelves, takeKey, type UnitName, type Wish } from "../stock.ts";
 import { placesOf, stockByPlace } from "./place.ts";
+import { firstFree, namedUnits } from "./unit.ts";
 
 const lockShelvesSql = sql("inventory.lock-shelves", {
   takes: [array(as<Sku>(text))],
-  gives: { sku: as<Sku>(text), available: bigint, perBuyerLimit: nullable(integer), located: boolean },
+  gives: {
+    sku: as<Sku>(text),
+    available: bigint,
+    perBuyerLimit: nullable(integer),
+    located: boolean,
+    identified: boolean,
+  },
 })`
-  select sku, received - held - sold as available, per_buyer_limit as "perBuyerLimit", located
+  select sku, received - held - sold as available, per_buyer_limit as "perBuyerLimit", located, identified
   from inventory.stock where sku = any($1::text[]) order by sku for update`;
 
-/** Locks the rows of these SKUs in SKU order. A SKU that inventory does not know is absent from the result. */
-export async function lockShelves(tx: Transaction, skus: readonly Sku[]): Promise<Shelves> {
+/** Locks the rows of the wishes' SKUs in SKU order. A SKU that inventory does not know is absent from the result. */
+export async function lockShelves(tx: Transaction, wishes: readonly Wish[]): Promise<Shelves> {
+  const skus = [...new Set(wishes.flatMap(({ units }) => [...units.keys()]))];
+  if (skus.length === 0) return new Map();
   const rows = await tx.query(lockShelvesSql, [skus]);
-  const places = await placesOf(
-    tx,
-    rows.filter(({ located }) => located).map(({ sku }) => sku),
-  );
+  const skusThat = (is: (row: (typeof rows)[number]) => boolean) => rows.filter(is).map(({ sku }) => sku);
+  const [places, units] = await Promise.all([
+    placesOf(
+      tx,
+      skusThat(({ located }) => located),
+    ),
+    unitsFor(
+      tx,
+      skusThat(({ identified }) => identified),
+      wishes,
+    ),
+  ]);
   return new Map<Sku, Shelf>(
-    rows.map(({ sku, located, ...shelf }) => [sku, { ...shelf, places: located ? (places.get(sku) ?? []) : null }]),
+    rows.map(({ sku, available, perBuyerLimit, located }) => [
+      sku,
+      { available, perBuyerLimit, places: located ? (places.get(sku) ?? []) : null, units: units.get(sku) ?? null },
+    ]),
   );
+}
+
+/** The units by name that the wishes could get of these SKUs: never all of a hall. */
+async function unitsFor(tx: Transaction, skus: readonly Sku[], wishes: readonly Wish[]) {
+  if (skus.length === 0) return new Map<Sku, NamedUnits>();
+  const identified = new Set(skus);
+  const counts = new Map(skus.map((sku) => [sku, 0]));
+  for (const { units } of wishes)
+    for (const [sku, count] of units) if (identified.has(sku)) counts.set(sku, (counts.get(sku) ?? 0) + count);
+  const byName = wishes.flatMap(({ names }) =>
+    [...names].filter(([sku]) => identified.has(sku)).flatMap(([sku, units]) => units.map((unit) => ({ sku, unit }))),
+  );
+  const [first, named] = await Promise.all([firstFree(tx, counts), namedUnits(tx, byName)]);
+  return new Map(
+    skus.map((sku) => [sku, toNamedUnits(first.get(sku) ?? [], Map.groupBy(named, (it) => it.sku).get(sku))]),
+  );
+}
+
+function toNamedUnits(
+  first: readonly UnitName[],
+  named: readonly { readonly unit: UnitName; readonly isFree: boolean }[] = [],
+): NamedUnits {
+  const free = new Set([...first, ...named.filter(({ isFree }) => isFree).map(({ unit }) => unit)]);
+  return { free: [...free], known: new Set(named.map(({ unit }) => unit)) };
 }
 
 const takenSql = sql("inventory.taken-by-buyers", {
@@ -151,9 +195,16 @@ export const insertStock = async (tx: Transaction, sku: Sku): Promise<void> => {
 
 const lockStockSql = sql("inventory.lock-stock", {
   takes: [as<Sku>(text)],
-  gives: { available: bigint, quarantined: bigint, perBuyerLimit: nullable(integer), located: boolean },
+  gives: {
+    available: bigint,
+    quarantined: bigint,
+    perBuyerLimit: nullable(integer),
+    located: boolean,
+    identified: boolean,
+  },
 })`
-  select received - held - sold as available, quarantined, per_buyer_limit as "perBuyerLimit", located
+  select received - held - sold as available, quarantined, per_buyer_limit as "perBuyerLimit", located,
+    identified
   from inventory.stock where sku = $1 for update`;
 
 /** Locks a SKU and gives what there is of it; undefined where it never came in. */
@@ -187,10 +238,11 @@ const stockOfSql = sql("inventory.stock-of", {
     available: bigint,
     quarantined: bigint,
     inTransit: bigint,
+    identified: boolean,
     perBuyerLimit: nullable(integer),
   },
 })`
-  select sku, received, held, sold, received - held - sold as available, quarantined, in_transit as "inTransit",
+  select sku, received, held, sold, received - held - sold as available, quarantined, in_transit as "inTransit", identified,
     per_buyer_limit as "perBuyerLimit"
   from inventory.stock where sku = $1`;
 
