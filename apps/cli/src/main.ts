@@ -5,6 +5,7 @@ import * as audit from "./audit/command.ts";
 import * as bench from "./bench.ts";
 import { version } from "./checkout.ts";
 import * as drill from "./drill.ts";
+import * as fairness from "./fairness.ts";
 import * as lab from "./lab.ts";
 import * as consumers from "./operate/consumers.ts";
 import * as dlq from "./operate/dlq.ts";
@@ -45,6 +46,7 @@ function program(): Command {
     schema,
     bench,
     drill,
+    fairness,
     lab,
     test,
     reset,

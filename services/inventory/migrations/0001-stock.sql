@@ -78,6 +78,9 @@ create table allocation (
   -- Null where nothing was ever allocated.
   buyer_id uuid,
   expires_at timestamptz,
+  -- The order's ticket, and when it was decided: under the locks of its SKUs, so that decisions about one SKU are in order.
+  arrival bigint,
+  decided_at timestamptz not null default clock_timestamp(),
   check (state not in ('HELD', 'SOLD') or (buyer_id is not null and expires_at is not null)),
   check (kind = 'ORDER' or state in ('HELD', 'EXPIRED', 'ATTACHED', 'RELEASED'))
 );
@@ -97,7 +100,20 @@ create table hold (
   limited boolean not null,
   -- Whether it names its units.
   named boolean not null,
+  -- Whether its order brought it, and did not take it from the shelf.
+  brought boolean not null default false,
   primary key (allocation_id, hold_id, location)
+);
+-- Who was granted units of a SKU: the report about its fairness.
+create index hold_of_sku on hold (sku);
+
+-- What orders were refused as sold out, and how much of it was left then.
+create table refused_wish (
+  sku text collate "C" not null,
+  order_id uuid not null,
+  units int not null,
+  available bigint not null,
+  primary key (sku, order_id)
 );
 
 -- What each buyer has of a SKU that has a limit per buyer. By SKU first: whether anybody took anything under a limit is

@@ -20,7 +20,7 @@ export const errors = defineErrors("inventory", {
   UNITS_EXIST: { title: "Units of these names are there already.", retryable: false },
   UNITS_TAKEN: { title: "Units that were asked for by name are taken.", retryable: false },
   UNKNOWN_UNIT: { title: "There is no unit of this name.", retryable: false },
-  SOLD_OUT: { title: "Fewer are left than were asked for.", retryable: false },
+  SOLD_OUT: { title: "There is not enough left.", retryable: false },
   UNKNOWN_SKU: { title: "Nothing of this SKU ever came in.", retryable: false },
   LIMIT_PER_BUYER: { title: "One buyer may not take as many.", retryable: false },
   HOLD_NOT_FOUND: { title: "You have no such hold.", retryable: false },

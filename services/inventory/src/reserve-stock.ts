@@ -14,6 +14,7 @@ import { moveUnits } from "./move-units.ts";
 import type { InventoryPorts } from "./ports.ts";
 import { type BuyerHold, byArrival, type Decision, decideReservations, type Refusal, type Wish } from "./stock.ts";
 import { allocated, insertAllocations, stepAllocations } from "./store/allocation.ts";
+import { insertRefused } from "./store/fairness.ts";
 import { attachHolds, insertHolds } from "./store/hold.ts";
 import { lockShelves, takenByBuyers } from "./store/stock.ts";
 import { telemetry } from "./telemetry.ts";
@@ -91,16 +92,22 @@ async function storeDecisions(
   expiresAt: Instant,
 ): Promise<void> {
   const reserved = decisions.filter((decision) => decision.kind === "reserved");
-  const allocations = decisions.map(({ kind, wish: { orderId, buyerId } }) =>
+  const allocations = decisions.map(({ kind, wish: { orderId, buyerId, arrival } }) =>
     kind === "reserved"
-      ? ({ allocationId: orderId, buyerId, state: "HELD", expiresAt } as const)
-      : ({ allocationId: orderId, buyerId, state: "REFUSED", expiresAt: null } as const),
+      ? ({ allocationId: orderId, buyerId, arrival, state: "HELD", expiresAt } as const)
+      : ({ allocationId: orderId, buyerId, arrival, state: "REFUSED", expiresAt: null } as const),
   );
   await Promise.all([
     insertAllocations(tx, { kind: "ORDER", version: 1 }, allocations),
     insertHolds(
       tx,
       reserved.flatMap(({ wish, holds }) => holds.map((hold) => ({ ...hold, allocationId: wish.orderId }))),
+    ),
+    insertRefused(
+      tx,
+      decisions.flatMap((decision) =>
+        decision.kind === "refused" ? decision.short.map((it) => ({ ...it, orderId: decision.wish.orderId })) : [],
+      ),
     ),
     attachBrought(
       tx,

@@ -10,8 +10,10 @@ import { mainLocation } from "./location.ts";
 import { locationRoutes } from "./location-routes.ts";
 import type { InventoryPorts } from "./ports.ts";
 import { receiveGoods } from "./receive-goods.ts";
+import { reportFairness } from "./report-fairness.ts";
 import {
   Adjustment,
+  Fairness,
   Inspection,
   NewAdjustment,
   NewInspection,
@@ -183,6 +185,26 @@ function limiting(http: HttpServer, { database }: ServiceContext<InventoryPorts>
       schema: { summary: "What there is of one SKU.", params: SkuInPath, response: { 200: Stock } },
     },
     async ({ params: { sku } }) => (await stockOf(database, sku)) ?? refuseUnknown(),
+  );
+
+  http.get(
+    "/v1/admin/stock/:sku/fairness",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary: "Who came and who was served, for the last units of a SKU.",
+        params: SkuInPath,
+        response: { 200: Fairness },
+      },
+    },
+    async ({ params: { sku } }) =>
+      database.transaction(
+        async (tx) => {
+          if (!(await stockOf(tx, sku))) refuseUnknown();
+          return await reportFairness(tx, sku);
+        },
+        { isolation: "repeatable read" },
+      ),
   );
 
   http.put(

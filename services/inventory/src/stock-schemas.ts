@@ -208,4 +208,24 @@ export const NewArrival = Type.Object({ units: Found, note: Type.Optional(Note) 
 
 export const Adjustment = Type.Object({ adjustmentId: Uuid, stock: Stock });
 
+const Count = Type.Integer({ minimum: 0 });
+const Ticket = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]);
+
+export const Fairness = Type.Object({
+  sku: Sku,
+  arrivals: Count,
+  granted: Count,
+  refused: Count,
+  inversions: Type.Integer({
+    minimum: 0,
+    description: "Granted orders that overtook one refused, which would have fitted.",
+  }),
+  wronglyRefused: Type.Integer({ minimum: 0, description: "Refused orders for which there was enough." }),
+  firstRefusedArrival: Ticket,
+  lastGrantedArrival: Ticket,
+  firstRefusedAt: Type.Union([Instant, Type.Null()]),
+  compared: Count,
+  complete: Type.Boolean(),
+});
+
 export const SkuInPath = Type.Object({ sku: Sku });

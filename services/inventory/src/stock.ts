@@ -87,6 +87,8 @@ export interface Refused<W extends Wish = Wish> {
   readonly skus: readonly Sku[];
   /** The units that did, where they were wanted by name. */
   readonly units: readonly { readonly sku: Sku; readonly unit: UnitName }[];
+  /** What was wanted of SKUs that are sold out, and how much of it was left. */
+  readonly short: readonly { readonly sku: Sku; readonly units: Units; readonly available: number }[];
 }
 
 export type Decision<W extends Wish = Wish> = Reserved<W> | Refused<W>;
@@ -124,7 +126,7 @@ export function decideReservations<W extends Wish>(
   };
   return wishes.map((wish) => {
     const refusal = whyNotBrought(left, wish) ?? whyRefused(left, wish, missingOf(left, wish));
-    if (refusal) return { kind: "refused", wish, units: [], ...refusal };
+    if (refusal) return { kind: "refused", wish, units: [], short: shortOf(left, wish, refusal), ...refusal };
     const missing = missingOf(left, wish);
     return { kind: "reserved", wish, brought: attach(left, wish), holds: take(left, wish, missing, given) };
   });
@@ -181,6 +183,11 @@ function whyRefused(left: Left, wish: Wish, missing: Wanted): Because | undefine
     unitsRefused("UNITS_TAKEN", wish, (sku, unit) => !left.free.get(sku)?.has(unit)) ??
     refusalOf("SOLD_OUT", missing, (sku, units) => units > Math.min(left.available.get(sku) ?? 0, maximumUnits))
   );
+}
+
+function shortOf({ available }: Left, { units }: Wish, { reason, skus }: Because): Refused["short"] {
+  if (reason !== "SOLD_OUT") return [];
+  return skus.map((sku) => ({ sku, units: units.get(sku) ?? 0, available: available.get(sku) ?? 0 }));
 }
 
 function refusalOf(reason: Refusal, missing: Wanted, standsInTheWay: (sku: Sku, units: Units) => boolean) {

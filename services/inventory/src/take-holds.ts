@@ -99,7 +99,7 @@ function held(holdId: HoldId | undefined): HoldId {
 async function store(tx: Transaction, reserved: readonly Reserved<HoldWish>[]): Promise<void> {
   const allocations = reserved.flatMap(({ wish: { holdIds, buyerId, answer } }) =>
     [...holdIds.values()].map((allocationId) => ({
-      ...{ allocationId, buyerId, expiresAt: answer.expiresAt },
+      ...{ allocationId, buyerId, expiresAt: answer.expiresAt, arrival: null },
       state: "HELD" as const,
     })),
   );

@@ -21,6 +21,7 @@ import { inspectReceipt } from "../src/inspect-receipt.ts";
 import { jobs } from "../src/jobs.ts";
 import { limitBuyers } from "../src/limit-buyers.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
+import { reportFairness } from "../src/report-fairness.ts";
 import { saveLocation, stockByPlace } from "../src/store/place.ts";
 import { stockOf } from "../src/store/stock.ts";
 import { receiveTransfer, sendGoods } from "../src/transfer-goods.ts";
@@ -136,6 +137,29 @@ describe("reserving", () => {
     await hear(shop, "release-holds", [cancelled(1)]);
     await reserve(placed(3, { mug: 1 }, 7));
     expect(await states(shop)).toEqual({ 1: "RELEASED", 2: "HELD", 3: "REFUSED" });
+  });
+});
+
+describe("fairness", () => {
+  const report = () => shop.transaction((tx) => reportFairness(tx, "mug"));
+
+  test("a crowd in the order of its tickets: nobody is overtaken", async () => {
+    await receive(shop, { mug: 5 });
+    await reserve(...range(1, 8).map((number) => placed(number, { mug: 1 })));
+    expect(await report()).toMatchObject({
+      ...{ arrivals: 8, granted: 5, refused: 3, inversions: 0, wronglyRefused: 0 },
+      ...{ firstRefusedArrival: 6, lastGrantedArrival: 5, compared: 0, complete: true },
+    });
+  });
+
+  test("units that came back go to who comes then; a batch that was read too late was overtaken", async () => {
+    await receive(shop, { mug: 2 });
+    await reserve(placed(1, { mug: 2 }), placed(2, { mug: 1 }));
+    await hear(shop, "release-holds", [cancelled(1)]);
+    await reserve(placed(5, { mug: 1 }), placed(6, { mug: 1 }));
+    expect(await report()).toMatchObject({ inversions: 0, compared: 3 });
+    await reserve(placed(4, { mug: 1 }));
+    expect(await report()).toMatchObject({ granted: 3, refused: 2, inversions: 2, wronglyRefused: 0 });
   });
 });
 

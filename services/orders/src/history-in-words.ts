@@ -63,6 +63,7 @@ const reasons: Readonly<Record<EndReason, string>> = {
   UNKNOWN_SKU: "a product is not in stock here",
   LIMIT_PER_BUYER: "a buyer may have no more of it",
   HOLD_EXPIRED: "the goods were no longer held",
+  HOLD_MISMATCH: "more was held for it than it is for",
   PAYMENT_DECLINED: "the card was declined",
   PAYMENT_FAILED: "the card could not be charged",
   INSUFFICIENT_POINTS: "there are not enough points",

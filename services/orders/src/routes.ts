@@ -109,11 +109,13 @@ async function place(
   const basket = toBasket(lines);
   if (basket.kind === "refused") throw placementProblem(basket, lines);
   const placement = { ...wish, lines: basket.lines };
-  const outcome = await passGate({ gate, database }, placement, () => placeOrder(intake, feeds, placement)).catch(
-    (error) => {
-      throw intakeProblem(error);
-    },
-  );
+  // What an order brings is off the shelf already: the gate, which knows shelves alone, has nothing to say of it.
+  const asked = wish.holdIds.length > 0 ? undefined : gate;
+  const outcome = await passGate({ gate: asked, database }, placement, () =>
+    placeOrder(intake, feeds, placement),
+  ).catch((error) => {
+    throw intakeProblem(error);
+  });
   if (outcome.kind === "sold-out") throw placementProblem(soldOut(outcome.skus), lines);
   if (outcome.kind === "key-reused") throw keyReused();
   if (outcome.kind === "refused") throw placementProblem(outcome, lines);

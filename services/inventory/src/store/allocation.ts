@@ -35,19 +35,22 @@ const insertAllocationsSql = sql("inventory.insert-allocations", {
     array(text),
     array(as<BuyerId>(uuid)),
     array(nullable(instant)),
+    array(nullable(bigint)),
   ],
   gives: {},
 })`
-  insert into inventory.allocation (kind, version, allocation_id, state, buyer_id, expires_at)
-  select $1, $2, allocation_id, state, buyer_id, expires_at
-  from unnest($3::uuid[], $4::text[], $5::uuid[], $6::timestamptz[])
-    as decided(allocation_id, state, buyer_id, expires_at)`;
+  insert into inventory.allocation (kind, version, allocation_id, state, buyer_id, expires_at, arrival)
+  select $1, $2, allocation_id, state, buyer_id, expires_at, arrival
+  from unnest($3::uuid[], $4::text[], $5::uuid[], $6::timestamptz[], $7::bigint[])
+    as decided(allocation_id, state, buyer_id, expires_at, arrival)`;
 
 export interface NewAllocation {
   readonly allocationId: AllocationId;
   readonly state: AllocationState;
   readonly buyerId: BuyerId;
   readonly expiresAt: Instant | null;
+  /** The order's ticket; null where there is no order. */
+  readonly arrival: number | null;
 }
 
 /** Writes what became of orders, or of buyers' wishes for holds, that had no allocation; `version` events are told of each. */
@@ -64,6 +67,7 @@ export async function insertAllocations(
     rows.map(({ state }) => state),
     rows.map(({ buyerId }) => buyerId),
     rows.map(({ expiresAt }) => expiresAt),
+    rows.map(({ arrival }) => arrival),
   ]);
 }
 

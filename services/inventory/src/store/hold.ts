@@ -37,7 +37,7 @@ const attachHoldsSql = sql("inventory.attach-holds", {
   takes: [array(as<HoldId>(uuid)), array(as<OrderId>(uuid))],
   gives: {},
 })`
-  update inventory.hold h set allocation_id = attached.order_id
+  update inventory.hold h set allocation_id = attached.order_id, brought = true
   from unnest($1::uuid[], $2::uuid[]) as attached(hold_id, order_id)
   where h.allocation_id = attached.hold_id`;
 
