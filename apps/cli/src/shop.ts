@@ -102,13 +102,15 @@ export class Shop {
     this.#client = client;
   }
 
-  /** Makes an account; `taken` when the address has one. */
-  async register(person: { email: string; password: string; name: string }): Promise<"made" | "taken"> {
+  /** Makes an account and logs in; undefined when the address has one. */
+  async register(person: {
+    email: string;
+    password: string;
+    name: string;
+  }): Promise<Static<typeof Tokens> | undefined> {
     const request: ShopRequest = { method: "POST", path: "/v1/accounts", body: person };
     const answer = await this.#client.send(request);
-    if (answer.status === 201) return "made";
-    if (answer.status === 409) return "taken";
-    throw new UnexpectedAnswerError(request, answer);
+    return answer.status === 409 ? undefined : understood(request, answer, 201, shapes.tokens);
   }
 
   async logIn(credentials: { email: string; password: string }): Promise<Static<typeof Tokens>> {

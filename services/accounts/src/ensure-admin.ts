@@ -33,7 +33,8 @@ async function makeOrChange(context: Context, { email, password }: OperatorLogIn
   const cause = { correlationId: ports.ids.uuid() };
   const account = await findLogIn(database, normalizeEmail(email));
   if (account === undefined) {
-    const { kind } = await registerAccount(context, { email, password, name: "Operator", role: "admin" }, cause);
+    const person = { email, password, name: "Operator", role: "admin" } as const;
+    const { kind } = await registerAccount(context, person, cause, async () => undefined);
     // Another process made it at this moment, perhaps with another password: look again.
     if (kind === "email-taken") return await makeOrChange(context, { email, password });
     if (kind === "busy") throw new Error("The operator's password could not be hashed now.");

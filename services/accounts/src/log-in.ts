@@ -85,10 +85,19 @@ async function beginSession(
   const account = await lockAccount(tx, accountId);
   if (account?.passwordHash !== passwordHash) return undefined;
   await endOldestSessions(tx, accountId, maximumSessions - 1);
+  return await openSession(tx, { accountId, role: account.role, sessionId, userAgent });
+}
+
+/** Of an account that is locked, or was just made. */
+export async function openSession(
+  tx: Transaction,
+  { userAgent, ...session }: Omit<OpenSession, "refreshToken"> & { readonly userAgent: string | null },
+): Promise<OpenSession> {
+  const { sessionId, accountId } = session;
   const { token, tokenHash } = newRefreshToken();
   await insertSession(tx, { sessionId, accountId, userAgent, days: sessionLife.days });
   await insertRefreshToken(tx, tokenHash, sessionId);
-  return { accountId, role: account.role, sessionId, refreshToken: token };
+  return { ...session, refreshToken: token };
 }
 
 /** The pair that goes to the client: a new access token beside the refresh token. */

@@ -1,6 +1,7 @@
 import { accountRegistered } from "@onsale/contracts/accounts";
 import type { BuyerId } from "@onsale/contracts/ids";
 import { type Cause, fact, publish } from "@onsale/messaging";
+import type { Transaction } from "@onsale/postgres";
 import type { ServiceContext } from "@onsale/runtime";
 import { normalizeEmail } from "./account.ts";
 import { busy, hashPassword } from "./password.ts";
@@ -16,17 +17,23 @@ export interface Registration {
   readonly role: AccountRole;
 }
 
-export type Registered =
-  | { readonly kind: "registered"; readonly accountId: BuyerId }
+export interface NewAccount {
+  readonly accountId: BuyerId;
+  readonly role: AccountRole;
+}
+
+export type Registered<Also> =
+  | { readonly kind: "registered"; readonly accountId: BuyerId; readonly also: Also }
   | { readonly kind: "email-taken" }
   | { readonly kind: "busy" };
 
-/** Makes an account, unless there is one with this address. */
-export async function registerAccount(
+/** Makes an account, unless there is one with this address, and does in the same transaction what belongs to it. */
+export async function registerAccount<Also = void>(
   { database, ports }: Pick<ServiceContext<AccountsPorts>, "database" | "ports">,
   { email, password, name, role }: Registration,
   cause: Cause,
-): Promise<Registered> {
+  alsoDo: (tx: Transaction, account: NewAccount) => Promise<Also>,
+): Promise<Registered<Also>> {
   const address = normalizeEmail(email);
   // Asked before the password is hashed, which costs more than everything else here together.
   if (await findLogIn(database, address)) return { kind: "email-taken" };
@@ -34,12 +41,12 @@ export async function registerAccount(
   if (passwordHash === busy) return { kind: "busy" };
 
   const accountId = ports.ids.uuid();
-  const isNew = await database.transaction(async (tx) => {
-    const inserted = await insertAccount(tx, { accountId, email: address, passwordHash, name, role });
-    if (inserted) await publish(tx, [fact(accountRegistered, { data: { accountId, role }, sequence: 1, cause })]);
-    return inserted;
+  const made = await database.transaction(async (tx) => {
+    if (!(await insertAccount(tx, { accountId, email: address, passwordHash, name, role }))) return undefined;
+    await publish(tx, [fact(accountRegistered, { data: { accountId, role }, sequence: 1, cause })]);
+    return { also: await alsoDo(tx, { accountId, role }) };
   });
-  if (!isNew) return { kind: "email-taken" };
+  if (made === undefined) return { kind: "email-taken" };
   telemetry.accountRegistered();
-  return { kind: "registered", accountId };
+  return { kind: "registered", accountId, ...made };
 }

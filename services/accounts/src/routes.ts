@@ -13,10 +13,10 @@ import { ownAccountRoutes } from "./own-account-routes.ts";
 import type { AccountsPorts } from "./ports.ts";
 import { logOut, refreshSession } from "./refresh-session.ts";
 import { refused } from "./refusals.ts";
-import { registerAccount } from "./register-account.ts";
 import { resetRoutes } from "./reset-routes.ts";
 import { guestTokenSeconds, shortUserAgent } from "./session.ts";
 import { sessionRoutes } from "./session-routes.ts";
+import { signUp } from "./sign-up.ts";
 
 const RefreshToken = Type.String({ minLength: 1, maxLength: 128 });
 const seconds = Type.Integer({ description: "Seconds until the access token expires." });
@@ -47,25 +47,26 @@ function registering(http: HttpServer, context: Context): void {
     {
       config: publicRoute,
       schema: {
-        summary: "Register.",
+        summary: "Register. Whoever has registered is logged in.",
         body: Type.Object({ email: Email, password: NewPassword, name: Name }),
-        response: { 201: Type.Object({ accountId: BuyerId }) },
+        response: { 201: Type.Object({ accountId: BuyerId, ...TokenPair.properties }) },
       },
     },
-    async ({ body, cause }, reply) => {
+    async ({ body, headers, cause }, reply) => {
       // Whoever registered the operator's address first would own the account that the operator's rights go to.
       if (isConfigured(context.ports, normalizeEmail(body.email))) throw problem(409, errors.EMAIL_TAKEN);
-      const registered = await registerAccount(context, { ...body, role: "customer" }, cause);
-      switch (registered.kind) {
-        case "registered":
-          reply.code(201);
-          return { accountId: registered.accountId };
+      const userAgent = shortUserAgent(headers["user-agent"]);
+      const signedUp = await signUp(context, body, { userAgent, cause });
+      switch (signedUp.kind) {
+        case "signed-up":
+          reply.code(201).header("cache-control", "no-store");
+          return { accountId: signedUp.accountId, ...signedUp.tokens };
         case "email-taken":
           throw problem(409, errors.EMAIL_TAKEN);
         case "busy":
           throw refused({ kind: "busy" });
         default:
-          return registered satisfies never;
+          return signedUp satisfies never;
       }
     },
   );

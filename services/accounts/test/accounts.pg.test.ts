@@ -12,9 +12,14 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 
-test("who registers can log in, in any spelling of the address, and is told who they are", async () => {
+test("who registers is logged in, can log in again in any spelling of the address, and is told who they are", async () => {
   const { status, body } = await house.register("Ann@Example.com");
   expect(status).toBe(201);
+  const { body: refreshed } = await house.call("POST", "/v1/tokens/refresh", { refreshToken: body.refreshToken });
+  for (const token of [body.accessToken, refreshed.accessToken]) {
+    const { body: me } = await house.call("GET", "/v1/accounts/me", undefined, { token });
+    expect(me.accountId).toBe(body.accountId);
+  }
   const { status: loggedIn, body: pair } = await house.logIn("ann@EXAMPLE.com");
   expect(loggedIn).toBe(200);
   const me = await house.call("GET", "/v1/accounts/me", undefined, { token: pair.accessToken });

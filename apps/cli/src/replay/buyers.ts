@@ -46,19 +46,15 @@ export class Buyers {
   #customer(customer: string): Token {
     const { shop, play, secret } = this.#options;
     const credentials = customerCredentials(play, customer, secret);
-    const token = loggedIn({ logIn: (it) => this.#inTurn(() => shop.logIn(it)) }, credentials);
-    let account: Promise<void> | undefined;
-    return async () => {
-      account ??= this.#register(customer, credentials);
-      await account;
-      return await token();
-    };
-  }
-
-  async #register(customer: string, credentials: { email: string; password: string }): Promise<void> {
-    const { shop, onChange } = this.#options;
     const person = { ...credentials, name: `Customer ${customer}`.slice(0, 200) };
-    if ((await this.#inTurn(() => shop.register(person))) === "made") onChange();
+    let hasAccount = false;
+    const logIn = async () => {
+      const registered = hasAccount ? undefined : await shop.register(person);
+      hasAccount = true;
+      if (registered) this.#options.onChange();
+      return registered ?? (await shop.logIn(credentials));
+    };
+    return loggedIn({ logIn: () => this.#inTurn(logIn) }, credentials);
   }
 
   #guest(invoice: string): Token {
