@@ -4,7 +4,7 @@ import { testDatabase, testRedis } from "@onsale/testing";
 import fc from "fast-check";
 import { expect } from "vitest";
 import { type GateRequest, StockGate } from "../src/gate/stock-gate.ts";
-import { books, buyerId, content, hear, orderId, placed, receive, states } from "./books.ts";
+import { books, buyerId, content, hear, placed, receive, states } from "./books.ts";
 
 const skus = Array.from({ length: 20 }, (_, index) => `sku-${String(index).padStart(2, "0")}`);
 const request = (number: number): GateRequest => ({ personId: buyerId(number), key: `order-${number}` });
