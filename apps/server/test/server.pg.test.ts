@@ -129,12 +129,19 @@ interface DocumentedRoute {
 async function belongings(token: string): Promise<Record<string, unknown>> {
   const wish = { currency: "GBP", lines: [{ sku: "POSTER", quantity: 1 }], payment: { method: "card" } };
   const { orderId } = (await call("POST", "/v1/orders", { token, key: "of my own", body: wish })).body;
+  const seller = await tokenOf("/v1/tokens", operator);
+  const hall = { sku: "HALL", units: ["A-1"] };
+  expect((await call("POST", "/v1/admin/unit-pools", { token: seller, key: "hall", body: hall })).status).toBe(201);
+  const wanted = { lines: [hall] };
+  const { holds } = (await call("POST", "/v1/holds", { token, key: "a seat", body: wanted })).body as {
+    holds: { holdId: string }[];
+  };
   const where = { recipient: "Somebody", line1: "A street 1", city: "A city", country: "GB" };
   const { addressId } = (await call("POST", "/v1/accounts/me/addresses", { token, key: "mine", body: where })).body;
   const { sessions } = (await call("GET", "/v1/accounts/me/sessions", { token })).body as {
     sessions: { sessionId: string }[];
   };
-  return { orderId, addressId, sessionId: sessions[0]?.sessionId };
+  return { orderId, addressId, holdId: holds[0]?.holdId, sessionId: sessions[0]?.sessionId };
 }
 
 async function newCustomer(email: string): Promise<string> {

@@ -60,15 +60,18 @@ export async function openWholeShop(adminUrl: string): Promise<WholeShop> {
   };
 }
 
-/** Sells one unit each in so many orders, over twenty SKUs, and waits until the last of them is confirmed. */
+/** Sells one unit each in so many orders, over forty SKUs, and waits until the last of them is confirmed; a hall has seats. */
 export async function sell(shop: WholeShop, orders: number): Promise<void> {
-  const skus = Array.from({ length: 20 }, (_, index) => `sku-${index}`);
+  const skus = Array.from({ length: 40 }, (_, index) => `sku-${index}`);
   await Promise.all(
     skus.map(async (sku) => {
       await shop.call("POST", "/v1/admin/products", { sku, name: sku, priceMinor: 100, currency: "GBP" });
       await shop.call("POST", "/v1/admin/stock-receipts", { sku, units: orders });
     }),
   );
+  const seats = Array.from({ length: 1_000 }, (_, index) => `seat-${index}`);
+  await shop.call("POST", "/v1/admin/products", { sku: "hall", name: "A hall", priceMinor: 100, currency: "GBP" });
+  await shop.call("POST", "/v1/admin/unit-pools", { sku: "hall", units: seats });
   const placed = await waitFor(() => place(shop, skus, orders), { what: "the products at orders" });
   for (const orderId of placed) {
     await waitFor(
@@ -81,10 +84,10 @@ export async function sell(shop: WholeShop, orders: number): Promise<void> {
   }
 }
 
-/** The ids of the orders that were accepted; undefined while a product is not known to orders yet. */
+/** The ids of the orders that were accepted, each once; undefined while a product is not known to orders yet. */
 async function place(shop: WholeShop, skus: readonly string[], count: number): Promise<string[] | undefined> {
   const orders = Array.from({ length: count }, (_, index) => ({
-    idempotencyKey: ids.uuid(),
+    idempotencyKey: `order-${index}`,
     currency: "GBP",
     lines: [{ sku: skus[index % skus.length], quantity: 1 }],
     payment: { method: "card" },

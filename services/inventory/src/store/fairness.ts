@@ -47,9 +47,10 @@ const countsSql = sql("inventory.fairness-counts", {
   select granted.orders as granted, refused.orders as refused, refused.first as "firstRefusedArrival",
     granted.last as "lastGrantedArrival", refused.at as "firstRefusedAt"
   from (
-    select count(distinct allocation_id) as orders, max(arrival) as last
-    from inventory.hold join inventory.allocation using (allocation_id)
-    where sku = $1 and kind = 'ORDER' and not brought) as granted,
+    select count(*) as orders, max(arrival) as last
+    from inventory.allocation
+    where kind = 'ORDER' and allocation_id in (
+      select allocation_id from inventory.hold where sku = $1 and not brought)) as granted,
   (
     select count(*) as orders, min(arrival) as first, min(decided_at) as at
     from inventory.refused_wish join inventory.allocation on allocation_id = order_id
@@ -68,7 +69,7 @@ interface Behind {
 }
 
 const grantedAfterSql = sql("inventory.granted-after", {
-  takes: [as<Sku>(text), bigint, integer],
+  takes: [as<Sku>(text), bigint, bigint],
   gives: { arrival: bigint, units: bigint, decidedAt: bigint },
 })`
   select arrival, sum(units) as units, (extract(epoch from decided_at) * 1000000)::bigint as "decidedAt"
@@ -81,7 +82,7 @@ export const grantedAfter = (tx: Transaction, { sku, arrival, limit }: Behind): 
   tx.query(grantedAfterSql, [sku, arrival, limit]);
 
 const refusedBeforeSql = sql("inventory.refused-before", {
-  takes: [as<Sku>(text), bigint, integer],
+  takes: [as<Sku>(text), bigint, bigint],
   gives: { arrival: bigint, units: integer, available: bigint, decidedAt: bigint },
 })`
   select arrival, units, available, (extract(epoch from decided_at) * 1000000)::bigint as "decidedAt"

@@ -41,8 +41,7 @@ const namedUnitsSql = sql("inventory.named-units", {
   gives: { sku: as<Sku>(text), unit: as<UnitName>(text), isFree: boolean },
 })`
   select unit.sku, unit.unit, unit.state = 'FREE' as "isFree"
-  from unnest($1::text[], $2::text[]) as wanted(sku, unit) join inventory.unit using (sku, unit)
-  order by unit.sku, unit.rank`;
+  from unnest($1::text[], $2::text[]) as wanted(sku, unit) join inventory.unit using (sku, unit)`;
 
 /** Those of the named units that there are, and whether they are free. */
 export async function namedUnits(
@@ -116,7 +115,7 @@ export const identify = async (tx: Transaction, sku: Sku): Promise<boolean> =>
   (await tx.execute(identifySql, [sku])) === 1;
 
 const listUnitsSql = sql("inventory.list-units", {
-  takes: [as<Sku>(text), bigint, integer],
+  takes: [as<Sku>(text), bigint, bigint],
   gives: { unit: as<UnitName>(text), state: as<UnitState>(text), rank: bigint },
 })`
   select unit, state, rank from inventory.unit where sku = $1 and rank > $2 order by rank limit $3`;
