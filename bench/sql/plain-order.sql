@@ -1,4 +1,4 @@
-\set sku random(1, 1000)
+\set sku random(1, :skus)
 begin;
 update stock set available = available - 1 where sku = :sku and available >= 1;
 insert into orders (order_id, sku, units, total_minor, status, placed_at) values (gen_random_uuid(), :sku, 1, 1530, 'CONFIRMED', now());

@@ -47,7 +47,7 @@ export async function benchOrders(shop: BenchShop, { seconds, pairs, say }: Orde
   say(`seeding ${products} products`);
   const skus = await seedProducts(operator, products);
   say("searching the plain transaction's best number of clients");
-  const plain = await preparePlainOrder(shop.databaseUrl, Math.min(10, seconds));
+  const plain = await preparePlainOrder(shop.databaseUrl, { seconds: Math.min(10, seconds), skus: products });
   const ours: Ours[] = [];
   const limits: number[] = [];
   for (let pair = 1; pair <= pairs; pair++) {

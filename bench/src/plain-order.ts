@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 const script = fileURLToPath(new URL("../sql/plain-order.sql", import.meta.url));
 const tables = ["../migrations/shop/0001-plain-order.sql", "../sql/plain-outbox.sql"];
 const clientCounts = [1, 4, 8, 16, 32, 64];
@@ -23,13 +23,19 @@ export interface PlainOrder {
 
 /** Whether pgbench is on this machine; without it the row has no limit and is absent, never replaced. */
 export const hasPgbench = (): Promise<boolean> =>
-  run("pgbench", ["--version"]).then(
+  execute("pgbench", ["--version"]).then(
     () => true,
     () => false,
   );
 
-/** Makes the tables in a database of their own on the same server, warms it, and finds the best number of clients. */
-export async function preparePlainOrder(adminUrl: string, seconds: number): Promise<PlainOrder> {
+/**
+ * Makes the tables in a database of their own on the same server, warms it, and finds the best number of clients.
+ * `skus`: over how many products the orders go, at most 1,000.
+ */
+export async function preparePlainOrder(
+  adminUrl: string,
+  { seconds, skus }: { readonly seconds: number; readonly skus: number },
+): Promise<PlainOrder> {
   await withClient(adminUrl, async (client) => {
     await client.query(`drop database if exists ${database} with (force)`);
     await client.query(`create database ${database}`);
@@ -39,14 +45,15 @@ export async function preparePlainOrder(adminUrl: string, seconds: number): Prom
     for (const file of tables) await client.query(await readFile(new URL(file, import.meta.url), "utf8"));
   });
   const curve: Record<number, number> = {};
-  await pgbench(url, 8, seconds);
-  for (const clients of clientCounts) curve[clients] = await pgbench(url, clients, seconds);
+  const run = (clients: number, forSeconds: number) => pgbench(url, { clients, skus }, forSeconds);
+  await run(8, seconds);
+  for (const clients of clientCounts) curve[clients] = await run(clients, seconds);
   const [best] = clientCounts.toSorted((a, b) => (curve[b] ?? 0) - (curve[a] ?? 0));
   const clients = best ?? 1;
   return {
     clients,
     curve,
-    measure: (measureSeconds) => pgbench(url, clients, measureSeconds),
+    measure: (measureSeconds) => run(clients, measureSeconds),
     drop: () =>
       withClient(
         adminUrl,
@@ -55,9 +62,14 @@ export async function preparePlainOrder(adminUrl: string, seconds: number): Prom
   };
 }
 
-async function pgbench(url: string, clients: number, seconds: number): Promise<number> {
-  const options = ["-n", "-M", "prepared", "-c", String(clients), "-j", "2", "-T", String(seconds), "-f", script];
-  const { stdout } = await run("pgbench", [...options, url]);
+async function pgbench(
+  url: string,
+  { clients, skus }: { readonly clients: number; readonly skus: number },
+  seconds: number,
+): Promise<number> {
+  const load = ["-c", String(clients), "-j", "2", "-T", String(seconds), "-D", `skus=${skus}`];
+  const options = ["-n", "-M", "prepared", ...load, "-f", script];
+  const { stdout } = await execute("pgbench", [...options, url]);
   const [, rate] = /tps = ([\d.]+)/.exec(stdout) ?? [];
   if (rate === undefined) throw new Error(`pgbench gave no rate: ${stdout.slice(0, 500)}`);
   return Number(rate);

@@ -29,6 +29,7 @@ const messagingParts = [
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   orders,
+  inventory,
   messaging,
   install,
 };
@@ -39,15 +40,19 @@ export function register(program: Command): void {
     .addArgument(new Argument("<name>", "what to measure").choices(Object.keys(benches)))
     .option(
       "--seconds <number>",
-      "seconds of each measurement (default: orders 60, messaging 10)",
+      "seconds of each measurement (default: orders 60, inventory 15, messaging 10)",
       wholeNumber(1, 3_600),
     )
     .option(
       "--pairs <number>",
-      "measurements of ours and of the limit, in turn (default: orders 5, messaging 3)",
+      "measurements of ours and of the limit, in turn (default: orders and inventory 5, messaging 3)",
       wholeNumber(1, 100),
     )
-    .option("--events <number>", "events of a backlog of messaging", wholeNumber(1_000, 3_000_000), 500_000)
+    .option(
+      "--events <number>",
+      "events of a backlog of messaging or inventory (default: 500,000; inventory 200,000)",
+      wholeNumber(1_000, 3_000_000),
+    )
     .option(
       "--warm-up <number>",
       "seconds that a peer of messaging runs before it is measured",
@@ -56,7 +61,7 @@ export function register(program: Command): void {
     )
     .option(
       "--rate <number>",
-      "orders a second under which latencies of messaging are measured",
+      "orders a second under which latencies of messaging and inventory are measured",
       wholeNumber(1, 10_000),
       1_000,
     )
@@ -75,6 +80,24 @@ async function install(): Promise<BenchReport> {
 }
 
 /** On a server of its own, since what it writes is no shop's. */
+async function inventory({
+  seconds = 15,
+  pairs = 5,
+  events = 200_000,
+  rate = 1_000,
+}: BenchOptions): Promise<BenchReport> {
+  const { benchInventory } = await import("@onsale/bench");
+  const directory = await mkdtemp(join(await ownFolder(), "inventory-"));
+  return await benchInventory({ directory, seconds, pairs, orders: events, perSecond: rate, say });
+}
+
+async function ownFolder(): Promise<string> {
+  const own = join(checkout, ".onsale/bench");
+  await mkdir(own, { recursive: true });
+  return own;
+}
+
+/** On a server of its own, too. */
 async function messaging({
   seconds = 10,
   pairs = 3,
@@ -84,8 +107,6 @@ async function messaging({
   only = messagingParts,
 }: BenchOptions): Promise<BenchReport> {
   const { benchMessaging } = await import("@onsale/bench");
-  const own = join(checkout, ".onsale/bench");
-  await mkdir(own, { recursive: true });
   const interruption = new AbortController();
   const interrupt = onInterrupt({
     first(signal) {
@@ -96,7 +117,7 @@ async function messaging({
   });
   try {
     return await benchMessaging({
-      directory: await mkdtemp(join(own, "messaging-")),
+      directory: await mkdtemp(join(await ownFolder(), "messaging-")),
       jars: join(checkout, ".onsale/java"),
       ...{ parts: only, pairs, seconds, events, peerWarmUpSeconds: warmUp, perSecond: rate, say },
       goOn: () => interruption.signal.throwIfAborted(),

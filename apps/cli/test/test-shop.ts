@@ -18,7 +18,11 @@ export interface TestShop extends Session {
   close(): Promise<void>;
 }
 
-export async function startTestShop(): Promise<TestShop> {
+export async function startTestShop({
+  redis,
+}: {
+  readonly redis?: { readonly url: string; readonly prefix: string };
+} = {}): Promise<TestShop> {
   const data = await mkdtemp(join(tmpdir(), "onsale-shop-"));
   const secretsFolder = join(data, "secrets");
   await mkdir(secretsFolder);
@@ -42,7 +46,7 @@ export async function startTestShop(): Promise<TestShop> {
     anomalies: {},
     operator,
     messages: {},
-    redis: undefined,
+    redis,
     shopUrl: undefined,
     trustedProxies: undefined,
   });

@@ -11,6 +11,7 @@ export interface ReplayCommand extends DataAndOutput {
   readonly buyers: number;
   readonly rate?: number;
   readonly faults?: true;
+  readonly inventory: "postgres" | "redis";
   readonly pay: PaymentChoice;
 }
 
@@ -27,7 +28,11 @@ export function register(program: Command): void {
     .addOption(
       new Option("--pay <method>", "how customers pay; guests have a card").choices(paymentChoices).default("card"),
     )
-    .addOption(new Option("--inventory <store>", "who counts the stock").choices(["postgres"]).default("postgres"))
+    .addOption(
+      new Option("--inventory <store>", "whether a gate in Redis has to stand before the stock")
+        .choices(["postgres", "redis"])
+        .default("postgres", "as the shop has it"),
+    )
     .addOption(
       new Option("--saga <kind>", "who leads an order's steps").choices(["orchestrated"]).default("orchestrated"),
     )

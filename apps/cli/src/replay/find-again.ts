@@ -10,6 +10,7 @@ import { LostOrdersError, type Run } from "./run.ts";
  */
 export async function findAgain(run: Run): Promise<void> {
   const { plan, buyers } = run.options;
+  for (const planned of plan.orders) if (run.memory.turnedAway.has(planned.invoice)) run.noteTurnedAway(planned);
   const remembered = plan.orders.flatMap((planned) => {
     const orderId = run.memory.orders.get(planned.invoice);
     return orderId === undefined ? [] : [{ planned, orderId }];

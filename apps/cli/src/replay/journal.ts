@@ -6,7 +6,8 @@ import type { OrderStatus } from "../shop.ts";
 
 /** What the shop says about an order. Amounts are in the currency's minor unit. */
 export interface OrderEnd {
-  readonly orderId: string;
+  /** Absent: it was turned away before there was an order. */
+  readonly orderId?: string;
   readonly status: OrderStatus;
   readonly reason: string | null;
   /** By card, and given back to it. */
@@ -29,6 +30,8 @@ export type JournalEntry =
   | { readonly kind: "guest"; readonly invoice: string; readonly accessToken: string }
   /** The shop answered 202. */
   | { readonly kind: "order"; readonly invoice: string; readonly idempotencyKey: string; readonly orderId: string }
+  /** It was turned away: all that was wanted is sold. Whoever plays the file again is not let in later in its place. */
+  | { readonly kind: "turned-away"; readonly invoice: string }
   /** How a guest's order ended: the guest's token ends after a day, and nobody can ask for the order then. */
   | ({ readonly kind: "end"; readonly invoice: string } & OrderEnd)
   /** The shop answered the return or cancellation: `refusal` is the code of its problem, absent when it accepted. */

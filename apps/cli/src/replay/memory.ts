@@ -7,6 +7,8 @@ export interface Memory {
   readonly guests: ReadonlyMap<string, string>;
   /** Ids of accepted orders by invoice. */
   readonly orders: ReadonlyMap<string, string>;
+  /** Invoices whose orders were turned away. */
+  readonly turnedAway: ReadonlySet<string>;
   /** How guests' orders ended, by invoice. */
   readonly ends: ReadonlyMap<string, OrderEnd>;
   /** Answered returns by their key, with the code of the refusal where there was one. */
@@ -17,6 +19,7 @@ export function recall(entries: readonly JournalEntry[]): Memory {
   let stocked = false;
   const guests = new Map<string, string>();
   const orders = new Map<string, string>();
+  const turnedAway = new Set<string>();
   const ends = new Map<string, OrderEnd>();
   const returns = new Map<string, { readonly refusal?: string }>();
   for (const entry of entries) {
@@ -32,6 +35,9 @@ export function recall(entries: readonly JournalEntry[]): Memory {
       case "order":
         orders.set(entry.invoice, entry.orderId);
         break;
+      case "turned-away":
+        turnedAway.add(entry.invoice);
+        break;
       case "end":
         ends.set(entry.invoice, entry);
         break;
@@ -42,5 +48,5 @@ export function recall(entries: readonly JournalEntry[]): Memory {
         entry satisfies never;
     }
   }
-  return { stocked, guests, orders, ends, returns };
+  return { stocked, guests, orders, turnedAway, ends, returns };
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { badDay, noFaults, setFaults } from "@onsale/provider-sim";
 import { audit } from "../audit/audit.ts";
+import { configuration } from "../configuration.ts";
 import { foldersIn } from "../data-folder.ts";
 import { loggedIn } from "../logged-in.ts";
 import { CommandFailure, say } from "../output.ts";
@@ -33,6 +34,8 @@ const faultSeed = 1;
 
 /** Reads and plans the file, plays it in the shop of this data, and audits what came of it. */
 export async function performReplay(file: string = exampleFile, command: ReplayCommand): Promise<ReplayReport> {
+  if (command.inventory === "redis" && configuration().redis === undefined)
+    throw new CommandFailure("A gate in Redis needs one: name it with ONSALE_REDIS, here and for the shop.");
   try {
     const { plan, contentHash } = await planFile(file);
     const options = optionsOf(file, command, {

@@ -47,6 +47,7 @@ async function followAtRate(
 async function followOrder(run: Run, planned: PlannedOrder): Promise<string | undefined> {
   const known = run.memory.orders.get(planned.invoice);
   const accepted = known === undefined ? await placeOrder(run, planned) : { orderId: known };
+  if (accepted === turnedAway) return undefined;
   if ("refusal" in accepted) return accepted.refusal;
   await run.lookUntil(planned, accepted.orderId, hasEnded);
   if (planned.customer === undefined) await noteEnd(run, planned);
@@ -60,7 +61,13 @@ async function noteEnd(run: Run, { invoice }: PlannedOrder): Promise<void> {
   await run.journal.append({ kind: "end", invoice, ...end });
 }
 
-async function placeOrder(run: Run, planned: PlannedOrder): Promise<{ orderId: string } | { refusal: string }> {
+/** A gate in front of the shop said that it is sold out. */
+const turnedAway = "turned away";
+
+async function placeOrder(
+  run: Run,
+  planned: PlannedOrder,
+): Promise<{ orderId: string } | { refusal: string } | typeof turnedAway> {
   const { play, plan, currency } = run.options;
   const { invoice, lines } = planned;
   const idempotencyKey = keyOf(play, "order", invoice);
@@ -75,8 +82,11 @@ async function placeOrder(run: Run, planned: PlannedOrder): Promise<{ orderId: s
     run.noteChange({ changed });
     return { orderId };
   } catch (error) {
-    if (error instanceof UnexpectedAnswerError) return { refusal: error.message };
-    throw error;
+    if (!(error instanceof UnexpectedAnswerError)) throw error;
+    if (error.code !== "SOLD_OUT") return { refusal: error.message };
+    await run.journal.append({ kind: "turned-away", invoice });
+    run.noteTurnedAway(planned);
+    return turnedAway;
   }
 }
 

@@ -91,6 +91,11 @@ export class Run {
     this.#changed ||= changed;
   }
 
+  /** Somebody came too late: the shop turned the order away, as if it had rejected it. */
+  noteTurnedAway(planned: PlannedOrder): void {
+    this.outcomes.set(planned.invoice, { planned, status: "REJECTED", reason: "SOLD_OUT", ...noMoney });
+  }
+
   /** Asks the shop where the order stands and keeps the answer; false when the shop does not know it. */
   async look(planned: PlannedOrder, orderId: string): Promise<boolean> {
     const accessToken = await this.buyers.tokenFor(planned);
@@ -139,6 +144,8 @@ export class Run {
     progress.end();
   }
 }
+
+const noMoney = { paidMinor: 0, refundedMinor: 0, paidPointsMinor: 0, refundedPointsMinor: 0, returnedMinor: 0 };
 
 /** Each instrument gives back its share of the units that are back, rounded down. */
 const returnedMinor = ({ lines }: Order): number =>
