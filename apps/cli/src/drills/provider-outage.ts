@@ -6,6 +6,8 @@ import { type DrillReport, Findings, type Invariant, quantile, reportOf } from "
 import { noFaults, setFaults } from "@onsale/provider-sim";
 import { audit } from "../audit/audit.ts";
 import { loggedIn } from "../logged-in.ts";
+import { operatingIn } from "../operate/operations-api.ts";
+import { reconcileLedgers } from "../operate/payments.ts";
 import type { Session } from "../session.ts";
 import { type ProviderIncident, type ProviderStates, Shop } from "../shop.ts";
 import { ShopClient } from "../shop-client.ts";
@@ -61,6 +63,12 @@ export async function drillProviderOutage(options: ProviderOutageOptions): Promi
     await buying;
     const findings = new Findings();
     findings.add([oneSwitch(outage), recoveryIsReported(outage), ordersGoOn(attempts, outage), ordersEnd(attempts)]);
+    const ledgers = await operatingIn(session, (api) => reconcileLedgers(api, { repair: false }));
+    findings.note(
+      "ledgers-agree",
+      ledgers.orders,
+      ledgers.findings.map(({ kind, detail }) => `${kind}: ${detail}`),
+    );
     const { checks, violations } = await audit(session);
     findings.note(
       "books-agree",

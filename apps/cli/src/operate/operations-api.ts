@@ -22,9 +22,10 @@ export const operating = <Result>(
   data: string | undefined,
   verb: string,
   work: (api: OperationsApi) => Promise<Result>,
-): Promise<Result> => withServer(data, (session) => withApi(session, work), verb);
+): Promise<Result> => withServer(data, (session) => operatingIn(session, work), verb);
 
-async function withApi<Result>(
+/** The same in a shop that is at hand. */
+export async function operatingIn<Result>(
   { url, operator, signal }: Session,
   work: (api: OperationsApi) => Promise<Result>,
 ): Promise<Result> {

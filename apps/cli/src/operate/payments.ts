@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { CommandFailure, type DataAndOutput, printResult, withDataAndOutput } from "../output.ts";
+import type { OperationsApi } from "./operations-api.ts";
 
 interface Finding {
   readonly kind: "MISSING" | "DIFFERENT" | "DUPLICATE" | "UNKNOWN";
@@ -49,18 +50,23 @@ async function reconcile({
   output,
 }: DataAndOutput & { readonly repair?: boolean }): Promise<void> {
   const { operating } = await import("./operations-api.ts");
-  const run = await operating(data, "payments", async (api) => {
-    const { runId } = await api.send<{ runId: string }>("POST", "payments/reconciliations", { repair });
-    for (;;) {
-      const looked = await api.get<Run>(`payments/reconciliations/${runId}`);
-      if (looked.endedAt !== null) return looked;
-      await sleep(lookEveryMs, undefined, { signal: api.signal });
-    }
-  });
-  if (run.failure !== null) throw new CommandFailure(run.failure);
-  const result = resultOf(run);
+  const result = await operating(data, "payments", (api) => reconcileLedgers(api, { repair }));
   printResult(output, result, inWords);
   if (result.findings.length > 0) process.exitCode = 1;
+}
+
+/** Has the shop compare its ledger with the providers', and waits for the end of it. */
+export async function reconcileLedgers(
+  api: OperationsApi,
+  wish: { readonly repair: boolean },
+): Promise<Reconciliation> {
+  const { runId } = await api.send<{ runId: string }>("POST", "payments/reconciliations", wish);
+  for (;;) {
+    const run = await api.get<Run>(`payments/reconciliations/${runId}`);
+    if (run.failure !== null) throw new CommandFailure(run.failure);
+    if (run.endedAt !== null) return resultOf(run);
+    await sleep(lookEveryMs, undefined, { signal: api.signal });
+  }
 }
 
 function resultOf({ runId, lines, orders, findings }: Run): Reconciliation {
