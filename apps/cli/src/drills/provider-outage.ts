@@ -27,7 +27,7 @@ const aroundMs = 5_000;
 /** An order's own bound is eleven minutes; one that is open after that is a violation, not a wait. */
 const patienceMs = 15 * 60_000;
 
-/** Between the switch and the last order that was begun on the dead provider: a batch that was under way. */
+/** Orders that began so shortly before the provider left, or before the switch, may have been under way on it. */
 const settlingMs = 2_000;
 
 /** Probes come every five seconds, and three answers in a row are a recovery. */
@@ -209,7 +209,7 @@ function figuresOf(
     ends: Object.fromEntries([...ends].map(([end, of]) => [end, of.length])),
     switchedAfterMs: switchedAt === undefined ? undefined : Math.round(switchedAt - leftAt),
     reportedAfterMs,
-    quietP99Ms: p99Ms(({ beganAt }) => beganAt < leftAt),
+    quietP99Ms: p99Ms(({ beganAt }) => beganAt < leftAt - settlingMs),
     afterSwitchP99Ms: p99Ms(
       ({ beganAt }) => switchedAt !== undefined && beganAt > switchedAt + settlingMs && beganAt < backAt,
     ),
