@@ -1,14 +1,14 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { requires } from "@onsale/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { benchInventory } from "../src/inventory.ts";
-import { hasPgbench } from "../src/plain-order.ts";
 
 // A search of the limit's best number of clients, a backlog and a steady load, a second each: 15 s on an idle machine.
 const timeout = 180_000;
 
-test.skipIf(!(await hasPgbench()))(
+test.skipIf(!requires("pgbench", "pgbench", "--version"))(
   "reservations of one hot product are counted beside the plain transaction, and the books agree",
   {
     timeout,

@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { endLeftover, freePorts, startChild } from "@onsale/child-process";
+import { type Child, endLeftover, freePorts, startChild } from "@onsale/child-process";
 import { classArchive } from "./class-archive.ts";
 import { fetchJars } from "./jars.ts";
 import { requireParts } from "./requirements.ts";
@@ -30,21 +30,11 @@ export interface KafkaOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** A running broker, a child of this process. */
-export interface KafkaServer {
+/** A running broker, a child of this process. What it holds stays when it ends. */
+export interface KafkaServer extends Child {
   /** `127.0.0.1:PORT`. */
   readonly bootstrap: string;
   readonly port: number;
-  readonly pid: number;
-  /** Resolves when it has ended, however, with words for how. */
-  readonly ended: Promise<string>;
-  /** Ends it in good order; when that takes longer than 15 s, at once. What it holds stays. */
-  stop(): Promise<void>;
-  /** Ends it as a power cut would (SIGKILL). */
-  kill(): Promise<void>;
-  /** Freezes it until `resume`: connections stay, nobody answers. */
-  pause(): void;
-  resume(): void;
 }
 
 /**
