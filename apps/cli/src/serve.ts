@@ -32,6 +32,8 @@ export interface ServeOptions {
   readonly trustedProxies: string | undefined;
   /** Absent: events go through PostgreSQL. */
   readonly kafka?: KafkaChoice | undefined;
+  /** Puts the services together. Default: as the product does. */
+  readonly compose?: typeof compose;
 }
 
 // The tokens are for this shop's own API and nobody else's.
@@ -51,7 +53,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     ...(options.trustedProxies !== undefined && { trustedProxies: options.trustedProxies }),
     ...(options.kafka && { kafka: options.kafka }),
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
-    composition: compose({
+    composition: (options.compose ?? compose)({
       ...{ url, tokens: signer, secret, operator, providers, asking, anomalies, messages },
       ...(redis && { redis }),
       mailFile: join(options.secretsFolder, "mails.jsonl"),

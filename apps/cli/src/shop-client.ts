@@ -8,6 +8,8 @@ export interface ShopRequest {
   readonly accessToken?: string;
   /** The same for every attempt, so that the shop does the work once however often it is asked. */
   readonly idempotencyKey?: string;
+  /** Everything that the request sets off carries it. Default: one that the shop makes. */
+  readonly correlationId?: string;
   readonly body?: unknown;
 }
 
@@ -124,11 +126,12 @@ type Attempt =
   | { readonly kind: "answered"; readonly answer: ShopAnswer }
   | { readonly kind: "later"; readonly retryAfterMs: number; readonly why: string; readonly cause: unknown };
 
-function headersOf({ accessToken, idempotencyKey, body }: ShopRequest): Record<string, string> {
+function headersOf({ accessToken, idempotencyKey, correlationId, body }: ShopRequest): Record<string, string> {
   return {
     accept: "application/json",
     ...(accessToken !== undefined && { authorization: `Bearer ${accessToken}` }),
     ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
+    ...(correlationId !== undefined && { "x-correlation-id": correlationId }),
     ...(body !== undefined && { "content-type": "application/json" }),
   };
 }

@@ -87,6 +87,7 @@ export interface OrderWish {
 export interface Call {
   readonly accessToken: string;
   readonly idempotencyKey: string;
+  readonly correlationId?: string;
 }
 
 /** Whether the call changed anything; false when the shop had done the same before. */

@@ -10,6 +10,7 @@ import { notifications, type Senders } from "@onsale/notifications";
 import { patientDelivery } from "@onsale/notifications/ports";
 import { chatSender, type MailOptions, mailSender, type PushOptions, pushSender } from "@onsale/notifications/senders";
 import { orders } from "@onsale/orders";
+import type { StepTimeoutsMs } from "@onsale/orders/ports";
 import { type PaymentsPorts, payments } from "@onsale/payments";
 import { createCardProvider } from "@onsale/payments/card-provider";
 import {
@@ -20,9 +21,9 @@ import {
   patientAsking,
 } from "@onsale/payments/ports";
 import { openRedis } from "@onsale/redis";
-import { ids } from "@onsale/runtime";
+import { ids, type ServiceDefinition } from "@onsale/runtime";
 import { wallet } from "@onsale/wallet";
-import { type HostedService, host } from "./hosted-service.ts";
+import { type FeedBounds, type HostedService, host } from "./hosted-service.ts";
 import { fileResetMail, sentResetMail } from "./reset-mail.ts";
 
 /** What the services are given from outside: addresses and secrets of others, and ours. */
@@ -47,7 +48,15 @@ export interface Wiring {
   readonly mailFile?: string;
   /** Where messages to people go. Default: nowhere; they stay in their table. */
   readonly messages?: MessageChannels;
+  /** Bounds of an order's waits that differ from its saga's own. */
+  readonly stepTimeoutsMs?: StepTimeoutsMs;
+  /** Bounds of all consumers that differ from the kit's. */
+  readonly feedBounds?: FeedBounds;
+  /** Looks at each service before it is hosted, and may put something around its consumers and routes. */
+  readonly arrange?: Arrange;
 }
+
+export type Arrange = <Ports extends BasePorts>(service: ServiceDefinition<Ports>) => ServiceDefinition<Ports>;
 
 /** The ways out of the house for messages. One that is absent does not exist. */
 export interface MessageChannels {
@@ -76,6 +85,9 @@ export function compose(wiring: Wiring): Composition {
   const { url, tokens, secret, operator, messages = {}, asking = patientAsking, anomalies = {} } = wiring;
   const providers = wiring.providers.map((provider) => namedProvider(provider, url));
   const senders = sendersOf(messages);
+  const { stepTimeoutsMs, feedBounds = {}, arrange = asItIs } = wiring;
+  const arranged = <Ports extends BasePorts>(service: ServiceDefinition<Ports>, ports: Ports): HostedService =>
+    host(arrange(service), ports, ownerOf, feedBounds);
   const gate = wiring.redis && openGate(wiring.redis);
   const withGate = gate ? { gate: gate.stock } : {};
   const paymentsPorts: PaymentsPorts = {
@@ -86,13 +98,13 @@ export function compose(wiring: Wiring): Composition {
   };
   return {
     services: [
-      host(accounts, { ...base, tokens, secret, operator, ...resetMailOf(wiring, senders) }, ownerOf),
-      host(catalog, base, ownerOf),
-      host(inventory, { ...base, ...withGate, chooseLocations: fewestLocations }, ownerOf),
-      host(orders, { ...base, ...withGate }, ownerOf),
-      host(payments, paymentsPorts, ownerOf),
-      host(wallet, base, ownerOf),
-      host(notifications, { ...base, senders, delivery: patientDelivery }, ownerOf),
+      arranged(accounts, { ...base, tokens, secret, operator, ...resetMailOf(wiring, senders) }),
+      arranged(catalog, base),
+      arranged(inventory, { ...base, ...withGate, chooseLocations: fewestLocations }),
+      arranged(orders, { ...base, ...withGate, ...(stepTimeoutsMs && { stepTimeoutsMs }) }),
+      arranged(payments, paymentsPorts),
+      arranged(wallet, base),
+      arranged(notifications, { ...base, senders, delivery: patientDelivery }),
     ],
     async close() {
       await Promise.all(providers.map(({ card }) => card.close()));
@@ -126,6 +138,8 @@ function resetMailOf({ url, shopUrl = url, mailFile }: Wiring, { mail }: Senders
   if (mail) return { resetMail: sentResetMail(mail, shopUrl) };
   return mailFile === undefined ? {} : { resetMail: fileResetMail({ path: mailFile, shopUrl }) };
 }
+
+const asItIs: Arrange = (service) => service;
 
 const base: BasePorts = { ids, clock: { now: () => new Date().toISOString() } };
 

@@ -2,6 +2,7 @@ import { type HttpServer, migrations as httpMigrations } from "@onsale/http";
 import {
   type BasePorts,
   type EventDefinition,
+  type FeedsOptions,
   LaneGate,
   type Log,
   migrations as messagingMigrations,
@@ -36,11 +37,15 @@ export interface HostedService {
   jobs(context: HostedContext): readonly RecurringWork[];
 }
 
+/** How often a failing key is tried, and after what silence another process takes over. */
+export type FeedBounds = Partial<Pick<FeedsOptions<BasePorts>, "retry" | "leaseMs">>;
+
 /** Puts a service and its ports together. The ports' type ends here: to the server all services are alike. */
 export function host<Ports extends BasePorts>(
   service: ServiceDefinition<Ports>,
   ports: Ports,
   sourceOf: (definition: EventDefinition) => string,
+  bounds: FeedBounds = {},
 ): HostedService {
   const { name, consumers } = service;
   return {
@@ -60,6 +65,7 @@ export function host<Ports extends BasePorts>(
         telemetry: messagingTelemetry,
         gate,
         log,
+        ...bounds,
       }),
     addRoutes: (http, context) => service.routes(http, { ...context, ports }),
     jobs: (context) =>

@@ -3,6 +3,8 @@ import type { AllocationRule } from "./allocation.ts";
 import type { OrderGate } from "./order-gate.ts";
 import type { StepTimeoutsMs } from "./order-saga.ts";
 
+export type { StepTimeoutsMs };
+
 export interface OrderPorts extends BasePorts {
   /** Bounds of the saga's waits that differ from its own, in milliseconds. */
   readonly stepTimeoutsMs?: StepTimeoutsMs;
