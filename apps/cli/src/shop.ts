@@ -34,6 +34,14 @@ const ProviderStates = Type.Object({
 export type ProviderStates = Static<typeof ProviderStates>;
 export type ProviderIncident = ProviderStates["incidents"][number];
 
+const CardPayment = Type.Object({
+  provider: Type.Union([Type.String(), Type.Null()]),
+  status: Type.String(),
+  incidents: Type.Array(Type.Object({ what: Type.String(), detail: Type.String() })),
+});
+/** The card's part of an order, as an operator sees it. */
+export type CardPayment = Static<typeof CardPayment>;
+
 const Account = Type.Object({ accountId: Type.String() });
 const AcceptedOrder = Type.Object({ orderId: Type.String() });
 
@@ -73,6 +81,7 @@ const shapes = {
   tokens: Compile(Tokens),
   account: Compile(Account),
   providers: Compile(ProviderStates),
+  cardPayment: Compile(CardPayment),
   acceptedOrder: Compile(AcceptedOrder),
   order: Compile(Order),
 };
@@ -146,6 +155,12 @@ export class Shop {
   async providers({ operator }: { operator: () => Promise<string> }): Promise<ProviderStates> {
     const request = { method: "GET", path: "/v1/admin/payment-providers", accessToken: await operator() } as const;
     return (await this.#expect(request, 200, shapes.providers)).value;
+  }
+
+  /** As an operator. */
+  async cardPayment({ operator, orderId }: { operator: () => Promise<string>; orderId: string }): Promise<CardPayment> {
+    const path = `/v1/admin/payments/${orderId}`;
+    return (await this.#expect({ method: "GET", path, accessToken: await operator() }, 200, shapes.cardPayment)).value;
   }
 
   async publishProduct(

@@ -6,6 +6,7 @@ import {
   ordersEnd,
   ordersGoOn,
   recoveryIsReported,
+  reroutesAreSold,
 } from "../src/drills/provider-outage.ts";
 import type { Attempt } from "../src/drills/steady-buyers.ts";
 import { startTestShop } from "./test-shop.ts";
@@ -21,6 +22,9 @@ test("while a card provider is dead one other takes over, orders go on, and its 
     });
     expect(report.invariants.filter(({ violations }) => violations.length > 0)).toEqual([]);
     expect(report).toMatchObject({ verdict: "pass", figures: { switchedAfterMs: expect.any(Number) } });
+    // The circuit opens long before the rule condemns: what comes in between never leaves, and goes to the other one.
+    const { begunOnTheDead } = report.figures as { begunOnTheDead: { rerouted: number } };
+    expect(begunOnTheDead.rerouted).toBeGreaterThan(0);
   } finally {
     await shop.close();
   }
@@ -58,6 +62,13 @@ describe("its checks can fail", () => {
     ]) {
       expect(violations(oneSwitch({ ...outage, incidents: incidents.filter((it) => it !== undefined) }))).toBe(1);
     }
+  });
+
+  test("a payment that is rerouted twice, and one that is not sold", () => {
+    const begun = { number: 1, status: "CONFIRMED", reroutes: 1 };
+    expect(violations(reroutesAreSold([begun, { ...begun, status: "CANCELLED", reroutes: 0 }]))).toBe(0);
+    expect(violations(reroutesAreSold([{ ...begun, reroutes: 2 }]))).toBe(1);
+    expect(violations(reroutesAreSold([{ ...begun, status: "CANCELLED" }]))).toBe(1);
   });
 
   test("a return that nobody reports, and orders that don't go on or don't end", () => {

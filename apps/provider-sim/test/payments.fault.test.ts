@@ -101,6 +101,19 @@ describe("without faults", () => {
 });
 
 describe("with faults", () => {
+  test("what never left is told from what may have: no connection and an open circuit, not a cut line", async () => {
+    const nobody = adapter({ url: "http://127.0.0.1:9" });
+    expect(await nobody.authorise(wish(nextKey()), never)).toMatchObject({ kind: "unknown", isUnsent: true });
+    await nobody.close();
+    await switchOn({ down: 1 });
+    const all = await Promise.all(Array.from({ length: 40 }, () => provider.authorise(wish(nextKey()), never)));
+    expect(all.filter((it) => it.kind === "unknown" && it.isUnsent === false).length).toBeGreaterThan(12);
+    expect(await provider.authorise(wish(nextKey()), never)).toMatchObject({
+      ...{ kind: "unknown", isUnsent: true },
+      why: expect.stringContaining("circuit is open"),
+    });
+  });
+
   test("a declined card is declined, once and for all", async () => {
     await switchOn({ declined: 1 });
     const key = nextKey();

@@ -19,7 +19,7 @@ create table payment (
     ('AUTHORISING', 'AUTHORISED', 'DECLINED', 'CAPTURING', 'CAPTURED', 'CAPTURE_REFUSED', 'WITHDRAWN', 'REVERSING', 'REVERSED')),
   -- Counts the payment.* events of this order.
   version int not null check (version >= 0),
-  -- Whom its questions go to, for ever; null where nothing was to be asked.
+  -- Whom its questions go to: for ever, once something may have left for it. Null where nothing was to be asked.
   provider text collate "C",
   -- The provider's name for the payment, once known.
   provider_id text,
@@ -86,10 +86,13 @@ create table unsettled (
   since timestamptz not null default clock_timestamp(),
   tries int not null default 0,
   next_ask_at timestamptz not null,
+  -- The provider for which nothing of the question ever left, for certain: another may be asked instead.
+  unsent_to text collate "C",
   -- When a person was called, the payment having been unsettled for too long.
   called_at timestamptz
 ) with (fillfactor = 70);
 create index unsettled_by_next_ask on unsettled (next_ask_at);
+create index unsettled_unsent on unsettled (unsent_to) where unsent_to is not null;
 create index unsettled_by_age on unsettled (since);
 create index unsettled_uncalled on unsettled (since) where called_at is null;
 

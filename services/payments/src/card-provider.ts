@@ -97,7 +97,7 @@ async function ask<Outcome>(
   try {
     return read(await line.send(call, signal));
   } catch (error) {
-    if (error instanceof NoAnswerError) return { kind: "unknown", why: error.message };
+    if (error instanceof NoAnswerError) return { kind: "unknown", why: error.message, isUnsent: error.isUnsent };
     throw error;
   }
 }

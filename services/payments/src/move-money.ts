@@ -7,6 +7,7 @@ import {
   type Answer,
   begin,
   failuresIn,
+  isUnsent,
   neverBegun,
   type Payment,
   type Step,
@@ -24,6 +25,13 @@ import { noteFailures, readChoice } from "./store/provider-choice.ts";
 export const moneyEvents = [orderPayable, orderSecured, orderWithdrawn, orderReturned] as const;
 export type MoneyEvent = Delivered<(typeof moneyEvents)[number]>;
 
+/** A payment's open question, as it was prepared. */
+export interface Asking {
+  readonly payment: Payment;
+  /** Whether nobody can have asked it before: it was stored for this call. */
+  readonly isFirst: boolean;
+}
+
 /**
  * Records what is to be asked for a batch of events, with the keys to ask it under, before anything is asked: whatever
  * dies afterwards, the same question is asked again. Seeing an event again gives the same question again.
@@ -32,7 +40,7 @@ export async function prepareMoves(
   tx: Transaction,
   events: readonly MoneyEvent[],
   { clock, ids, askingAgain, providers }: PaymentsPorts,
-): Promise<Prepared<Payment>[]> {
+): Promise<Prepared<Asking>[]> {
   const [payments, choice] = await Promise.all([
     lockPayments(tx, [...new Set(events.map(({ data }) => data.orderId))]),
     // Only a payment that begins has to be given to somebody.
@@ -49,9 +57,10 @@ export async function prepareMoves(
     if (event.type === "order.returned.v1" && event.data.refundMinor === 0 && change.after === undefined) continue;
     change.add(decide(change.after, event, { now: clock.now(), newPaymentId: ids.uuid, provider }), causedBy(event));
   }
-  const prepared = events.flatMap((event): Prepared<Payment>[] => {
-    const payment = changes.get(event.data.orderId)?.after;
-    return payment && isAskedBy(payment, event) ? [{ eventId: event.id, work: payment }] : [];
+  const prepared = events.flatMap((event): Prepared<Asking>[] => {
+    const { before, after: payment } = changes.get(event.data.orderId) ?? {};
+    if (payment === undefined || !isAskedBy(payment, event)) return [];
+    return [{ eventId: event.id, work: { payment, isFirst: before === undefined } }];
   });
   leaveRestToJob(changes.values(), prepared);
   await recordSteps(tx, changes.values(), askingAgain);
@@ -67,7 +76,7 @@ const lateMs = 60_000;
  * never an exception: an unknown outcome does not stop the order's next event.
  */
 export function callProvider(
-  payment: Payment,
+  { payment }: Asking,
   { providers, clock }: PaymentsPorts,
   signal: AbortSignal,
 ): Promise<Answer> {
@@ -81,12 +90,18 @@ export function callProvider(
 /** Records what the provider answered. */
 export async function settleMoves(
   tx: Transaction,
-  settled: readonly { readonly event: MoneyEvent; readonly work: Payment; readonly outcome: Answer }[],
+  settled: readonly { readonly event: MoneyEvent; readonly work: Asking; readonly outcome: Answer }[],
   { clock, askingAgain }: PaymentsPorts,
 ): Promise<void> {
-  const heard = settled.map(({ event, work, outcome }) => ({ asked: work, answer: outcome, cause: causedBy(event) }));
+  const heard = settled.map(({ event, work, outcome }) => ({
+    asked: work.payment,
+    answer: outcome,
+    neverSent: work.isFirst && isUnsent(outcome) ? { tries: 0 } : undefined,
+    cause: causedBy(event),
+  }));
   await settleAtOnce(tx, heard, { now: clock.now(), askingAgain });
-  await noteFailures(tx, failuresIn(settled.map(({ work, outcome }) => ({ ...work, answer: outcome }))));
+  const failures = failuresIn(heard.map(({ asked, answer }) => ({ provider: asked.provider, answer })));
+  await noteFailures(tx, failures);
 }
 
 interface Given {
@@ -157,8 +172,8 @@ function isAskedBy({ ask, status }: Payment, event: MoneyEvent): boolean {
 }
 
 /** A question that is open although none of the events is about it, such as that of a withdrawn order's lost authorisation. */
-function leaveRestToJob(changes: Iterable<PaymentChange>, prepared: readonly Prepared<Payment>[]): void {
-  const asking = new Set(prepared.map(({ work }) => work.orderId));
+function leaveRestToJob(changes: Iterable<PaymentChange>, prepared: readonly Prepared<Asking>[]): void {
+  const asking = new Set(prepared.map(({ work }) => work.payment.orderId));
   for (const change of changes) {
     const { before, after } = change;
     if (after === undefined || after === before || after.ask === null || asking.has(after.orderId)) continue;

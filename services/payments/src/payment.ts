@@ -47,7 +47,7 @@ export interface Payment {
   readonly status: PaymentStatus;
   /** How many facts were told of it. */
   readonly version: number;
-  /** Whose it is, for ever: what was asked of one provider is never asked of another. Null where nothing was to be asked. */
+  /** Whose it is: what may have been asked of one provider is never asked of another. Null where nothing was to be asked. */
   readonly provider: string | null;
   readonly providerId: string | null;
   readonly capturedMinor: AmountMinor;
@@ -73,7 +73,7 @@ export type Answer =
   /** It was not done, for certain, and will not be. */
   | { readonly kind: "refused"; readonly reason: string }
   /** It may have been done, or may still be. */
-  | { readonly kind: "unknown"; readonly why: string };
+  | { readonly kind: "unknown"; readonly why: string; readonly isUnsent?: boolean };
 
 /** What the payments service tells the others. `sequence` is the payment's version. */
 export type PaymentFact = { readonly sequence: number } & FactBody;
@@ -97,6 +97,7 @@ export interface MoneyMoved {
 export interface Incident {
   readonly what:
     | "UNKNOWN"
+    | "REROUTED"
     | "DECLINED"
     | "CAPTURE_REFUSED"
     | "CHARGED_THOUGH_WITHDRAWN"
@@ -227,6 +228,24 @@ export function adopt(payment: Payment, movement: string, answer: Answer, amount
     return step(payment, { askCount, refundedMinor }, { moved: { movement, amountMinor: -amountMinor } });
   return undefined;
 }
+
+/**
+ * Gives a payment to another provider. Only for one of which nothing ever left for its present one: whoever asks must
+ * know that for certain. A payment that is past that question, or withdrawn meanwhile, stays.
+ */
+export function reroute(payment: Payment, provider: string, now: Instant): Step {
+  const { ask: open, provider: from } = payment;
+  if (payment.status !== "AUTHORISING" || open?.kind !== "authorise" || from === provider) return unchanged(payment);
+  const detail = `Nothing of it had left for ${from}; ${provider} is asked.`;
+  return step(
+    payment,
+    { provider, ask: { ...open, askedAt: now } },
+    { incident: { what: "REROUTED", movement: open.movement, detail } },
+  );
+}
+
+/** Whether the call ended before anything of it left for the provider. What was asked before it may have left. */
+export const isUnsent = (answer: Answer): boolean => answer.kind === "unknown" && answer.isUnsent === true;
 
 /** How many answers told nothing, by provider. */
 export function failuresIn(

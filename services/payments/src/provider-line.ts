@@ -39,6 +39,8 @@ export interface ProviderReply {
 /** There was no answer that tells anything: the call may have been done, or may still be. */
 export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError";
+  /** Nothing of the call left for the provider: each attempt ended before a byte of it was written. */
+  isUnsent = false;
 }
 
 // One repetition: it hides the cut connection and the single 500. What is not known after it is settled by the job that
@@ -91,13 +93,20 @@ export class ProviderLine {
 
   /** Throws `NoAnswerError` for everything that leaves it open whether the call was done. */
   async send(call: ProviderCall, signal: AbortSignal): Promise<ProviderReply> {
-    if (signal.aborted) throw new NoAnswerError("The call was given up before it was sent.");
+    let hasLeft = false;
     try {
-      return await this.#policy.execute(() => this.#attempt(call));
+      if (signal.aborted) throw new NoAnswerError("The call was given up before it was sent.");
+      return await this.#policy.execute(() =>
+        this.#attempt(call, () => {
+          hasLeft = true;
+        }),
+      );
     } catch (error) {
-      if (isBrokenCircuitError(error))
-        throw new NoAnswerError("The circuit is open: the provider has not been answering.");
-      throw error;
+      const failure = isBrokenCircuitError(error)
+        ? new NoAnswerError("The circuit is open: the provider has not been answering.")
+        : error;
+      if (failure instanceof NoAnswerError) failure.isUnsent = !hasLeft;
+      throw failure;
     }
   }
 
@@ -105,10 +114,10 @@ export class ProviderLine {
     await this.#pool.destroy();
   }
 
-  #attempt({ method, path, key, body }: ProviderCall): Promise<ProviderReply> {
+  #attempt({ method, path, key, body }: ProviderCall, onLeave: () => void): Promise<ProviderReply> {
     const { promise, resolve, reject } = Promise.withResolvers<ProviderReply>();
     const headers = key === undefined ? this.#headers : { ...this.#headers, "idempotency-key": key };
-    const attempt = new Attempt(resolve, reject);
+    const attempt = new Attempt(resolve, reject, onLeave);
     const timer = setTimeout(
       () => attempt.giveUp(new NoAnswerError(`No answer within ${this.#attemptTimeoutMs} ms.`)),
       this.#attemptTimeoutMs,
@@ -124,14 +133,16 @@ class Attempt implements Dispatcher.DispatchHandler {
   onEnd: () => void = () => undefined;
   readonly #resolve: (reply: ProviderReply) => void;
   readonly #reject: (error: Error) => void;
+  readonly #onLeave: () => void;
   readonly #chunks: Buffer[] = [];
   #status = 0;
   #controller: Dispatcher.DispatchController | undefined;
   #failure: NoAnswerError | undefined;
 
-  constructor(resolve: (reply: ProviderReply) => void, reject: (error: Error) => void) {
+  constructor(resolve: (reply: ProviderReply) => void, reject: (error: Error) => void, onLeave: () => void) {
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#onLeave = onLeave;
   }
 
   giveUp(failure: NoAnswerError): void {
@@ -144,6 +155,8 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#controller = controller;
     // It waited for a connection longer than it may take: nobody is there any more to hear the answer.
     if (this.#failure) controller.abort(this.#failure);
+    // Told when there is a connection and before the first byte is written: until here nothing has left.
+    else this.#onLeave();
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {

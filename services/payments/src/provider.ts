@@ -10,6 +10,8 @@ import type { AmountMinor, Currency } from "@onsale/contracts/money";
 export interface Unknown {
   readonly kind: "unknown";
   readonly why: string;
+  /** Nothing of this call left for the provider, for certain. What was called before under the same key may have. */
+  readonly isUnsent?: boolean;
 }
 
 /** It was not done, for certain, and a repetition under the same key will not do it either. */

@@ -30,6 +30,8 @@ export class PaymentChange {
   readonly incidents: Incident[] = [];
   /** When the provider is to be asked about what is open now, by the job; absent: somebody else asks, or nothing is open. */
   askAgain: "at-once" | "later" | undefined;
+  /** Where nothing of what is open now ever left for the provider: how often the job had claimed it by then. */
+  neverSent: { readonly tries: number } | undefined;
   #cause: Cause | undefined;
   #after: Payment | undefined;
 
@@ -56,16 +58,18 @@ export class PaymentChange {
   }
 }
 
-type Altered = Pick<PaymentChange, "before" | "events" | "moved" | "incidents" | "askAgain"> & {
+type Altered = Pick<PaymentChange, "before" | "events" | "moved" | "incidents" | "askAgain" | "neverSent"> & {
   readonly after: Payment;
 };
 
 /** Writes what the steps came to and tells it, in the transaction that holds the payments' locks. */
 export async function recordSteps(tx: Transaction, changes: Iterable<PaymentChange>, backoff: Backoff): Promise<void> {
   const altered = [...changes].flatMap(alteration);
-  const doubts = altered.flatMap(({ after, askAgain }) =>
-    askAgain ? [{ orderId: after.orderId, atOnce: askAgain === "at-once" }] : [],
-  );
+  const doubts = altered.flatMap(({ after, askAgain, neverSent }) => {
+    const { orderId, provider } = after;
+    const unsent = { unsentTo: neverSent ? provider : null, tries: neverSent?.tries ?? 0 };
+    return askAgain ? [{ orderId, atOnce: askAgain === "at-once", ...unsent }] : [];
+  });
   const settled = altered.flatMap(({ before, after }) =>
     before?.isUnsettled && !after.isUnsettled ? [after.orderId] : [],
   );
@@ -84,7 +88,7 @@ export async function recordSteps(tx: Transaction, changes: Iterable<PaymentChan
 /** Books the money that moved and tells the facts of payments that are written. The transaction holds their locks. */
 export async function bookAndTell(
   tx: Transaction,
-  altered: readonly Omit<Altered, "before" | "askAgain">[],
+  altered: readonly Omit<Altered, "before" | "askAgain" | "neverSent">[],
 ): Promise<void> {
   const events = altered.flatMap((it) => it.events);
   const incidents = altered.flatMap((it) =>
@@ -101,11 +105,11 @@ export async function bookAndTell(
   tx.afterCommit(() => tell(events, incidents));
 }
 
-function alteration({ before, after, askAgain, cause, events, moved, incidents }: PaymentChange): Altered[] {
+function alteration({ before, after, askAgain, neverSent, cause, events, moved, incidents }: PaymentChange): Altered[] {
   if (after === undefined || (after === before && askAgain === undefined)) return [];
   const isUnsettled = after.ask !== null && (after.isUnsettled || askAgain !== undefined);
   const stored = { ...after, isUnsettled, cause: askAgain ? (cause ?? after.cause) : after.cause };
-  return [{ before, after: stored, askAgain, events, moved, incidents }];
+  return [{ before, after: stored, askAgain, neverSent, events, moved, incidents }];
 }
 
 function storePayments(tx: Transaction, altered: readonly Altered[]): Promise<void>[] {

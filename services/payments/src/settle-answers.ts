@@ -12,8 +12,14 @@ export interface Heard {
   readonly orderId: OrderId;
   readonly movement: string;
   readonly answer: Answer;
+  /** Where nothing of the question ever left for the provider, this call included: how often the job had claimed it. */
+  readonly neverSent?: NeverSent | undefined;
   /** Absent where it was found out later: then it is what last moved the payment. */
   readonly cause?: Cause;
+}
+
+export interface NeverSent {
+  readonly tries: number;
 }
 
 /** When it was said, in database time, and how long to wait where it was nothing. */
@@ -31,12 +37,13 @@ export async function settleAnswers(
   if (heard.length === 0) return;
   const payments = await lockPayments(tx, [...new Set(heard.map(({ orderId }) => orderId))]);
   const changes = new Map([...payments].map(([orderId, payment]) => [orderId, new PaymentChange(payment)]));
-  for (const { orderId, movement, answer, cause } of heard) {
+  for (const { orderId, movement, answer, neverSent, cause } of heard) {
     const change = changes.get(orderId);
     if (change?.after === undefined || change.after.ask?.movement !== movement) continue;
     const before = change.after;
     change.add(hear(before, movement, answer, now), cause ?? before.cause);
     change.askAgain = whenToAsk(before, change.after, answer);
+    change.neverSent = neverSent;
   }
   await recordSteps(tx, changes.values(), askingAgain);
 }
@@ -45,6 +52,7 @@ export async function settleAnswers(
 export interface HeardAtOnce {
   readonly asked: Payment;
   readonly answer: Answer;
+  readonly neverSent?: NeverSent | undefined;
   readonly cause: Cause;
 }
 
@@ -68,11 +76,10 @@ export async function settleAtOnce(tx: Transaction, heard: readonly HeardAtOnce[
     ),
     settleAnswers(
       tx,
-      rest.map(({ asked, answer, cause }) => ({
+      rest.map(({ asked, answer, neverSent, cause }) => ({
         orderId: asked.orderId,
         movement: asked.ask?.movement ?? "",
-        answer,
-        cause,
+        ...{ answer, neverSent, cause },
       })),
       given,
     ),

@@ -14,6 +14,10 @@ export const telemetry = {
     level: "info",
   }),
   askedAgain: defineFact("provider asked again", { counter: "onsale_payment_asked_again_total", labels: ["answer"] }),
+  rerouted: defineFact("payments that had not left were given to another provider", {
+    counter: "onsale_payment_rerouted_total",
+    labels: ["to"],
+  }),
   overdue: defineFact("payment is unsettled for too long", { counter: "onsale_payment_overdue_total", level: "error" }),
   forgotten: defineFact("payment had an open question that nobody asked", {
     counter: "onsale_payment_forgotten_total",

@@ -276,6 +276,7 @@ async function orUnknown<Outcome>(asked: Promise<Outcome>): Promise<Outcome | Un
   try {
     return await asked;
   } catch (error) {
+    // Never told as unsent: the buyer is in Toss's window, and no other provider can take the payment over.
     if (error instanceof NoAnswerError) return unknown(error.message);
     throw error;
   }

@@ -3,7 +3,12 @@ import { nullable, sql, text } from "@onsale/postgres";
 import { listOpenTasks } from "@onsale/saga";
 import { readOutbox, type TestDatabase } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { askAgain } from "../src/ask-again.ts";
+import { prepareMoves } from "../src/move-money.ts";
 import type { PaymentsPorts } from "../src/ports.ts";
+import { settleAnswers } from "../src/settle-answers.ts";
+import { showPayment } from "../src/show-payment.ts";
+import { claimUnsettled, findUnsent } from "../src/store/unsettled.ts";
 import { showProviders, switchByHand } from "../src/switch-provider.ts";
 import { watchProviders } from "../src/watch-providers.ts";
 import {
@@ -76,6 +81,69 @@ test("a provider that stops answering loses the new payments, once, and keeps th
     ...["card-b AUTHORISED 2", "card-b CAPTURED 1"],
   ]);
   expect(b.model.authorisations).toBe(3);
+});
+
+describe("what never left for the provider that is left", () => {
+  const askAll = async () => {
+    await endLeases(database);
+    await Promise.all([askAgain(context(), never), askAgain(context(), never)]);
+    await askUntilQuiet(database, a, 20, ports);
+  };
+
+  test("goes to the other one, once, and what may have been sent stays", async () => {
+    a.isAlive = false;
+    await pay(11, 3);
+    a.isCircuitOpen = true;
+    await pay(21, 4);
+    await hear([withdrawn(24)]);
+    await look();
+    await askAll();
+    expect(await byProvider()).toEqual(["card-a AUTHORISING 3", "card-a REVERSED 1", "card-b AUTHORISED 3"]);
+    expect(a.calls.filter((call) => call.startsWith("authorise"))).toHaveLength(3);
+    expect(b.calls.toSorted()).toEqual(Array(3).fill("authorise authorise"));
+    expect((await showPayment(database, orderId(21)))?.incidents).toMatchObject([
+      { what: "REROUTED", detail: "Nothing of it had left for card-a; card-b is asked." },
+      { what: "UNKNOWN" },
+    ]);
+    // What was rerouted is charged where it was authorised, and the dead one's return brings no second authorisation.
+    [a.isAlive, a.isCircuitOpen] = [true, false];
+    await askAll();
+    await hear([21, 22, 23].map(secured));
+    expect([a.model.authorisations, b.model.authorisations, b.model.captures]).toEqual([3, 3, 3]);
+  });
+
+  test("stays while its provider is the one that new payments go to, and is asked there first when it is back", async () => {
+    a.isCircuitOpen = true;
+    await pay(1, 2);
+    await askAll();
+    a.isCircuitOpen = false;
+    await askAll();
+    expect(await byProvider()).toEqual(["card-a AUTHORISED 2"]);
+    expect(a.calls).toEqual(["authorise authorise", "authorise authorise"]);
+  });
+
+  test("is nothing that was prepared before: whoever prepared it may have asked", async () => {
+    await database.transaction((tx) => prepareMoves(tx, [payable(1)], ports));
+    a.isCircuitOpen = true;
+    await pay(1, 1);
+    expect(await switchByHand(database, ports, wish("card-b"))).toBe("done");
+    await askAll();
+    expect(await byProvider()).toEqual(["card-a AUTHORISING 1"]);
+    expect(b.calls).toEqual([]);
+  });
+
+  test("is nothing that somebody else claimed meanwhile: a process that stalled knows of its own call alone", async () => {
+    a.isCircuitOpen = true;
+    await pay(1, 1);
+    await endLeases(database);
+    const [stalled] = await claimUnsettled(database, { limit: 9, leaseMs: 0 });
+    await claimUnsettled(database, { limit: 9, leaseMs: 0 });
+    const answer = { kind: "unknown" as const, why: "It stalled.", isUnsent: true };
+    const heard = { orderId: orderId(1), movement: "authorise", answer, neverSent: stalled };
+    await database.transaction((tx) => settleAnswers(tx, [heard], { ...ports, now: new Date().toISOString() }));
+    expect(stalled).toMatchObject({ tries: 1, unsentTo: "card-a" });
+    expect(await findUnsent(database, { providers: ["card-a"], limit: 9 })).toEqual([]);
+  });
 });
 
 test("it is found back after several answers in a row, and gets the new payments only by hand", async () => {

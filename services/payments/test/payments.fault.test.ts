@@ -4,6 +4,8 @@ import { everyCrashPoint, type OutsideStep } from "@onsale/testing";
 import { describe, expect, test } from "vitest";
 import { receiveWebhook } from "../src/receive-webhook.ts";
 import { readPayments } from "../src/store/payment.ts";
+import { switchByHand } from "../src/switch-provider.ts";
+import { watchProviders } from "../src/watch-providers.ts";
 import type { WebhookEvent } from "../src/webhook.ts";
 import {
   askUntilQuiet,
@@ -11,11 +13,13 @@ import {
   contextWith,
   endLeases,
   hear,
+  hearWith,
   LossyProvider,
   orderId,
   owedByLedger,
   owedByModel,
   payable,
+  portsWith,
   returned,
   secured,
   states,
@@ -26,6 +30,7 @@ import {
 // Wherever a use case is broken off, doing it again must lead to where an undisturbed run leads: the same states, the same
 // facts each once, and one charge at the provider, whose books no crash of ours undoes.
 const timeout = 240_000;
+const never = new AbortController().signal;
 
 interface Scenario {
   readonly before?: (database: Database, provider: LossyProvider) => Promise<void>;
@@ -130,6 +135,22 @@ describe("every crash point", { timeout }, () => {
       },
       run: asking,
     }));
+
+  test("giving to another provider what never left for its own", () => {
+    const left = Object.assign(new LossyProvider(), { isCircuitOpen: true });
+    return everyCrashOf({
+      async before(database, provider) {
+        await watchProviders(contextWith(database, left, portsWith(left, provider)), never);
+        await hearWith(database, portsWith(left, provider), [payable(1)]);
+        const operator = { operatorId: orderId(9), reason: "It is dead.", cause: { correlationId: "c" } };
+        await switchByHand(database, portsWith(left, provider), { provider: "card-b", ...operator });
+      },
+      async run(database, provider) {
+        await endLeases(database);
+        await askUntilQuiet(database, left, 20, portsWith(left, provider));
+      },
+    });
+  });
 
   test("taking a webhook", () =>
     everyCrashOf({

@@ -43,6 +43,8 @@ export class LossyProvider implements CardProvider {
   readonly calls: string[] = [];
   /** A dead one answers nothing. */
   isAlive = true;
+  /** Behind an open circuit nothing leaves for it. */
+  isCircuitOpen = false;
   #losses: { verb: Verb; what: "call" | "answer" }[] = [];
 
   constructor({ declines = false, keyMemoryMs = 86_400_000, model = new ModelProvider({ declines }) } = {}) {
@@ -70,6 +72,7 @@ export class LossyProvider implements CardProvider {
   close = async () => undefined;
 
   async #over<Outcome>(verb: Verb, key: string, call: () => Promise<Outcome>): Promise<Outcome | Unknown> {
+    if (this.isCircuitOpen) return { ...unknown, isUnsent: true };
     this.calls.push(`${verb} ${key.slice(key.indexOf(".") + 1)}`);
     const index = this.#losses.findIndex((loss) => loss.verb === verb);
     const [loss] = index === -1 ? [] : this.#losses.splice(index, 1);

@@ -9,7 +9,7 @@ import { loggedIn } from "../logged-in.ts";
 import { operatingIn } from "../operate/operations-api.ts";
 import { reconcileLedgers } from "../operate/payments.ts";
 import type { Session } from "../session.ts";
-import { type ProviderIncident, type ProviderStates, Shop } from "../shop.ts";
+import { type CardPayment, type ProviderIncident, type ProviderStates, Shop } from "../shop.ts";
 import { ShopClient } from "../shop-client.ts";
 import { type Attempt, buyersAtOnce, buySteadily } from "./steady-buyers.ts";
 
@@ -63,6 +63,8 @@ export async function drillProviderOutage(options: ProviderOutageOptions): Promi
     await buying;
     const findings = new Findings();
     findings.add([oneSwitch(outage), recoveryIsReported(outage), ordersGoOn(attempts, outage), ordersEnd(attempts)]);
+    const rerouted = await reroutedOf(attempts, outage, (orderId) => shop.cardPayment({ operator, orderId }));
+    findings.add([reroutesAreSold(rerouted)]);
     const ledgers = await operatingIn(session, (api) => reconcileLedgers(api, { repair: false }));
     findings.note(
       "ledgers-agree",
@@ -77,7 +79,7 @@ export async function drillProviderOutage(options: ProviderOutageOptions): Promi
     );
     return reportOf("provider-outage", {
       invariants: findings.invariants,
-      figures: figuresOf(options, attempts, outage),
+      figures: { ...figuresOf(options, attempts, outage), begunOnTheDead: summaryOf(rerouted) },
       startedAt,
     });
   } finally {
@@ -178,6 +180,48 @@ export const ordersGoOn = (attempts: readonly Attempt[], { switchedAt, backAt }:
       .map(({ number, end, refusal }) => `order ${number}: ${refusal ?? end?.reason ?? end?.status ?? "open"}`),
   };
 };
+
+/** An order that began while new payments went to the provider that was dead. */
+export interface BegunOnTheDead {
+  readonly number: number;
+  readonly status: string;
+  /** How often its payment was given to another provider: only what had never left for the dead one may be. */
+  readonly reroutes: number;
+}
+
+async function reroutedOf(
+  attempts: readonly Attempt[],
+  { leftAt, backAt, switchedAt }: Outage,
+  read: (orderId: string) => Promise<CardPayment>,
+): Promise<BegunOnTheDead[]> {
+  const until = (switchedAt ?? backAt) + settlingMs;
+  const begun: BegunOnTheDead[] = [];
+  for (const { number, orderId, beganAt, end } of attempts) {
+    if (orderId === undefined || beganAt < leftAt || beganAt > until) continue;
+    const { incidents } = await read(orderId);
+    const reroutes = incidents.filter(({ what }) => what === "REROUTED").length;
+    begun.push({ number, reroutes, status: end?.status ?? "OPEN" });
+  }
+  return begun;
+}
+
+/** What never left for the dead provider goes to the other one, once, and is sold. Exported for its test. */
+export const reroutesAreSold = (begun: readonly BegunOnTheDead[]): Invariant => {
+  const rerouted = begun.filter(({ reroutes }) => reroutes > 0);
+  return {
+    id: "rerouted-once-and-sold",
+    checked: rerouted.length,
+    violations: rerouted
+      .filter(({ reroutes, status }) => reroutes > 1 || status !== "CONFIRMED")
+      .map(({ number, reroutes, status }) => `order ${number}: rerouted ${reroutes} times, ${status}`),
+  };
+};
+
+const summaryOf = (begun: readonly BegunOnTheDead[]) => ({
+  orders: begun.length,
+  rerouted: begun.filter(({ reroutes }) => reroutes > 0).length,
+  confirmed: begun.filter(({ status }) => status === "CONFIRMED").length,
+});
 
 /** Exported for its test. */
 export const ordersEnd = (attempts: readonly Attempt[]): Invariant => {

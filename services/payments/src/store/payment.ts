@@ -239,6 +239,24 @@ export async function updatePayments(tx: Transaction, payments: readonly Payment
   ]);
 }
 
+const givePaymentsSql = sql("payments.give-payments", {
+  takes: [array(as<OrderId>(uuid)), array(nullable(text)), array(nullable(instant))],
+  gives: {},
+})`
+  update payments.payment set provider = given.provider, asked_at = given.asked_at
+  from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as given(order_id, provider, asked_at)
+  where payment.order_id = given.order_id and payment.ask_movement = 'authorise'`;
+
+/** Writes whose these payments are now, of which nothing was asked yet. Their rows are locked. */
+export async function givePayments(tx: Transaction, payments: readonly Payment[]): Promise<void> {
+  if (payments.length === 0) return;
+  await tx.execute(givePaymentsSql, [
+    payments.map(({ orderId }) => orderId),
+    payments.map(({ provider }) => provider),
+    payments.map(({ ask }) => ask?.askedAt ?? null),
+  ]);
+}
+
 const forgottenSql = sql("payments.find-forgotten", {
   takes: [as<OrderId>(uuid), bigint, double],
   gives: { orderId: as<OrderId>(uuid), isForgotten: boolean },

@@ -6,6 +6,8 @@ import {
   boolean,
   double,
   instant,
+  integer,
+  nullable,
   type Queryable,
   sql,
   type Transaction,
@@ -20,20 +22,32 @@ export interface Backoff {
 }
 
 const deferSql = sql("payments.defer-asking", {
-  takes: [array(as<OrderId>(uuid)), array(boolean), double, double],
+  takes: [array(as<OrderId>(uuid)), array(boolean), double, double, array(nullable(text)), array(integer)],
   gives: {},
 })`
-  insert into payments.unsettled as open (order_id, next_ask_at)
-  select order_id, clock_timestamp() + make_interval(secs => case when at_once then 0 else $3::float8 end)
-  from unnest($1::uuid[], $2::boolean[]) as doubt(order_id, at_once)
+  insert into payments.unsettled as open (order_id, next_ask_at, unsent_to, tries)
+  select order_id, clock_timestamp() + make_interval(secs => case when at_once then 0 else $3::float8 end), unsent_to, tries
+  from unnest($1::uuid[], $2::boolean[], $5::text[], $6::int[]) as doubt(order_id, at_once, unsent_to, tries)
   order by order_id
-  on conflict (order_id) do update set next_ask_at = clock_timestamp() + make_interval(secs =>
-    case when excluded.next_ask_at <= clock_timestamp() then 0 else least($4::float8, $3 * power(2, least(open.tries, 30))) end)`;
+  on conflict (order_id) do update set
+    unsent_to = case when open.tries = excluded.tries then excluded.unsent_to end,
+    next_ask_at = clock_timestamp() + make_interval(secs =>
+      case when excluded.next_ask_at <= clock_timestamp() then 0 else least($4::float8, $3 * power(2, least(open.tries, 30))) end)`;
+
+/** An open question that nobody waits for. */
+export interface Doubt {
+  readonly orderId: OrderId;
+  readonly atOnce: boolean;
+  /** The provider for which nothing of it ever left; null where something may have. */
+  readonly unsentTo: string | null;
+  /** How often the job had claimed it when that was found: who claimed it since may have sent it. */
+  readonly tries: number;
+}
 
 /** Puts open questions into the hands of the job that asks again, some of them at once. The caller has locked the payments. */
 export async function deferAsking(
   tx: Transaction,
-  doubts: readonly { readonly orderId: OrderId; readonly atOnce: boolean }[],
+  doubts: readonly Doubt[],
   { firstMs, longestMs }: Backoff,
 ): Promise<void> {
   if (doubts.length === 0) return;
@@ -42,6 +56,8 @@ export async function deferAsking(
     doubts.map(({ atOnce }) => atOnce),
     firstMs / 1_000,
     longestMs / 1_000,
+    doubts.map(({ unsentTo }) => unsentTo),
+    doubts.map(({ tries }) => tries),
   ]);
 }
 
@@ -65,24 +81,65 @@ export async function markSettled(tx: Transaction, orderIds: readonly OrderId[])
   if (orderIds.length > 0) await tx.execute(forgetSql, [orderIds]);
 }
 
+export interface Claimed {
+  readonly orderId: OrderId;
+  readonly now: string;
+  /** How often it was claimed, this time included. */
+  readonly tries: number;
+  /** The provider for which nothing of it had ever left; null where something may have. */
+  readonly unsentTo: string | null;
+}
+
+const claimed = { orderId: as<OrderId>(uuid), now: instant, tries: integer, unsentTo: nullable(text) } as const;
+
 // now() and not clock_timestamp(): what may change while the statement runs can't be looked up in an index.
-const claimSql = sql("payments.claim-unsettled", {
-  takes: [bigint, double],
-  gives: { orderId: as<OrderId>(uuid), now: instant },
-})`
-  update payments.unsettled as open set tries = tries + 1, next_ask_at = clock_timestamp() + make_interval(secs => $2)
+// unsent_to goes before the question is asked: a process that dies then may have sent it.
+const claimSql = sql("payments.claim-unsettled", { takes: [bigint, double], gives: claimed })`
+  update payments.unsettled as open
+  set tries = tries + 1, next_ask_at = clock_timestamp() + make_interval(secs => $2), unsent_to = null
   from (
-    select order_id from payments.unsettled
+    select order_id, unsent_to from payments.unsettled
     where next_ask_at <= now() order by next_ask_at limit $1 for update skip locked
   ) as due
   where open.order_id = due.order_id
-  returning open.order_id as "orderId", clock_timestamp() as now`;
+  returning open.order_id as "orderId", clock_timestamp() as now, open.tries, due.unsent_to as "unsentTo"`;
 
 /** Takes the questions that are due, the longest waiting first, and puts them off by `leaseMs` for everybody else. */
 export const claimUnsettled = (
   queryable: Queryable,
   { limit, leaseMs }: { readonly limit: number; readonly leaseMs: number },
-): Promise<{ orderId: OrderId; now: string }[]> => queryable.query(claimSql, [limit, leaseMs / 1_000]);
+): Promise<Claimed[]> => queryable.query(claimSql, [limit, leaseMs / 1_000]);
+
+const findUnsentSql = sql("payments.find-unsent", {
+  takes: [array(text), bigint],
+  gives: { orderId: as<OrderId>(uuid) },
+})`
+  select order_id as "orderId" from payments.unsettled where unsent_to = any($1::text[]) limit $2`;
+
+/** Questions of which nothing ever left for one of these providers. */
+export const findUnsent = async (
+  queryable: Queryable,
+  { providers, limit }: { readonly providers: readonly string[]; readonly limit: number },
+): Promise<OrderId[]> => (await queryable.query(findUnsentSql, [providers, limit])).map(({ orderId }) => orderId);
+
+const claimUnsentSql = sql("payments.claim-unsent", {
+  takes: [array(as<OrderId>(uuid)), array(text), double],
+  gives: claimed,
+})`
+  update payments.unsettled as open
+  set tries = tries + 1, next_ask_at = clock_timestamp() + make_interval(secs => $3), unsent_to = null
+  from (
+    select order_id, unsent_to from payments.unsettled
+    where order_id = any($1::uuid[]) and unsent_to = any($2::text[]) order by order_id for update
+  ) as unsent
+  where open.order_id = unsent.order_id
+  returning open.order_id as "orderId", clock_timestamp() as now, open.tries, unsent.unsent_to as "unsentTo"`;
+
+/** Takes those of these questions of which still nothing left for one of these providers. The caller has locked the payments. */
+export const claimUnsent = (
+  tx: Transaction,
+  given: { readonly orderIds: readonly OrderId[]; readonly providers: readonly string[]; readonly leaseMs: number },
+): Promise<Claimed[]> => tx.query(claimUnsentSql, [given.orderIds, given.providers, given.leaseMs / 1_000]);
 
 const overdueSql = sql("payments.claim-overdue", {
   takes: [double, bigint],
