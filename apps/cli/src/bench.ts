@@ -145,6 +145,6 @@ async function orders({ data, seconds = 60, pairs = 5 }: BenchOptions): Promise<
       const rows = violations.length === 0 ? report.rows : report.rows.map((row) => ({ ...row, met: false }));
       return { ...report, rows, details: { ...report.details, violations } };
     },
-    "bench",
+    { verb: "bench" },
   );
 }

@@ -157,9 +157,5 @@ export const paymentSettings = ({ paymentsAsking, ...settings }: Configuration) 
 
 export type Configuration = ConfigurationOf<typeof specification>;
 
-/** The Redis to use, if there is one. */
-export const redisOf = ({ redis, redisPrefix }: Configuration): { url: string; prefix: string } | undefined =>
-  redis === undefined ? undefined : { url: redis, prefix: redisPrefix };
-
 /** @throws {ConfigurationError} naming every fault. */
 export const configuration = (): Configuration => readConfiguration(specification);

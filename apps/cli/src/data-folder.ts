@@ -18,6 +18,8 @@ export interface DataFolder {
   readonly databaseFile: string;
   /** The broker's, where one runs beside the shop. */
   readonly kafka: string;
+  /** The log of the Redis beside the shop, where there is one. It keeps nothing else. */
+  readonly redis: string;
   /** Where events go. */
   readonly eventLogFile: string;
   readonly log: string;
@@ -33,6 +35,7 @@ const ours = [
   "secrets",
   "database.json",
   "kafka",
+  "redis",
   "events.json",
   "server.json",
   "ports.json",
@@ -58,6 +61,7 @@ export const foldersIn = (root: string): DataFolder => ({
   portsFile: join(root, "ports.json"),
   databaseFile: join(root, "database.json"),
   kafka: join(root, "kafka"),
+  redis: join(root, "redis"),
   eventLogFile: join(root, "events.json"),
   log: join(root, "onsale.log"),
 });

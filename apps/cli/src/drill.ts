@@ -109,7 +109,7 @@ async function providerOutage({ data, minutes = 5 }: DrillOptions): Promise<Dril
     import("./session.ts"),
   ]);
   const load = { awayMs: minutes * 60_000, ordersPerSecond: 20, say };
-  return await withServer(data, (session) => drillProviderOutage({ session, ...load }), "drill");
+  return await withServer(data, (session) => drillProviderOutage({ session, ...load }), { verb: "drill" });
 }
 
 /** Drills of the messaging break things, so they do it on a server of their own, beside the shop's data and never in it. */

@@ -1,7 +1,7 @@
 import { Lifecycle, openLogger, shownConfiguration } from "@onsale/runtime";
 import type { ProviderAddress } from "./audit/provider-ledger.ts";
 import { version } from "./checkout.ts";
-import { type Configuration, paymentSettings, redisOf, specification } from "./configuration.ts";
+import { type Configuration, paymentSettings, specification } from "./configuration.ts";
 import { type DataFolder, makeDataFolder } from "./data-folder.ts";
 import { keepDatabaseChoice } from "./database-choice.ts";
 import { settleEventLog } from "./event-log-choice.ts";
@@ -9,6 +9,7 @@ import { DataHeldError, type Hold, takeData } from "./holders.ts";
 import { messageChannels } from "./message-channels.ts";
 import { type OperatorLogIn, settleOperator } from "./operator.ts";
 import { mustBeFree, onFreePort, readPorts, writePorts } from "./ports.ts";
+import { addressOf, settleRedis } from "./redis-choice.ts";
 import { readServerFile } from "./server-file.ts";
 import {
   endOrphans,
@@ -16,6 +17,7 @@ import {
   startKafka,
   startPostgres,
   startProviders,
+  startRedis,
   startSink,
   teller,
 } from "./shop-children.ts";
@@ -29,6 +31,8 @@ export interface OpenShop {
   readonly operator: OperatorLogIn;
   /** `host:port` of the Kafka that events go through; absent where they go through PostgreSQL. */
   readonly kafka?: string;
+  /** The Redis in which its gate stands, without the password; absent where there is none. */
+  readonly redis?: string;
   /** The page of the sink, where there is one. */
   readonly messages?: string;
   /** Takes no new requests, finishes what is under way, and ends the children, each within a bound. */
@@ -46,6 +50,8 @@ export interface OpenShopOptions {
   readonly port?: number;
   /** Starts a Kafka broker beside the shop. Data that was begun so has one in any case. */
   readonly withKafka?: boolean;
+  /** Starts a Redis beside the shop, for a gate. */
+  readonly withRedis?: boolean;
   /** Starts a sink beside the shop, where messages end for which no channel is configured. */
   readonly withSink?: boolean;
   /** Words for the person at the terminal. */
@@ -105,23 +111,26 @@ async function holdData({ data, verb }: OpenShopOptions): Promise<Hold> {
 }
 
 async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<OpenShop, "close" | "abandon">> {
-  const { data, configuration, port, verb, withKafka = false } = options;
+  const { data, configuration, port, verb, withKafka = false, withRedis = false } = options;
   frame.logger.info({ version: version(), ...shownConfiguration(specification, configuration) }, "starting");
   // Asked for by name and not to be had: said before anything is started.
   if (port !== undefined && port !== 0) await mustBeFree(port);
   const eventLog = await settleEventLog(data, { bootstrap: configuration.kafka, beside: withKafka });
+  const namedRedis = await settleRedis(configuration, withRedis);
   await keepDatabaseChoice(data, configuration.databaseUrl);
   await endOrphans(await readServerFile(data));
   const tell = teller(data, verb);
   const last = await readPorts(data);
   // The slow things side by side: the processes that start, and the modules of the server, which are many.
-  const [database, providers, kafka, sink, { serve }] = await allOrFirstFault([
+  const [database, providers, kafka, redisBeside, sink, { serve }] = await allOrFirstFault([
     existing(configuration.databaseUrl) ?? startPostgres(frame, data, tell),
     startProviders(frame, data, { tell, lastPorts: last.providers ?? [] }),
     eventLog === "kafka-beside" ? startKafka(frame, data, tell) : configuration.kafka,
+    withRedis ? startRedis(frame, data, tell) : undefined,
     options.withSink ? startSink(frame) : undefined,
     import("./serve.ts"),
   ]);
+  const redis = redisBeside === undefined ? namedRedis : { url: redisBeside, prefix: configuration.redisPrefix };
   const operator = await settleOperator(data, configuration);
   const wanted = port === undefined ? { oneOf: [last.http, preferredPort] } : { exactly: port };
   const { url } = await onFreePort(wanted, (httpPort) =>
@@ -135,6 +144,7 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
           providers,
           operator,
           kafka: kafkaChoice(kafka, configuration),
+          redis,
         }),
       stop: (server) => server.stop("the shop closes"),
       stopWithinMs: serverStopMs,
@@ -143,10 +153,10 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
   writePorts(data, { http: portIn(url), providers: providers.map(({ url: at }) => portIn(at)) });
   const { url: databaseUrl, localUrl: databaseLocalUrl } = database;
   const told = providers.map(({ name, url: at }) => ({ name, url: at }));
-  tell({ url, databaseUrl, databaseLocalUrl, providers: told, ...(kafka !== undefined && { kafka }) });
+  const parts = { ...(kafka !== undefined && { kafka }), ...(redis && { redis: addressOf(redis.url) }) };
+  tell({ url, databaseUrl, databaseLocalUrl, providers: told, ...parts });
   return {
-    ...{ url, databaseUrl: databaseLocalUrl, providers, operator },
-    ...(kafka !== undefined && { kafka }),
+    ...{ url, databaseUrl: databaseLocalUrl, providers, operator, ...parts },
     ...(sink && { messages: sink.url }),
   };
 }
@@ -156,7 +166,6 @@ const servedWith = ({ data, configuration }: OpenShopOptions, { logger }: Frame)
   version: version(),
   logger,
   secretsFolder: data.secrets,
-  redis: redisOf(configuration),
   shopUrl: configuration.shopUrl,
   trustedProxies: configuration.trustedProxies,
   ...paymentSettings(configuration),

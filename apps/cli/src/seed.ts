@@ -43,7 +43,7 @@ async function seed({ data, sku, units, priceMinor, name = sku }: SeedOptions): 
       await operator.receiveStock({ sku, units });
       return { sku, units, priceMinor, currency };
     },
-    "seed",
+    { verb: "seed" },
   );
 }
 

@@ -13,6 +13,7 @@ import {
   type RunningServer,
   startServer,
 } from "@onsale/server";
+import type { RedisChoice } from "./redis-choice.ts";
 import { keptSecret } from "./secrets.ts";
 
 export interface ServeOptions {
@@ -26,7 +27,7 @@ export interface ServeOptions {
   readonly anomalies: Partial<AnomalyRule>;
   readonly operator: { readonly email: string; readonly password: string };
   readonly messages: MessageChannels;
-  readonly redis: { readonly url: string; readonly prefix: string } | undefined;
+  readonly redis: RedisChoice | undefined;
   /** Where links in mails lead; absent: here. */
   readonly shopUrl: string | undefined;
   readonly trustedProxies: string | undefined;

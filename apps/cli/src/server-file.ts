@@ -21,10 +21,13 @@ const ServerFile = Type.Object({
   providers: Type.Optional(Type.Array(Type.Object({ name: Type.String(), url: Type.String() }))),
   /** Brokers that its events go through. */
   kafka: Optional(Type.String()),
+  /** The Redis in which its gate stands, without the password. */
+  redis: Optional(Type.String()),
   /** What it started; the next start ends what a killed server left. */
   postgres: Optional(ProcessMark),
   provider: Optional(ProcessMark),
   kafkaBroker: Optional(ProcessMark),
+  redisServer: Optional(ProcessMark),
 });
 
 /** What a server tells about itself, for other processes of the same user. It outlives a server that was killed. */

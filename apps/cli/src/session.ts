@@ -16,11 +16,15 @@ export interface Session extends Address {
   readonly signal: AbortSignal;
 }
 
+type Opening = Pick<OpenShopOptions, "verb" | "withRedis">;
+
 interface Address {
   readonly url: string;
   readonly databaseUrl: string;
   readonly providers: readonly ProviderAddress[];
   readonly operator: OperatorLogIn;
+  /** The Redis in which the shop's gate stands; absent where it has none. */
+  readonly redis?: string;
   /** The folder of the shop's data. */
   readonly data: string;
 }
@@ -29,12 +33,13 @@ interface Address {
  * Gives `work` the shop that runs on this data; where none runs, one is started and stopped afterwards. A shop that is
  * starting is waited for.
  * @param option The command's `--data`.
- * @param verb The command's name, told to others who want the same data meanwhile.
+ * @param opening How a shop is opened where none runs: the command's name, told to others who want the same data meanwhile,
+ * and the parts that it needs.
  */
 export async function withServer<Result>(
   option: string | undefined,
   work: (session: Session) => Promise<Result>,
-  verb = "command",
+  opening: Opening,
 ): Promise<Result> {
   const settings = configuration();
   const data = dataFolder(option, settings);
@@ -49,11 +54,11 @@ export async function withServer<Result>(
   });
   try {
     const running = await runningShop(data, interruption.signal);
-    shop = running ? undefined : await open({ data, configuration: settings, verb, say });
+    shop = running ? undefined : await open({ data, configuration: settings, ...opening, say });
     interruption.signal.throwIfAborted();
     return await work({ ...(running ?? sessionOf(shop as OpenShop, data)), signal: interruption.signal });
   } finally {
-    await shop?.close(`${verb} has ended`);
+    await shop?.close(`${opening.verb} has ended`);
     interrupt.off();
   }
 }
@@ -64,11 +69,9 @@ async function open(options: OpenShopOptions): Promise<OpenShop> {
   return await openShop(options);
 }
 
-const sessionOf = ({ url, databaseUrl, providers, operator }: OpenShop, data: DataFolder): Address => ({
-  url,
-  databaseUrl,
-  providers,
-  operator,
+const sessionOf = ({ url, databaseUrl, providers, operator, redis }: OpenShop, data: DataFolder): Address => ({
+  ...{ url, databaseUrl, providers, operator },
+  ...(redis !== undefined && { redis }),
   data: data.root,
 });
 
@@ -96,7 +99,7 @@ async function runningShop(data: DataFolder, signal: AbortSignal): Promise<Addre
 async function readAddress(data: DataFolder): Promise<Address | undefined> {
   const server = await readLivingServer(data);
   if (server?.url === undefined || server.databaseUrl === undefined || server.providers === undefined) return undefined;
-  const { url, databaseUrl, databaseLocalUrl = databaseUrl, verb } = server;
+  const { url, databaseUrl, databaseLocalUrl = databaseUrl, verb, redis } = server;
   if (verb !== "up")
     throw new CommandFailure(
       `\`onsale ${verb}\` (process ${server.server.pid}) runs a shop of its own on ${data.root}; wait for its end, or run \`onsale up\` beside both.`,
@@ -108,5 +111,8 @@ async function readAddress(data: DataFolder): Promise<Address | undefined> {
   const providers = await Promise.all(
     server.providers.map(async (it) => ({ ...it, ...(await readSecrets(secretFiles.get(it.name) ?? "")) })),
   );
-  return { url, databaseUrl: databaseLocalUrl, providers, operator, data: data.root };
+  return {
+    ...{ url, databaseUrl: databaseLocalUrl, providers, operator, data: data.root },
+    ...(redis !== undefined && { redis }),
+  };
 }

@@ -1,4 +1,4 @@
-/** The processes that a shop starts and keeps: PostgreSQL, the payment provider, and Kafka where it was asked for. */
+/** The processes that a shop starts and keeps: PostgreSQL, the payment provider, and Kafka and Redis where they were asked for. */
 
 import { join } from "node:path";
 import type { EmbeddedPostgres } from "@onsale/postgres";
@@ -6,9 +6,9 @@ import type { Lifecycle, Logger } from "@onsale/runtime";
 import type { DataFolder } from "./data-folder.ts";
 import { jarsFolder } from "./event-log-choice.ts";
 import { choosePort, onFreePort } from "./ports.ts";
-import { endProcess, markOf, ownMark, send } from "./process-mark.ts";
+import { endProcess, markOf, ownMark, type ProcessMark, send } from "./process-mark.ts";
 import { type ServerFile, writeServerFile } from "./server-file.ts";
-import { supervise } from "./supervise.ts";
+import { type Child, supervise } from "./supervise.ts";
 
 /** What the parts of one shop share while they start. */
 export interface Frame {
@@ -22,8 +22,9 @@ export interface Frame {
 // The embedded server's own bound, and some.
 const postgresStopMs = 27_000;
 const providerStopMs = 12_000;
-// The broker is killed after 15 s.
+// Both are killed after 15 s.
 const kafkaStopMs = 18_000;
+const redisStopMs = 18_000;
 
 /** Where a card provider keeps its books, and what merchant and provider share; see the provider's own words on it. */
 export interface ProviderFiles {
@@ -44,6 +45,7 @@ export async function endOrphans(before: ServerFile | undefined): Promise<void> 
   await Promise.all([
     before?.provider && endProcess(before.provider, { signal: "SIGTERM", withinMs: providerStopMs }),
     before?.kafkaBroker && endProcess(before.kafkaBroker, { signal: "SIGTERM", withinMs: kafkaStopMs }),
+    before?.redisServer && endProcess(before.redisServer, { signal: "SIGTERM", withinMs: redisStopMs }),
   ]);
 }
 
@@ -138,25 +140,52 @@ export async function startProviders(
 }
 
 /** Starts a Kafka broker and keeps it running, at one address as long as the shop is open. Gives `host:port`. */
-export async function startKafka({ life, killers, say }: Frame, data: DataFolder, tell: Tell): Promise<string> {
+export async function startKafka(frame: Frame, { kafka: directory }: DataFolder, tell: Tell): Promise<string> {
   const { startKafka: start } = await import("@onsale/kafka-server");
-  const directory = data.kafka;
-  let port: number | undefined;
-  const supervised = await life.start("Kafka broker", {
-    start: () =>
-      supervise({
-        name: "Kafka",
-        // The first start chooses the port, the one of the last time if that is free; a later one has to come up there again.
-        start: () => start({ directory, jars: jarsFolder, ...(port !== undefined && { port }) }),
-        onStarted: (mark) => tell({ kafkaBroker: mark }),
-        say,
-      }),
-    stop: (running) => running.stop(),
+  const { bootstrap } = await startAtOnePort(frame, {
+    name: "Kafka",
+    start: (port) => start({ directory, jars: jarsFolder, ...port }),
+    onStarted: (mark) => tell({ kafkaBroker: mark }),
     stopWithinMs: kafkaStopMs,
   });
-  port = supervised.first.port;
+  return bootstrap;
+}
+
+/** Starts a Redis and keeps it running, at one address as long as the shop is open. It comes back empty: what it had is rebuilt. */
+export async function startRedis(frame: Frame, { redis: directory }: DataFolder, tell: Tell): Promise<string> {
+  const { startRedis: start } = await import("@onsale/redis/server");
+  const { url } = await startAtOnePort(frame, {
+    name: "Redis",
+    start: (port) => start({ directory, ...port }),
+    onStarted: (mark) => tell({ redisServer: mark }),
+    stopWithinMs: redisStopMs,
+  });
+  return url;
+}
+
+interface ServerAtPort<Server extends Child> {
+  readonly name: string;
+  /** Chooses a port where none is given. */
+  readonly start: (at: { readonly port?: number }) => Promise<Server>;
+  readonly onStarted: (mark: ProcessMark) => void;
+  readonly stopWithinMs: number;
+}
+
+/** The first start chooses the port, a later one has to come up there again. Gives the server as it was first started. */
+async function startAtOnePort<Server extends Child & { readonly port: number }>(
+  { life, killers, say }: Frame,
+  { name, start, onStarted, stopWithinMs }: ServerAtPort<Server>,
+): Promise<Server> {
+  let at: { readonly port?: number } = {};
+  const supervised = await life.start(name, {
+    start: () => supervise({ name, start: () => start(at), onStarted, say }),
+    stop: (running) => running.stop(),
+    stopWithinMs,
+  });
+  const { first } = supervised;
+  at = { port: first.port };
   killers.push(() => supervised.signal("SIGKILL"));
-  return supervised.first.bootstrap;
+  return first;
 }
 
 // Nothing is under way in it that anybody waits for.

@@ -17,6 +17,8 @@ export interface Status {
   readonly providers: Readonly<Record<string, string>>;
   /** `host:port` of the Kafka that events go through; null where they go through PostgreSQL. */
   readonly kafka: string | null;
+  /** The Redis in which a gate turns late buyers away; null where there is none. */
+  readonly redis: string | null;
 }
 
 export function register(program: Command): void {
@@ -31,7 +33,7 @@ export function register(program: Command): void {
 
 export async function statusOf(data: DataFolder): Promise<Status> {
   const server = await readLivingServer(data);
-  const { url, databaseUrl, providers = [], kafka } = server ?? {};
+  const { url, databaseUrl, providers = [], kafka, redis } = server ?? {};
   return {
     ready: url !== undefined && (await isReady(url)),
     url: url ?? null,
@@ -42,6 +44,7 @@ export async function statusOf(data: DataFolder): Promise<Status> {
     providerUrl: providers[0]?.url ?? null,
     providers: Object.fromEntries(providers.map(({ name, url: at }) => [name, at])),
     kafka: kafka ?? null,
+    redis: redis ?? null,
   };
 }
 
@@ -58,7 +61,7 @@ async function isReady(url: string): Promise<boolean> {
   }
 }
 
-function inWords({ ready, url, pid, data, log, databaseUrl, providers, kafka }: Status): string {
+function inWords({ ready, url, pid, data, log, databaseUrl, providers, kafka, redis }: Status): string {
   if (pid === null) return `No shop runs on ${data}. \`onsale up\` opens it.`;
   if (url === null) return `A shop is starting on ${data}: process ${pid}. Its log is ${log}.`;
   return [
@@ -69,5 +72,6 @@ function inWords({ ready, url, pid, data, log, databaseUrl, providers, kafka }: 
     `  database  ${databaseUrl}`,
     ...Object.entries(providers).map(([name, at]) => `  ${name}    ${at}`),
     ...(kafka === null ? [] : [`  kafka     ${kafka}`]),
+    ...(redis === null ? [] : [`  redis     ${redis}`]),
   ].join("\n");
 }

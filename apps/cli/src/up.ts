@@ -18,9 +18,9 @@ export function register(program: Command): void {
     .addOption(
       new Option(
         "--with <part...>",
-        "parts to start beside the shop: kafka, a real broker that all events go through; sink, a chat, a mail server and " +
-          "a push gateway that show what the shop sends",
-      ).choices(["kafka", "sink"]),
+        "parts to start beside the shop: kafka, a real broker that all events go through; redis, in which a gate turns late " +
+          "buyers away; sink, a chat, a mail server and a push gateway that show what the shop sends",
+      ).choices(["kafka", "redis", "sink"]),
     )
     .action(up);
 }
@@ -34,7 +34,7 @@ function toPort(text: string): number {
 
 interface UpOptions extends DataAndOutput {
   readonly port?: number;
-  readonly with?: readonly ("kafka" | "sink")[];
+  readonly with?: readonly ("kafka" | "redis" | "sink")[];
 }
 
 async function up({ data: option, port, with: parts = [], output }: UpOptions): Promise<void> {
@@ -59,7 +59,9 @@ async function up({ data: option, port, with: parts = [], output }: UpOptions): 
   const { openShop } = await import("./open-shop.ts");
   shop = await openShop({
     ...{ data, configuration: settings, verb: "up", say },
-    ...{ withKafka: parts.includes("kafka"), withSink: parts.includes("sink") },
+    withKafka: parts.includes("kafka"),
+    withRedis: parts.includes("redis"),
+    withSink: parts.includes("sink"),
     ...(port !== undefined && { port }),
   });
   if (output === "json") process.stdout.write(`${JSON.stringify(await statusOf(data))}\n`);
@@ -74,7 +76,7 @@ function endOnFault(end: (error: unknown) => void): void {
 }
 
 function welcome(
-  { url, operator, kafka, messages }: OpenShop,
+  { url, operator, kafka, redis, messages }: OpenShop,
   { root, log }: DataFolder,
   option: string | undefined,
 ): string {
@@ -87,7 +89,7 @@ Onsale is open, ${startedS} s after the start.
   Shop API   ${url}/reference
   Health     ${url}/health/ready
   Metrics    ${url}/metrics
-  Log        ${log}${kafka === undefined ? "" : `\n  Kafka      ${kafka}`}
+  Log        ${log}${kafka === undefined ? "" : `\n  Kafka      ${kafka}`}${redis === undefined ? "" : `\n  Redis      ${redis}`}
   Messages   ${messages ?? `${url}/v1/admin/messages`}
   Operator   ${operator.email}  ${operator.password}
 

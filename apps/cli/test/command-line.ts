@@ -50,7 +50,7 @@ export async function shopFolder() {
     status: async (): Promise<Status> => JSON.parse((await onsale(["status", "--data", root, "-o", "json"])).stdout),
     async remove() {
       const left = await readServerFile(folder);
-      for (const mark of [left?.server, left?.provider, left?.postgres, left?.kafkaBroker])
+      for (const mark of [left?.server, left?.provider, left?.postgres, left?.kafkaBroker, left?.redisServer])
         if (mark) await endProcess(mark, { signal: "SIGQUIT", withinMs: 2_000 });
       await rm(root, { recursive: true, force: true });
     },

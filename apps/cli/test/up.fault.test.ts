@@ -63,6 +63,7 @@ describe("a shop", { timeout: longMs }, () => {
       providerUrl: first?.url,
       providers: { "card-a": first?.url, "card-b": second?.url },
       kafka: null,
+      redis: null,
     });
   });
 

@@ -22,7 +22,7 @@ export const operating = <Result>(
   data: string | undefined,
   verb: string,
   work: (api: OperationsApi) => Promise<Result>,
-): Promise<Result> => withServer(data, (session) => operatingIn(session, work), verb);
+): Promise<Result> => withServer(data, (session) => operatingIn(session, work), { verb });
 
 /** The same in a shop that is at hand. */
 export async function operatingIn<Result>(

@@ -34,19 +34,28 @@ const faultSeed = 1;
 
 /** Reads and plans the file, plays it in the shop of this data, and audits what came of it. */
 export async function performReplay(file: string = exampleFile, command: ReplayCommand): Promise<ReplayReport> {
-  if (command.inventory === "redis" && configuration().redis === undefined)
-    throw new CommandFailure("A gate in Redis needs one: name it with ONSALE_REDIS, here and for the shop.");
   try {
     const { plan, contentHash } = await planFile(file);
     const options = optionsOf(file, command, {
       plan,
       play: { contentHash, stockShare: command.stockShare, payment: command.pay },
     });
-    return await withServer(command.data, (session) => playAndAudit(options, command, session), "replay");
+    const opening = { verb: "replay", withRedis: command.inventory === "redis" && configuration().redis === undefined };
+    return await withServer(
+      command.data,
+      (session) => {
+        if (command.inventory === "redis" && session.redis === undefined) throw new CommandFailure(withoutGate);
+        return playAndAudit(options, command, session);
+      },
+      opening,
+    );
   } catch (error) {
     throw isForPeople(error) ? new CommandFailure(error.message) : error;
   }
 }
+
+const withoutGate =
+  "The shop that is open on this data has no gate in Redis: open it with `up --with redis`, or with ONSALE_REDIS.";
 
 async function planFile(file: string): Promise<{ plan: Plan; contentHash: string }> {
   const planner = new Planner();
