@@ -1,7 +1,7 @@
 /** The house rules. Each is a function over the files of the checkout; a test runs them all. */
 
 import { consoles, environment, sleepingTests, timeAndChance } from "./calls.ts";
-import { documentsNamed, linksLead } from "./documents.ts";
+import { alarmsExplained, documentsNamed, linksLead, metricsExist } from "./documents.ts";
 import { fileNames, noBarrels, oneValue, testNames } from "./entries.ts";
 import { excepting } from "./exceptions.ts";
 import { language, promises } from "./language.ts";
@@ -47,4 +47,6 @@ const strictRules = (exists: (path: string) => boolean): Readonly<Record<string,
   "tests are named by what they cost": testNames,
   "links lead somewhere": linksLead(exists),
   "documents can be found": documentsNamed,
+  "alarms have a runbook": alarmsExplained,
+  "runbooks name metrics that exist": metricsExist,
 });

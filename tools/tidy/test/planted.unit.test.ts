@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { consoles, environment, sleepingTests, timeAndChance } from "../src/calls.ts";
-import { documentsNamed, linksLead } from "../src/documents.ts";
+import { alarmsExplained, documentsNamed, linksLead, metricsExist } from "../src/documents.ts";
 import { fileNames, noBarrels, oneValue, testNames } from "../src/entries.ts";
 import { rules } from "../src/index.ts";
 import { language, promises } from "../src/language.ts";
@@ -281,6 +281,24 @@ describe("documents", () => {
     expect(documentsNamed(house(files))).toEqual([]);
     const lonely = documentsNamed(house({ ...files, "docs/b.md": "[me](b.md)" }));
     expect(lonely.map(({ path }) => path)).toEqual(["docs/b.md"]);
+  });
+
+  test("an error that no runbook names, by its metric or its words", () => {
+    const telemetry = `
+      const lost = defineFact("lost", { counter: "onsale_lost_total", level: "error" });
+      const gone = defineFact("all gone", { level: "error" });
+      const seen = defineFact("seen", { level: "info" });`;
+    const alarms = (page: string) =>
+      alarmsExplained(house({ "apps/server/src/a.ts": telemetry, "docs/runbooks/a.md": page })).map(({ what }) => what);
+    expect(alarms("`onsale_lost_total`, `all gone`")).toEqual([]);
+    expect(alarms("something else")).toEqual(["no runbook names onsale_lost_total", "no runbook names all gone"]);
+  });
+
+  test("a metric in a runbook that nobody counts", () => {
+    const files = { "apps/server/src/a.ts": `count("onsale_lost_total");` };
+    const page = (text: string) => metricsExist(house({ ...files, "docs/runbooks/a.md": text }));
+    expect(page("`onsale_lost_total` grows")).toEqual([]);
+    expect(page("`onsale_lost` grows").map(({ what }) => what)).toEqual(["nobody counts onsale_lost"]);
   });
 });
 
