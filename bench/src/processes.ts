@@ -27,21 +27,6 @@ export function cpuSecondsBelow(rootPid: number, except: number | undefined): Cp
   return sums;
 }
 
-/** The share of `cores` that each used between two readings. */
-export function cpuShares(
-  before: CpuSeconds,
-  after: CpuSeconds,
-  seconds: number,
-  cores: number,
-): Record<string, number> {
-  return Object.fromEntries(
-    Object.keys(after).map((name) => [
-      name,
-      Math.round((((after[name] ?? 0) - (before[name] ?? 0)) / seconds / cores) * 1_000) / 1_000,
-    ]),
-  );
-}
-
 function readProcesses(): ProcessTimes[] {
   try {
     return readdirSync("/proc")

@@ -29,7 +29,12 @@ export interface BenchShop {
   readonly databaseUrl: string;
   /** The process that serves it, of which PostgreSQL and the card provider are children. */
   readonly pid: number;
-  readonly operator: { readonly email: string; readonly password: string };
+  readonly operator: LogIn;
+}
+
+export interface LogIn {
+  readonly email: string;
+  readonly password: string;
 }
 
 export function machine(): string {

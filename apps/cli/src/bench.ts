@@ -1,12 +1,12 @@
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
-import type { BenchReport, MessagingPart } from "@onsale/bench";
+import type { BenchReport, MessagingPart, OrderRow } from "@onsale/bench";
 import { Argument, type Command, Option } from "commander";
 import { checkout } from "./checkout.ts";
 import { configuration } from "./configuration.ts";
 import { dataFolder } from "./data-folder.ts";
 import { InterruptedError, onInterrupt } from "./interrupt.ts";
-import { type DataAndOutput, printResult, say, withDataAndOutput } from "./output.ts";
+import { CommandFailure, type DataAndOutput, printResult, say, withDataAndOutput } from "./output.ts";
 import { wholeNumber } from "./seed.ts";
 
 interface BenchOptions extends DataAndOutput {
@@ -15,7 +15,7 @@ interface BenchOptions extends DataAndOutput {
   readonly events?: number;
   readonly warmUp?: number;
   readonly rate?: number;
-  readonly only?: readonly MessagingPart[];
+  readonly only?: readonly (MessagingPart | OrderRow)[];
 }
 
 /** Named here once more: to load the bench itself would slow down the start of every command. */
@@ -26,6 +26,7 @@ const messagingParts = [
   "debezium",
   "parallel-consumer",
 ] as const satisfies readonly MessagingPart[];
+const orderRows = ["wallet", "card", "http-wallet", "http-card", "intake"] as const satisfies readonly OrderRow[];
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   orders,
@@ -65,13 +66,25 @@ export function register(program: Command): void {
       wholeNumber(1, 10_000),
       1_000,
     )
-    .addOption(new Option("--only <part...>", "these parts of messaging and no others").choices(messagingParts))
+    .addOption(
+      new Option("--only <part...>", "these parts of messaging, or rows of orders, and no others").choices([
+        ...messagingParts,
+        ...orderRows,
+      ]),
+    )
     .action(async (name: string, options: BenchOptions) => {
       const { tableOf } = await import("@onsale/bench");
       const report = await (benches[name] ?? orders)(options);
       printResult(options.output, report, tableOf);
       if (report.rows.length === 0 || report.rows.some(({ met }) => !met)) process.exitCode = 1;
     });
+}
+
+/** Those of a bench's parts that were asked for: all, unless some are named. */
+function chosen<Part extends string>(parts: readonly Part[], only: readonly string[] | undefined): readonly Part[] {
+  const named = only === undefined ? parts : parts.filter((part) => only.includes(part));
+  if (named.length === 0) throw new CommandFailure(`Of this bench --only chooses among ${parts.join(", ")}.`);
+  return named;
 }
 
 async function install(): Promise<BenchReport> {
@@ -104,7 +117,7 @@ async function messaging({
   events = 500_000,
   warmUp = 60,
   rate = 1_000,
-  only = messagingParts,
+  only,
 }: BenchOptions): Promise<BenchReport> {
   const { benchMessaging } = await import("@onsale/bench");
   const interruption = new AbortController();
@@ -119,7 +132,15 @@ async function messaging({
     return await benchMessaging({
       directory: await mkdtemp(join(await ownFolder(), "messaging-")),
       jars: join(checkout, ".onsale/java"),
-      ...{ parts: only, pairs, seconds, events, peerWarmUpSeconds: warmUp, perSecond: rate, say },
+      ...{
+        parts: chosen(messagingParts, only),
+        pairs,
+        seconds,
+        events,
+        peerWarmUpSeconds: warmUp,
+        perSecond: rate,
+        say,
+      },
       goOn: () => interruption.signal.throwIfAborted(),
     });
   } finally {
@@ -128,7 +149,7 @@ async function messaging({
 }
 
 /** Measures, then audits: a rate at which the books are wrong is no rate. */
-async function orders({ data, seconds = 60, pairs = 5 }: BenchOptions): Promise<BenchReport> {
+async function orders({ data, seconds = 60, pairs = 5, only }: BenchOptions): Promise<BenchReport> {
   const [{ withServer }, { benchOrders }, { audit }, { readLivingServer }] = await Promise.all([
     import("./session.ts"),
     import("@onsale/bench"),
@@ -139,7 +160,8 @@ async function orders({ data, seconds = 60, pairs = 5 }: BenchOptions): Promise<
     data,
     async (session) => {
       const server = await readLivingServer(dataFolder(data, configuration()));
-      const report = await benchOrders({ ...session, pid: server?.server.pid ?? process.pid }, { seconds, pairs, say });
+      const shop = { ...session, pid: server?.server.pid ?? process.pid };
+      const report = await benchOrders(shop, { seconds, pairs, rows: chosen(orderRows, only), say });
       const { violations } = await audit(session);
       for (const { check, what } of violations) say(`violation of ${check}: ${what}`);
       const rows = violations.length === 0 ? report.rows : report.rows.map((row) => ({ ...row, met: false }));
