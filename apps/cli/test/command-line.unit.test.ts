@@ -1,5 +1,6 @@
 import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { momentOf } from "../src/operate/payments.ts";
 import { onsale, shopFolder } from "./command-line.ts";
 
 let shop: Awaited<ReturnType<typeof shopFolder>>;
@@ -17,6 +18,14 @@ test.each([
   const { code, stdout, stderr } = await onsale(args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toMatch(words);
+});
+
+test("a moment is a day, or a time in UTC unless it says where", () => {
+  expect(momentOf("2026-11-01")).toBe("2026-11-01T00:00:00.000Z");
+  expect(momentOf("2026-11-01T09:30")).toBe("2026-11-01T09:30:00.000Z");
+  expect(momentOf("2026-11-01T09:30:05+09:00")).toBe("2026-11-01T00:30:05.000Z");
+  for (const words of ["lately", "2026-13-01", "01.11.2026", "2026-11-01T25:00"])
+    expect(() => momentOf(words)).toThrow("moment like");
 });
 
 test("every fault of the configuration is told at once, before anything is started", async () => {

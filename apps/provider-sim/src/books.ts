@@ -66,6 +66,14 @@ interface Totals {
   readonly refundedMinor: number;
 }
 
+/** Which part of the books is to be told. */
+export interface StatementWish {
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  readonly after: number;
+  readonly limit: number;
+}
+
 interface KeyUse {
   readonly payment: Payment;
   readonly number: number;
@@ -149,14 +157,27 @@ export class Books {
     return (this.#byReference.get(reference) ?? []).map(inFull);
   }
 
-  /** What was done, from the place `after` on, and where to read on; null at the end. */
-  statement(after: number, limit: number): { readonly lines: StatementLine[]; readonly next: string | null } {
-    const lines = this.#log.slice(after, after + limit).flatMap(({ payment, number }) => {
+  /** What was done since a moment, from the place `after` on, and where to read on; null at the end. */
+  statement({ since, after, limit }: StatementWish): { readonly lines: StatementLine[]; readonly next: string | null } {
+    const begin = Math.max(after, this.#placeOf(since));
+    const lines = this.#log.slice(begin, begin + limit).flatMap(({ payment, number }) => {
       const movement = movementOf({ payment, number });
       const { id, reference, currency } = payment;
       return movement.refused === undefined ? [{ ...printed(movement, number), id, reference, currency }] : [];
     });
-    return { lines, next: after + limit < this.#log.length ? String(after + limit) : null };
+    return { lines, next: begin + limit < this.#log.length ? String(begin + limit) : null };
+  }
+
+  /** The place of the first movement that was made at this moment or later; they lie in the order of their moments. */
+  #placeOf(moment: number): number {
+    let [low, high] = [0, this.#log.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const use = this.#log[middle];
+      if (use !== undefined && movementOf(use).at < moment) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   *all(): Generator<LedgerPayment> {

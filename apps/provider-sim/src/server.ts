@@ -206,10 +206,12 @@ class Calls {
     if (this.#strikes("down", url)) return void request.socket.destroy();
     const wish = new URL(url, "http://provider").searchParams;
     const [after, limit] = [Number(wish.get("after") ?? 0), Number(wish.get("limit") ?? 100)];
+    const since = Date.parse(wish.get("since") ?? "1970-01-01T00:00:00.000Z");
     if (!Number.isSafeInteger(after) || after < 0 || !Number.isInteger(limit) || limit < 1 || limit > 1_000)
       return send(response, problem(400, "malformed", "after is where a page ended; limit is from 1 to 1000."));
+    if (Number.isNaN(since)) return send(response, problem(400, "malformed", "since is a moment, RFC 3339."));
     await sleep(this.#options.latencyMs);
-    const page = this.#provider.books.statement(after, limit);
+    const page = this.#provider.books.statement({ since, after, limit });
     await this.#provider.durable();
     send(response, { status: 200, body: page });
   }

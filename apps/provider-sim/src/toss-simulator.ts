@@ -34,6 +34,8 @@ interface Transaction {
   readonly status: TossStatus;
   readonly amount: number;
   readonly currency: string;
+  /** In Korea's time, as Toss tells it: 2022-06-08T15:40:49+09:00. */
+  readonly transactionAt: string;
 }
 
 interface Reply {
@@ -117,10 +119,12 @@ export class TossSimulator implements AsyncDisposable {
 
   #read(url: URL): Reply {
     if (url.pathname === "/v1/transactions") {
+      const startDate = url.searchParams.get("startDate") ?? "";
+      const own = this.transactions.filter(({ transactionAt }) => transactionAt.slice(0, 19) >= startDate);
       const after = url.searchParams.get("startingAfter");
-      const begin = after === null ? 0 : this.transactions.findIndex((it) => it.transactionKey === after) + 1;
+      const begin = after === null ? 0 : own.findIndex((it) => it.transactionKey === after) + 1;
       const limit = Number(url.searchParams.get("limit") ?? 100);
-      return { status: 200, body: this.transactions.slice(begin, begin + limit) };
+      return { status: 200, body: own.slice(begin, begin + limit) };
     }
     const [, order, key] = /^\/v1\/payments\/(?:orders\/([^/]+)|([^/]+))$/.exec(url.pathname) ?? [];
     const all = [...this.#payments.values()];
@@ -168,7 +172,8 @@ export class TossSimulator implements AsyncDisposable {
 
   #moved({ paymentKey, orderId, status, currency }: TossSimPayment, amount: number): string {
     const transactionKey = randomUUID();
-    this.transactions.push({ transactionKey, paymentKey, orderId, status, amount, currency });
+    const transactionAt = `${new Date(Date.now() + 9 * 3_600_000).toISOString().slice(0, 19)}+09:00`;
+    this.transactions.push({ transactionKey, paymentKey, orderId, status, amount, currency, transactionAt });
     return transactionKey;
   }
 }

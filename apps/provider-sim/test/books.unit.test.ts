@@ -93,6 +93,29 @@ property("a remembered key moves money once, and its answer does not change", (w
 
 const order = { key: "k", reference: "order", card: "card", amountMinor: 100, currency: "GBP" };
 
+test("a statement begins at its moment and is told in pages", () => {
+  const books = new Books({ keyMemoryMs });
+  for (let at = 0; at < 100; at++)
+    books.authorise(
+      { key: `k${at}`, amountMinor: 1, reference: "order", card: "card", currency: "GBP" },
+      at % 10 === 9 ? "card_declined" : undefined,
+      10 * Math.floor(at / 5),
+    );
+  const read = (since: number) => {
+    const keys: string[] = [];
+    for (let after: string | null = "0"; after !== null; ) {
+      const { lines, next } = books.statement({ since, after: Number(after), limit: 7 });
+      keys.push(...lines.map(({ key }) => key));
+      after = next;
+    }
+    return keys;
+  };
+  const from = (first: number) =>
+    Array.from({ length: 100 - first }, (_, index) => first + index).flatMap((at) => (at % 10 === 9 ? [] : [`k${at}`]));
+  for (const since of [0, 1, 10, 95, 190]) expect(read(since)).toEqual(from(5 * Math.ceil(since / 10)));
+  expect(read(191)).toEqual([]);
+});
+
 test("a key used for another call is refused", () => {
   const books = new Books({ keyMemoryMs });
   const first = books.authorise(order, undefined, 0);

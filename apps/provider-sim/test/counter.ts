@@ -98,10 +98,10 @@ export class Counter implements AsyncDisposable {
     await deliver<PaymentsPorts>(this.database, moveMoney, events, ports);
   }
 
-  async run(job: string, ports = this.ports): Promise<void> {
+  async run(job: string, ports = this.ports, signal = never): Promise<void> {
     const found = payments.jobs.find(({ name }) => name === job);
     if (found === undefined) throw new Error(`There is no job ${job}.`);
-    await found.run({ database: this.database, ports, feeds: { passed: async () => true } }, never);
+    await found.run({ database: this.database, ports, feeds: { passed: async () => true } }, signal);
   }
 
   async call(method: "GET" | "POST", path: string, payload?: object) {

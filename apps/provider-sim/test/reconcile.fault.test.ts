@@ -1,5 +1,5 @@
 import pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noFaults, setFaults } from "../src/index.ts";
 import { Counter, orderOf, payable, returned, secured } from "./counter.ts";
 
@@ -12,7 +12,7 @@ beforeAll(async () => {
   counter = await Counter.open();
   admin = new pg.Client({ connectionString: counter.own.adminUrl });
   await admin.connect();
-  await counter.hear(...[1, 2, 3, 4, 5, 6, 7].map((number) => payable(number)));
+  await counter.hear(...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => payable(number)));
   await counter.hear(...[3, 4, 5, 6, 7].map(secured));
   await counter.hear(returned(6, 400));
 }, 60_000);
@@ -28,11 +28,15 @@ interface Finding {
   readonly state: string;
 }
 
-async function reconcile(repair: boolean): Promise<string[]> {
-  const { status, body } = await counter.call("POST", "payments/reconciliations", { repair });
+async function reconcile(repair: boolean, since?: string): Promise<string[]> {
+  const { status, body } = await counter.call("POST", "payments/reconciliations", { repair, ...(since && { since }) });
   expect(status).toBe(202);
   await counter.run("payments.reconcile");
-  const run = (await counter.call("GET", `payments/reconciliations/${body.runId}`)).body;
+  return await findingsOf(body.runId);
+}
+
+async function findingsOf(runId: string): Promise<string[]> {
+  const run = (await counter.call("GET", `payments/reconciliations/${runId}`)).body;
   expect(run).toMatchObject({ failure: null, endedAt: expect.any(String) });
   return (run.findings as Finding[])
     .map(({ kind, reference, repair: how, state }) => {
@@ -71,6 +75,8 @@ test("each kind of difference is found", async () => {
      from payments.ledger_entry where order_id = $1`,
     [orderOf(7)],
   );
+  // 8: for us it ended without a charge, and the provider holds the money.
+  await admin.query("update payments.payment set status = 'REVERSED' where order_id = $1", [orderOf(8)]);
   const { body: foreign } = await b().authorise("foreign", { reference: "an-order-of-another-shop" });
   await b().call("POST", `/v1/payments/${foreign.id}/capture`, { key: "foreign.capture" });
   expect(await reconcile(false)).toEqual([
@@ -80,9 +86,65 @@ test("each kind of difference is found", async () => {
     "4 DUPLICATE GIVE_BACK OPEN",
     "5 DUPLICATE GIVE_BACK OPEN",
     "7 MISSING PERSON OPEN",
+    "8 DIFFERENT GIVE_BACK OPEN",
     "an-order-of-another-shop UNKNOWN PERSON OPEN",
   ]);
   expect(await counter.books()).toMatchObject({ 1: "CAPTURING 0-0=0 capture?", 2: "AUTHORISED 0-0=0" });
+});
+
+describe("a period", () => {
+  const hour = 3_600_000;
+  const since = () => new Date(Date.now() - hour).toISOString();
+
+  test("leaves out what we booked of older payments, and finds what a provider moved in it", async () => {
+    await admin.query(
+      "update payments.payment set created_at = created_at - interval '1 day' where order_id = any($1)",
+      [[orderOf(2), orderOf(7)]],
+    );
+    const found = await reconcile(false, since());
+    expect(found).toHaveLength(7);
+    expect(found).toContain("2 MISSING ASK OPEN");
+    expect(found).not.toContain("7 MISSING PERSON OPEN");
+  });
+
+  test("must begin at a moment of the past", async () => {
+    for (const moment of [
+      new Date(Date.now() + hour).toISOString(),
+      "2026-02-30T00:00:00.000Z",
+      "2026-99-01T00:00:00.000Z",
+    ])
+      expect(await counter.call("POST", "payments/reconciliations", { repair: false, since: moment })).toMatchObject({
+        status: 422,
+        body: { code: "RECONCILIATION_PERIOD" },
+      });
+    const vague = { repair: false, since: "yesterday" };
+    expect((await counter.call("POST", "payments/reconciliations", vague)).status).toBe(422);
+  });
+});
+
+test("a comparison that is broken off goes on where it stood", async () => {
+  const { body } = await counter.call("POST", "payments/reconciliations", { repair: false });
+  const stop = new AbortController();
+  const [first, second] = counter.ports.providers;
+  if (first === undefined || second === undefined) throw new Error("There are two providers.");
+  // The statements are read when the process is told to end.
+  const last = {
+    ...second.card,
+    async statement(...asked: Parameters<typeof second.card.statement>) {
+      const page = await second.card.statement(...asked);
+      stop.abort();
+      return page;
+    },
+  };
+  await counter.run(
+    "payments.reconcile",
+    { ...counter.ports, providers: [first, { ...second, card: last }] },
+    stop.signal,
+  );
+  expect((await counter.call("GET", `payments/reconciliations/${body.runId}`)).body).toMatchObject({ endedAt: null });
+  await admin.query("update payments.reconciliation set leased_until = now() where ended_at is null");
+  await counter.run("payments.reconcile");
+  expect(await findingsOf(body.runId)).toHaveLength(8);
 });
 
 test("a second comparison is refused while one is under way", async () => {
@@ -103,15 +165,16 @@ test("repaired, what can be booked is, what was charged twice went back, and the
     "4 DUPLICATE GIVE_BACK REPAIRED",
     "5 DUPLICATE GIVE_BACK REPAIRED",
     "7 MISSING PERSON TASK",
+    "8 DIFFERENT GIVE_BACK REPAIRED",
     "an-order-of-another-shop UNKNOWN PERSON TASK",
   ]);
   expect(await counter.books()).toMatchObject({ 1: "CAPTURED 1000-0=1000", 2: "CAPTURED 1000-0=1000" });
   const held = [...(await a().ledger()), ...(await b().ledger())].filter(({ reference }) =>
-    [orderOf(4), orderOf(5)].includes(reference),
+    [orderOf(4), orderOf(5), orderOf(8)].includes(reference),
   );
   expect(
     held.map(({ status, capturedMinor, refundedMinor }) => `${status} ${capturedMinor - refundedMinor}`).toSorted(),
-  ).toEqual(["cancelled 0", "captured 0", "captured 1000", "captured 1000"]);
+  ).toEqual(["cancelled 0", "cancelled 0", "captured 0", "captured 1000", "captured 1000"]);
 });
 
 test("a second run finds nothing new; what a person has put right leaves its task", async () => {

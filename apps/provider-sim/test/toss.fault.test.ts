@@ -123,10 +123,14 @@ describe("the adapter", () => {
     const { paymentKey } = toss.authenticate({ orderId: order.orderId, totalAmount: 19.99, currency: "USD" });
     expect(await authorise(order)).toMatchObject({ kind: "authorised" });
     expect(await provider.capture({ ...order, key: "c", providerId: paymentKey }, never)).toEqual({ kind: "captured" });
-    expect(await provider.statement(null, never)).toMatchObject({
+    const statement = (since: string | null) => provider.statement({ since, cursor: null }, never);
+    const page = {
       kind: "page",
       lines: [{ kind: "capture", amountMinor: 1_999, currency: "USD", providerId: paymentKey }],
-    });
+    };
+    expect(await statement(null)).toMatchObject(page);
+    expect(await statement(new Date(Date.now() - 60_000).toISOString())).toMatchObject(page);
+    expect(await statement(new Date(Date.now() + 60_000).toISOString())).toMatchObject({ lines: [], next: null });
   });
 
   test("a wrong key makes nothing certain; a probe tells who answers", async () => {

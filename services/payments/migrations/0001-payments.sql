@@ -152,12 +152,16 @@ create table reconciliation (
   run_id uuid primary key,
   -- Whether what can be repaired is to be.
   repairs boolean not null,
+  -- Payments that began before it are not compared; null: all are.
+  since timestamptz,
   started_by uuid not null,
   started_at timestamptz not null default clock_timestamp(),
   -- Whose statement is being read, and from where; null when all have been read.
   provider text collate "C",
   cursor text,
   lines bigint not null default 0,
+  -- Up to which order both sides have been compared, and how many.
+  compared_to uuid not null default '00000000-0000-0000-0000-000000000000',
   orders bigint not null default 0,
   -- Until then one process works on it.
   leased_until timestamptz not null default clock_timestamp(),

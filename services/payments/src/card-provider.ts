@@ -59,8 +59,9 @@ export function createCardProvider(options: CardProviderOptions): CardProvider {
       return ask(line, call, readRefund, signal);
     },
     query: ({ key }, signal) => ask(line, queryCall(key), (reply) => readQuery(reply, key), signal),
-    statement(cursor, signal) {
-      const path = `/v1/statement?limit=1000${cursor === null ? "" : `&after=${encodeURIComponent(cursor)}`}`;
+    statement({ since, cursor }, signal) {
+      const wish = { limit: "1000", ...(since && { since }), ...(cursor && { after: cursor }) };
+      const path = `/v1/statement?${new URLSearchParams(wish)}`;
       return ask(line, { method: "GET", path }, readStatement, signal);
     },
     async probe(signal) {

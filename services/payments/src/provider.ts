@@ -2,6 +2,7 @@
 
 import type { BuyerId, OrderId } from "@onsale/contracts/ids";
 import type { AmountMinor, Currency } from "@onsale/contracts/money";
+import type { Instant } from "@onsale/contracts/time";
 
 /**
  * Nobody can tell yet whether it was done. Timeouts, cut connections, answers that make no sense and an open circuit all
@@ -77,6 +78,13 @@ export interface StatementLine {
   readonly currency: Currency;
 }
 
+export interface StatementPeriod {
+  /** What was done from this moment on, by the provider's clock; null: everything. */
+  readonly since: Instant | null;
+  /** Where a page said to read on; null at the beginning. */
+  readonly cursor: string | null;
+}
+
 export type StatementOutcome =
   /** `next`: where to read on; null at the end. */
   { readonly kind: "page"; readonly lines: readonly StatementLine[]; readonly next: string | null } | Unknown;
@@ -93,8 +101,8 @@ export interface CardProvider {
   refund(request: FollowUpRequest, signal: AbortSignal): Promise<RefundOutcome>;
   /** What became of a call. */
   query(asked: AskedBefore, signal: AbortSignal): Promise<QueryOutcome>;
-  /** The provider's books from the beginning, or from where a page said. A page has at most 1,000 lines. */
-  statement(cursor: string | null, signal: AbortSignal): Promise<StatementOutcome>;
+  /** The provider's books of a period, from its beginning or from where a page said. A page has at most 1,000 lines. */
+  statement(period: StatementPeriod, signal: AbortSignal): Promise<StatementOutcome>;
   /** Whether it answers at all: asks something that moves no money. Never throws. */
   probe(signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;

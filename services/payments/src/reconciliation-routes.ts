@@ -1,6 +1,7 @@
 import { Currency } from "@onsale/contracts/money";
 import { Instant } from "@onsale/contracts/time";
 import { answered, type HttpServer, idempotencyOf, idempotently, problem } from "@onsale/http";
+import { databaseNow } from "@onsale/postgres";
 import type { ServiceContext } from "@onsale/runtime";
 import { Type } from "typebox";
 import { errors } from "./errors.ts";
@@ -12,6 +13,7 @@ const RunId = Type.String({ format: "uuid" });
 const RunView = Type.Object({
   runId: RunId,
   repairs: Type.Boolean(),
+  since: Type.Union([Instant, Type.Null()], { description: "Payments that began before it were not compared." }),
   startedAt: Instant,
   endedAt: Type.Union([Instant, Type.Null()], { description: "Null while it is under way." }),
   failure: Type.Union([Type.String(), Type.Null()], { description: "Why it could not be finished." }),
@@ -35,6 +37,12 @@ const RunView = Type.Object({
   ),
 });
 
+/** Also refuses what is written like a moment and is none, such as the 30th of February. */
+function isPast(moment: Instant, now: Instant): boolean {
+  const at = Date.parse(moment);
+  return !Number.isNaN(at) && new Date(at).toISOString() === moment && moment <= now;
+}
+
 export function reconciliationRoutes(http: HttpServer, { database, ports }: ServiceContext<PaymentsPorts>): void {
   http.post(
     "/v1/admin/payments/reconciliations",
@@ -42,13 +50,21 @@ export function reconciliationRoutes(http: HttpServer, { database, ports }: Serv
       config: { access: "operator", idempotent: true },
       schema: {
         summary: "Compares our ledger with the card providers', and repairs what can be repaired where that is wished.",
-        body: Type.Object({ repair: Type.Boolean() }),
+        body: Type.Object({
+          repair: Type.Boolean(),
+          since: Type.Optional({
+            ...Instant,
+            description: "Compares only payments that began since, and their refunds. Absent: everything.",
+          }),
+        }),
         response: { 202: Type.Object({ runId: RunId }) },
       },
     },
     async (request, reply) => {
-      const wish = { repairs: request.body.repair, operatorId: request.person.id };
+      const { repair: repairs, since = null } = request.body;
+      const wish = { repairs, since, operatorId: request.person.id };
       const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
+        if (since !== null && !isPast(since, await databaseNow(tx))) throw problem(422, errors.RECONCILIATION_PERIOD);
         const runId = await beginReconciliation(tx, ports, wish);
         if (runId === undefined) throw problem(409, errors.RECONCILIATION_UNDER_WAY);
         return { status: 202, body: { runId } };

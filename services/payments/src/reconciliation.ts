@@ -8,8 +8,8 @@ export interface BookedMovement {
   readonly movement: string;
   readonly amountMinor: number;
   readonly currency: string;
-  /** Booked since the comparison began: the statement need not have it. */
-  readonly isNew: boolean;
+  /** Booked since the comparison began, or of a payment that is older than its period: the statement need not have it. */
+  readonly isBeyond: boolean;
 }
 
 export type ReportedLine = StatementLine & { readonly provider: string };
@@ -138,7 +138,7 @@ function unreported(payment: Payment, booked: readonly BookedMovement[], lines: 
   const { provider, providerId, orderId, paymentId } = payment;
   if (provider === null) return [];
   return booked.flatMap((own): Finding[] => {
-    if (own.isNew || lines.some((line) => isSame(payment, own, line))) return [];
+    if (own.isBeyond || lines.some((line) => isSame(payment, own, line))) return [];
     const { movement, amountMinor, currency } = own;
     const about = keyOf(paymentId, movement);
     const detail = `We booked ${currency} ${amountMinor} as ${about}; ${provider} has no such movement.`;

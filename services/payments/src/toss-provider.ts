@@ -4,6 +4,7 @@
  */
 
 import { decimalsOf } from "@onsale/contracts/money";
+import { type Instant, later } from "@onsale/contracts/time";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
 import type {
@@ -17,6 +18,7 @@ import type {
   QueryOutcome,
   RefundOutcome,
   StatementOutcome,
+  StatementPeriod,
   Unknown,
 } from "./provider.ts";
 import { NoAnswerError, type ProviderCall, ProviderLine, type ProviderReply } from "./provider-line.ts";
@@ -109,7 +111,7 @@ export function createTossProvider(options: TossProviderOptions): CardProvider {
     cancel: (request, signal) => orUnknown(toss.cancel(request, signal)),
     refund: (request, signal) => orUnknown(toss.refund(request, signal)),
     query: (asked, signal) => orUnknown(toss.query(asked, signal)),
-    statement: (cursor, signal) => orUnknown(toss.statement(cursor, signal)),
+    statement: (period, signal) => orUnknown(toss.statement(period, signal)),
     probe: async (signal) => (await orUnknown(toss.find("/orders/probe-of-ours", signal))) === undefined,
     close: () => line.close(),
   };
@@ -182,10 +184,11 @@ class Toss {
     }
   }
 
-  async statement(cursor: string | null, signal: AbortSignal): Promise<StatementOutcome> {
+  async statement({ since, cursor }: StatementPeriod, signal: AbortSignal): Promise<StatementOutcome> {
     const limit = 1_000;
     const after = cursor === null ? "" : `&startingAfter=${encodeURIComponent(cursor)}`;
-    const path = `/v1/transactions?startDate=2000-01-01T00:00:00&endDate=2999-12-31T23:59:59&limit=${limit}${after}`;
+    const startDate = since === null ? "2000-01-01T00:00:00" : inKorea(since);
+    const path = `/v1/transactions?startDate=${startDate}&endDate=2999-12-31T23:59:59&limit=${limit}${after}`;
     const reply = await this.#send({ method: "GET", path }, signal);
     if (reply.status !== 200 || !transactionsReply.Check(reply.json)) return senseless(reply);
     const lines = reply.json.map(({ paymentKey: providerId, orderId: reference, status, amount, currency }) => ({
@@ -259,6 +262,9 @@ const toMajor = ({ amountMinor, currency }: Pick<Money, "amountMinor" | "currenc
   Number(`${amountMinor}e-${decimalsOf(currency)}`);
 
 const toMinor = (amount: number, currency: string): number => Math.round(Number(`${amount}e${decimalsOf(currency)}`));
+
+/** Toss takes and tells moments in Korea's time, nine hours ahead all year, to the second and without saying so. */
+const inKorea = (moment: Instant): string => later(moment, 9 * 3_600_000).slice(0, 19);
 
 const paymentIn = ({ status, json }: ProviderReply): TossPayment | undefined =>
   status === 200 && paymentReply.Check(json) ? json : undefined;

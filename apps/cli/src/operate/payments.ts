@@ -1,7 +1,7 @@
 /** Payments, from the command line. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { CommandFailure, type DataAndOutput, printResult, withDataAndOutput } from "../output.ts";
 import type { OperationsApi } from "./operations-api.ts";
 
@@ -37,8 +37,18 @@ export function register(program: Command): void {
   const payments = program.command("payments").description("look after card payments");
   withDataAndOutput(payments.command("reconcile"))
     .description("compare our ledger with the card providers'; exit code 1 where they differ")
+    .option("--since <moment>", "only payments that began since: 2026-11-01, or with a time, in UTC", momentOf)
     .option("--repair", "book what is missing, give back what was charged twice, call a person for the rest")
     .action(reconcile);
+}
+
+/** A day is its first moment. What tells no time zone is in UTC. Exported for its test. */
+export function momentOf(words: string): string {
+  const isMoment = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/.test(words);
+  const at = Date.parse(/T.*(Z|[+-]\d\d:\d\d)$/.test(words) || !words.includes("T") ? words : `${words}Z`);
+  if (!isMoment || Number.isNaN(at))
+    throw new InvalidArgumentError("It is a moment like 2026-11-01 or 2026-11-01T09:30:00Z.");
+  return new Date(at).toISOString();
 }
 
 // It is another process: there is no event to wait for.
@@ -47,10 +57,11 @@ const lookEveryMs = 200;
 async function reconcile({
   data,
   repair = false,
+  since,
   output,
-}: DataAndOutput & { readonly repair?: boolean }): Promise<void> {
+}: DataAndOutput & { readonly repair?: boolean; readonly since?: string }): Promise<void> {
   const { operating } = await import("./operations-api.ts");
-  const result = await operating(data, "payments", (api) => reconcileLedgers(api, { repair }));
+  const result = await operating(data, "payments", (api) => reconcileLedgers(api, { repair, ...(since && { since }) }));
   printResult(output, result, inWords);
   if (result.findings.length > 0) process.exitCode = 1;
 }
@@ -58,7 +69,7 @@ async function reconcile({
 /** Has the shop compare its ledger with the providers', and waits for the end of it. */
 export async function reconcileLedgers(
   api: OperationsApi,
-  wish: { readonly repair: boolean },
+  wish: { readonly repair: boolean; readonly since?: string },
 ): Promise<Reconciliation> {
   const { runId } = await api.send<{ runId: string }>("POST", "payments/reconciliations", wish);
   for (;;) {

@@ -1,4 +1,5 @@
 import type { OrderId } from "@onsale/contracts/ids";
+import type { Instant } from "@onsale/contracts/time";
 import {
   array,
   as,
@@ -19,16 +20,19 @@ import type { BookedMovement, Finding, FindingKind, Repair, ReportedLine } from 
 /** Stands where a provider's reference is no order's id. */
 export const noOrder = "00000000-0000-0000-0000-000000000000" as OrderId;
 
-const beginSql = sql("payments.begin-reconciliation", { takes: [uuid, boolean, uuid, text], gives: {} })`
-  insert into payments.reconciliation (run_id, repairs, started_by, provider) values ($1, $2, $3, $4)
+const beginSql = sql("payments.begin-reconciliation", {
+  takes: [uuid, boolean, uuid, text, nullable(instant)],
+  gives: {},
+})`
+  insert into payments.reconciliation (run_id, repairs, started_by, provider, since) values ($1, $2, $3, $4, $5)
   on conflict ((true)) where ended_at is null do nothing`;
 
 /** False where one is under way. */
 export async function beginRun(
   tx: Transaction,
-  run: { readonly runId: string; readonly repairs: boolean; readonly startedBy: string; readonly provider: string },
+  run: Pick<ClaimedRun, "runId" | "repairs" | "since"> & { readonly startedBy: string; readonly provider: string },
 ): Promise<boolean> {
-  return (await tx.execute(beginSql, [run.runId, run.repairs, run.startedBy, run.provider])) > 0;
+  return (await tx.execute(beginSql, [run.runId, run.repairs, run.startedBy, run.provider, run.since])) > 0;
 }
 
 const endedWithLinesSql = sql("payments.reconciliation-to-clear", { takes: [], gives: { runId: uuid } })`
@@ -52,17 +56,24 @@ export async function clearLines(queryable: Queryable, limit: number): Promise<b
 export interface ClaimedRun {
   readonly runId: string;
   readonly repairs: boolean;
+  readonly since: Instant | null;
+  /** Whose statement is to be read on, and from where; null when all have been read. */
   readonly provider: string | null;
   readonly cursor: string | null;
+  /** Up to which order both sides have been compared. */
+  readonly comparedTo: OrderId;
 }
 
 const claimSql = sql("payments.claim-reconciliation", {
   takes: [double],
-  gives: { runId: uuid, repairs: boolean, provider: nullable(text), cursor: nullable(text) },
+  gives: {
+    ...{ runId: uuid, repairs: boolean, since: nullable(instant) },
+    ...{ provider: nullable(text), cursor: nullable(text), comparedTo: as<OrderId>(uuid) },
+  },
 })`
   update payments.reconciliation set leased_until = clock_timestamp() + make_interval(secs => $1)
   where ended_at is null and leased_until <= now()
-  returning run_id as "runId", repairs, provider, cursor`;
+  returning run_id as "runId", repairs, since, provider, cursor, compared_to as "comparedTo"`;
 
 export const claimRun = async (queryable: Queryable, leaseMs: number): Promise<ClaimedRun | undefined> =>
   (await queryable.query(claimSql, [leaseMs / 1_000]))[0];
@@ -88,26 +99,38 @@ export const advanceRun = async (
 ): Promise<boolean> =>
   (await tx.execute(advanceSql, [runId, provider, cursor, to.lines, to.provider, to.cursor, to.leaseMs / 1_000])) > 0;
 
-const endSql = sql("payments.end-reconciliation", { takes: [uuid, bigint, nullable(text)], gives: {} })`
-  update payments.reconciliation set ended_at = clock_timestamp(), orders = $2, failure = $3
-  where run_id = $1 and ended_at is null`;
+const comparedSql = sql("payments.advance-comparison", {
+  takes: [uuid, as<OrderId>(uuid), as<OrderId>(uuid), bigint, double],
+  gives: {},
+})`
+  update payments.reconciliation set compared_to = $3, orders = orders + $4,
+    leased_until = clock_timestamp() + make_interval(secs => $5)
+  where run_id = $1 and ended_at is null and compared_to = $2`;
 
-export async function endRun(
-  queryable: Queryable,
-  runId: string,
-  { orders = 0, failure = null }: { readonly orders?: number; readonly failure?: string | null },
-): Promise<void> {
-  await queryable.execute(endSql, [runId, orders, failure]);
+/** From one order to a later one, with how many there were between. False where another process has gone on meanwhile. */
+export const advanceComparison = async (
+  tx: Transaction,
+  { runId, comparedTo }: Pick<ClaimedRun, "runId" | "comparedTo">,
+  to: { readonly order: OrderId; readonly orders: number; readonly leaseMs: number },
+): Promise<boolean> =>
+  (await tx.execute(comparedSql, [runId, comparedTo, to.order, to.orders, to.leaseMs / 1_000])) > 0;
+
+const endSql = sql("payments.end-reconciliation", { takes: [uuid, nullable(text)], gives: {} })`
+  update payments.reconciliation set ended_at = clock_timestamp(), failure = $2 where run_id = $1 and ended_at is null`;
+
+/** `failure`: why it could not be finished; null where it was. */
+export async function endRun(queryable: Queryable, runId: string, failure: string | null): Promise<void> {
+  await queryable.execute(endSql, [runId, failure]);
 }
 
 const readRunSql = sql("payments.read-reconciliation", {
   takes: [uuid],
   gives: {
-    ...{ runId: uuid, repairs: boolean, startedAt: instant, endedAt: nullable(instant) },
+    ...{ runId: uuid, repairs: boolean, since: nullable(instant), startedAt: instant, endedAt: nullable(instant) },
     ...{ failure: nullable(text), lines: bigint, orders: bigint },
   },
 })`
-  select run_id as "runId", repairs, started_at as "startedAt", ended_at as "endedAt", failure, lines, orders
+  select run_id as "runId", repairs, since, started_at as "startedAt", ended_at as "endedAt", failure, lines, orders
   from payments.reconciliation where run_id = $1`;
 
 export const readRun = async (queryable: Queryable, runId: string) => (await queryable.query(readRunSql, [runId]))[0];
@@ -151,21 +174,22 @@ export async function insertLines(
 }
 
 const nextOrdersSql = sql("payments.next-orders-to-compare", {
-  takes: [uuid, as<OrderId>(uuid), bigint],
+  takes: [uuid, as<OrderId>(uuid), bigint, as<OrderId>(uuid)],
   gives: { orderId: as<OrderId>(uuid) },
 })`
   select order_id as "orderId" from (
     (select distinct order_id from payments.statement_line where run_id = $1 and order_id > $2 order by order_id limit $3)
     union
-    (select distinct order_id from payments.ledger_entry where order_id > $2 order by order_id limit $3)
+    (select distinct order_id from payments.ledger_entry where order_id > greatest($2, $4) order by order_id limit $3)
   ) as either order by order_id limit $3`;
 
-/** The next orders of which either side says something, in the order of their ids. */
+/** The next orders of which a statement says something, or our ledger, there from `oldest` on; in the order of their ids. */
 export const nextOrders = async (
   queryable: Queryable,
-  runId: string,
-  { after, limit }: { readonly after: OrderId; readonly limit: number },
-): Promise<OrderId[]> => (await queryable.query(nextOrdersSql, [runId, after, limit])).map(({ orderId }) => orderId);
+  { runId, comparedTo }: Pick<ClaimedRun, "runId" | "comparedTo">,
+  { oldest, limit }: { readonly oldest: OrderId; readonly limit: number },
+): Promise<OrderId[]> =>
+  (await queryable.query(nextOrdersSql, [runId, comparedTo, limit, oldest])).map(({ orderId }) => orderId);
 
 const linesSql = sql("payments.statement-of-orders", {
   takes: [uuid, array(as<OrderId>(uuid))],
@@ -185,13 +209,16 @@ export const linesOf = (
 
 const bookedSql = sql("payments.booked-of-orders", {
   takes: [array(as<OrderId>(uuid)), uuid],
-  gives: { orderId: as<OrderId>(uuid), movement: text, amountMinor: bigint, currency: text, isNew: boolean },
+  gives: { orderId: as<OrderId>(uuid), movement: text, amountMinor: bigint, currency: text, isBeyond: boolean },
 })`
-  select order_id as "orderId", movement, amount_minor as "amountMinor", currency,
-    at > (select started_at from payments.reconciliation where run_id = $2) as "isNew"
-  from payments.ledger_entry where order_id = any($1::uuid[]) and account = 'provider'`;
+  select order_id as "orderId", movement, entry.amount_minor as "amountMinor", entry.currency,
+    coalesce(entry.at > run.started_at or payment.created_at < run.since, false) as "isBeyond"
+  from payments.ledger_entry as entry
+  left join payments.payment using (order_id)
+  cross join (select started_at, since from payments.reconciliation where run_id = $2) as run
+  where order_id = any($1::uuid[]) and account = 'provider'`;
 
-/** `isNew`: booked since the run began, so the statement need not have it. */
+/** `isBeyond`: booked since the run began, or of a payment that began before the period; the statement need not have it. */
 export const bookedOf = (
   queryable: Queryable,
   orderIds: readonly OrderId[],
