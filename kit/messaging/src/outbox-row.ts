@@ -1,6 +1,6 @@
 /** A row of an outbox, as every reader of outboxes gets it, and the event that it is. */
 
-import { bigint, instant, json, text, uuid } from "@onsale/postgres";
+import { bigint, instant, text, uuid, writtenJson } from "@onsale/postgres";
 import type { Cause, Delivered, Lane } from "./event.ts";
 import type { Headers } from "./publish.ts";
 
@@ -12,10 +12,10 @@ export const outboxRow = {
   id: uuid,
   type: text,
   key: text,
-  payload: json<unknown>(),
+  payload: writtenJson<unknown>(),
   position: bigint,
   sequence: bigint,
-  headers: json<Headers>(),
+  headers: writtenJson<Headers>(),
   incarnation: uuid,
   createdAt: instant,
 };

@@ -51,10 +51,7 @@ const insertSql = ({ schema, lane }: { schema: string; lane: Lane }) =>
     text: `
       insert into ${identifier(schema)}.outbox_${lane} (id, aggregatetype, aggregateid, type, payload, sequence, headers)
       select id, aggregatetype, aggregateid, type, payload, sequence, headers
-      from rows from (
-        unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[]),
-        jsonb_array_elements($6::jsonb),
-        jsonb_array_elements($7::jsonb)
-      ) as event(id, aggregatetype, aggregateid, type, sequence, payload, headers)
+      from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::json[], $7::json[])
+        as event(id, aggregatetype, aggregateid, type, sequence, payload, headers)
       where (select pg_current_xact_id_if_assigned()) is not null`,
   });

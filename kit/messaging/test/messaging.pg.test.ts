@@ -124,6 +124,26 @@ test("an event that does not fit its schema is refused before anything is sent",
   await expect(messaging.publish(pool, [misfit])).rejects.toThrow(EventRefusedError);
 });
 
+test("what a consumer could not store is refused: a NUL, half of a character, in the data or in the cause", async () => {
+  for (const word of ["a\u0000", "\ud83d", "\udc00\ud800", "\\\u0000"]) {
+    await expect(messaging.publish(pool, [closing(word)])).rejects.toThrow(/has a NUL or half of a character/);
+    const caused = { ...closing("a"), cause: { correlationId: word } };
+    await expect(messaging.publish(pool, [caused])).rejects.toThrow(EventRefusedError);
+  }
+});
+
+test("what only looks like it is published to the letter", async () => {
+  listen();
+  const words = ["\\u0000", "\\\\ud800", "\u0001", "\ud83d\ude00", "\\ue000", '"\\"'];
+  await messaging.database.transaction((tx) =>
+    publish(
+      tx,
+      words.map((word) => closing(word)),
+    ),
+  );
+  await expect.poll(() => heard.map(({ data }) => data.tillId)).toEqual(words);
+});
+
 test("consumers act under a role that may not rewrite what was published", async () => {
   await messaging.database.transaction((tx) => publish(tx, [closing("a")]));
   const rewriteSql = "update shop.outbox_online set payload = '{}'";

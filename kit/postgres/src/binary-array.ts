@@ -160,6 +160,7 @@ const elements: ReadonlyMap<string, BinaryElement> = new Map([
   ["int8", int8],
   ["bool", bool],
   ["text", text],
+  ["json", { ...text, oid: 114 }],
   ["jsonb", jsonb],
   ["uuid", uuid],
   ["timestamptz", timestamptz],

@@ -41,6 +41,14 @@ export function json<Value>(): Column<Value> {
   return { type: "jsonb", nullable: false, encode: (value: never) => JSON.stringify(value) };
 }
 
+/**
+ * The same for a column of type `json`: kept as it was written, which costs the server a third less to store and half to
+ * read, and nothing in it is looked up. What `jsonb` would refuse (NUL, unpaired surrogates) it takes without a word.
+ */
+export function writtenJson<Value>(): Column<Value> {
+  return { ...json<Value>(), type: "json" };
+}
+
 /** Many values as one parameter. */
 export function array<Value>(element: Column<Value>): Column<readonly Value[]> {
   return {

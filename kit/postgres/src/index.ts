@@ -16,6 +16,7 @@ export {
   uuid,
   type ValueOf,
   voids,
+  writtenJson,
   xid8,
 } from "./columns.ts";
 export {

@@ -17,6 +17,7 @@ import {
   sql,
   text,
   uuid,
+  writtenJson,
   xid8,
 } from "@onsale/postgres";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
@@ -63,6 +64,8 @@ test.each<[Column<unknown>, unknown]>([
   [json<unknown>(), { a: [1, null, "x"], b: { c: 'quote " brace }' } }],
   [json<unknown>(), "a string"],
   [json<unknown>(), [1, 2]],
+  [writtenJson<unknown>(), { b: 1, a: [null, 'quote " brace }'] }],
+  [array(writtenJson<unknown>()), [{ b: 1, a: "x" }, "b", [2]]],
   [array(text), ["a", 'b"c', "", "null", "{}", "\\"]],
   [array(text), []],
   [array(integer), [1, 2]],
