@@ -75,7 +75,7 @@ export const stockReleased = defineEvent("stock.released.v1", {
   sample: { orderId },
 });
 
-/** Returned units are back on the shelf. */
+/** Returned units are put away: on the shelf again, or aside where they are damaged. */
 export const stockRestocked = defineEvent("stock.restocked.v1", {
   key: "orderId",
   lanes: { online: true },

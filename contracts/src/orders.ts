@@ -15,6 +15,21 @@ export const PaymentMethod = Type.Union([Type.Literal("card"), Type.Literal("wal
 export const OrderLine = Type.Object({ sku: Sku, units: Units, unitPriceMinor: PriceMinor });
 const ReturnedLine = Type.Object({ sku: Sku, units: Units });
 
+/** What becomes of units that come back damaged, and are paid back all the same: kept apart, or gone for good. */
+export const ReturnDamage = Type.Union([Type.Literal("QUARANTINED"), Type.Literal("WRITTEN_OFF")]);
+
+/** Why units that a buyer sent back, or said to send, are not taken. */
+export const ReturnRefusal = Type.Union([
+  Type.Literal("NOT_IN_PARCEL"),
+  Type.Literal("NOT_OURS"),
+  Type.Literal("USED"),
+  Type.Literal("DAMAGED_BY_BUYER"),
+  Type.Literal("INCOMPLETE"),
+]);
+
+/** Why a return ends without anybody having looked at it. */
+export const ReturnLapse = Type.Union([Type.Literal("TIMED_OUT"), Type.Literal("ORDER_CANCELLED")]);
+
 const orderId = "0192f0c1-0000-7000-8000-000000000001";
 const buyerId = "0192f0c1-0000-7000-8000-000000000002";
 const returnId = "0192f0c1-0000-7000-8000-000000000003";
@@ -142,14 +157,39 @@ export const orderCancelled = defineEvent("order.cancelled.v1", {
   sample: { orderId, buyerId, reason: "CANCELLED_BY_BUYER" },
 });
 
-/** Units of a confirmed order come back: they are to be restocked, and their price refunded. */
+/** A buyer wants to send units of a confirmed order back. They are looked at first; nothing is given back yet. */
+export const orderReturnRequested = defineEvent("order.return-requested.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({
+    orderId: OrderId,
+    buyerId: BuyerId,
+    returnId: ReturnId,
+    lines: Type.Array(ReturnedLine, { minItems: 1, maxItems: maximumLines }),
+    /** Until when they have to have been looked at. */
+    lapsesAt: Instant,
+  }),
+  sample: {
+    orderId,
+    buyerId,
+    returnId,
+    lines: [{ sku: "85123A", units: 3 }],
+    lapsesAt: "2026-12-21T09:00:00.000Z",
+  },
+});
+
+/** Units of a confirmed order come back: they are to be put away, and their price refunded. */
 export const orderReturned = defineEvent("order.returned.v1", {
   key: "orderId",
   lanes: { online: true },
   schema: Type.Object({
     orderId: OrderId,
     returnId: ReturnId,
-    lines: Type.Array(ReturnedLine, { minItems: 1, maxItems: maximumLines }),
+    /** Units without damage go back on the shelf. Of one SKU there may be such and such. */
+    lines: Type.Array(Type.Object({ sku: Sku, units: Units, damage: Type.Optional(ReturnDamage) }), {
+      minItems: 1,
+      maxItems: 3 * maximumLines,
+    }),
     /** Given back to the card. */
     refundMinor: AmountMinor,
     /** Given back as points. */
@@ -164,4 +204,28 @@ export const orderReturned = defineEvent("order.returned.v1", {
     pointsMinor: 0,
     currency: "GBP",
   },
+});
+
+/** Units that a buyer sent back were looked at and are not taken: nothing is given back for them. */
+export const orderReturnRefused = defineEvent("order.return-refused.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({
+    orderId: OrderId,
+    buyerId: BuyerId,
+    returnId: ReturnId,
+    lines: Type.Array(Type.Object({ sku: Sku, units: Units, reason: ReturnRefusal }), {
+      minItems: 1,
+      maxItems: 5 * maximumLines,
+    }),
+  }),
+  sample: { orderId, buyerId, returnId, lines: [{ sku: "85123A", units: 1, reason: "USED" }] },
+});
+
+/** Nobody looked at what a buyer wanted to send back. The buyer still has it, and may ask again where there is an order. */
+export const orderReturnLapsed = defineEvent("order.return-lapsed.v1", {
+  key: "orderId",
+  lanes: { online: true },
+  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, returnId: ReturnId, reason: ReturnLapse }),
+  sample: { orderId, buyerId, returnId, reason: "TIMED_OUT" },
 });

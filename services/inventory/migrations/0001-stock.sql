@@ -44,16 +44,16 @@ create table stock_at (
   constraint taken_within_received_there check (held + sold <= received)
 ) with (fillfactor = 50);
 
--- Units that have names. A hold names those that it has.
+-- Units that have names. A hold names those that it has; one that came back damaged is GONE from the shelf for good.
 create table unit (
   sku text collate "C" not null references stock,
   unit text collate "C" not null,
   -- In the order in which they came: who names none gets the first that is free.
   rank bigint generated always as identity,
-  state text not null default 'FREE' check (state in ('FREE', 'HELD', 'SOLD')),
+  state text not null default 'FREE' check (state in ('FREE', 'HELD', 'SOLD', 'GONE')),
   hold_id uuid,
   primary key (sku, unit),
-  check ((state = 'FREE') = (hold_id is null))
+  check ((state in ('FREE', 'GONE')) = (hold_id is null))
 ) with (fillfactor = 70);
 create index unit_by_rank on unit (sku, rank);
 create index unit_free on unit (sku, rank) where state = 'FREE';
@@ -181,7 +181,7 @@ create table transfer_arrival (
   received_at timestamptz not null default clock_timestamp()
 );
 
--- Returns that were put back, each once.
+-- Returns that were put away, each once.
 create table restock (
   return_id uuid primary key,
   order_id uuid not null references allocation,
@@ -195,7 +195,7 @@ create table movement (
   sku text collate "C" not null,
   location text collate "C" not null,
   kind text not null check (kind in ('RECEIVED', 'HELD', 'SOLD', 'RELEASED', 'EXPIRED', 'UNSOLD', 'RETURNED',
-    'REFUSED', 'ADDED', 'REMOVED', 'SET_ASIDE', 'CLEARED', 'DISPOSED', 'SENT', 'EXPECTED', 'ARRIVED', 'MISSED')),
+    'RETURNED_ASIDE', 'WRITTEN_OFF', 'REFUSED', 'ADDED', 'REMOVED', 'SET_ASIDE', 'CLEARED', 'DISPOSED', 'SENT', 'EXPECTED', 'ARRIVED', 'MISSED')),
   received_delta int not null,
   held_delta int not null,
   sold_delta int not null,

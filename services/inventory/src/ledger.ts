@@ -22,6 +22,10 @@ export const moves = {
   UNSOLD: { received: 0, held: 0, sold: -1, quarantined: 0, inTransit: 0 },
   /** Sold units back on the shelf: the buyer sent them back. */
   RETURNED: { received: 0, held: 0, sold: -1, quarantined: 0, inTransit: 0 },
+  /** Sold units into quarantine: the buyer sent them back, and they are damaged. */
+  RETURNED_ASIDE: { received: -1, held: 0, sold: -1, quarantined: 1, inTransit: 0 },
+  /** Sold units gone for good: the buyer sent them back, and nobody will have them. */
+  WRITTEN_OFF: { received: -1, held: 0, sold: -1, quarantined: 0, inTransit: 0 },
   /** Came in damaged. */
   REFUSED: { received: 0, held: 0, sold: 0, quarantined: 1, inTransit: 0 },
   /** More on the shelf than the books said. */
@@ -153,8 +157,8 @@ const inSkuOrder = (one: StockChange, other: StockChange): number => (one.sku < 
 export interface UnitChange {
   readonly sku: Sku;
   readonly unit: UnitName;
-  readonly state: "FREE" | "HELD" | "SOLD";
-  /** Whose it is now; null where it is free. */
+  readonly state: "FREE" | "HELD" | "SOLD" | "GONE";
+  /** Whose it is now; null where it is nobody's. */
   readonly holdId: HoldId | null;
   readonly wasFree: boolean;
 }
@@ -162,9 +166,10 @@ export interface UnitChange {
 /** What the moves make of units that have names. Those that come in are free from the start. */
 export function unitChanges(movements: readonly Movement[]): UnitChange[] {
   return movements.flatMap(({ kind, sku, unit, holdId }): UnitChange[] => {
-    const { held, sold } = moves[kind];
+    const { received, held, sold } = moves[kind];
     if (unit === null || (held === 0 && sold === 0)) return [];
     const wasFree = held + sold > 0;
+    if (received < 0) return [{ sku, unit, state: "GONE", holdId: null, wasFree }];
     if (sold > 0) return [{ sku, unit, state: "SOLD", holdId, wasFree }];
     return held > 0
       ? [{ sku, unit, state: "HELD", holdId, wasFree }]

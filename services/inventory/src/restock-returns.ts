@@ -5,7 +5,7 @@ import { causedBy, type Delivered, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { type Movement, movesOf } from "./ledger.ts";
 import { moveUnits } from "./move-units.ts";
-import { decideRestocks, type Restocked, type ReturnWish } from "./returned-goods.ts";
+import { decideRestocks, moveOf, type Restocked, type ReturnWish } from "./returned-goods.ts";
 import { lockAllocations, storeVersions } from "./store/allocation.ts";
 import { giveBackUnits, holdsOf, insertRestocks } from "./store/hold.ts";
 import { telemetry } from "./telemetry.ts";
@@ -13,7 +13,7 @@ import { telemetry } from "./telemetry.ts";
 type Returned = Delivered<typeof orderReturned>;
 
 /**
- * Puts returned units back on the shelf, each return once. A return of an order that has nothing any more, because it was
+ * Puts returned units back on the shelf, or aside where they are damaged, each return once. A return of an order that has nothing any more, because it was
  * cancelled, puts nothing back: the cancellation did.
  */
 export async function restockReturns(tx: Transaction, returned: readonly Returned[]): Promise<void> {
@@ -51,7 +51,13 @@ async function store(tx: Transaction, restocked: readonly Restocked[]): Promise<
 
 const movements = ({ wish: { orderId, returnId, cause }, lines }: Restocked): Movement[] =>
   lines.flatMap((line) =>
-    movesOf(line, { kind: "RETURNED", orderId, documentId: returnId, limitedBuyer: line.limitedBuyer, cause }),
+    movesOf(line, {
+      kind: moveOf(line.damage),
+      orderId,
+      documentId: returnId,
+      limitedBuyer: line.limitedBuyer,
+      cause,
+    }),
   );
 
 const announcement = ({ wish: { orderId, returnId, cause }, version }: Restocked) =>

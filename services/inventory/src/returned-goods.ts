@@ -1,16 +1,35 @@
-/** What of a return goes back on the shelf. */
+/** Where the units of a return go. */
 
 import type { BuyerId, OrderId, ReturnId, Sku } from "@onsale/contracts/ids";
 import type { Units } from "@onsale/contracts/money";
+import type { ReturnDamage } from "@onsale/contracts/orders";
 import type { Cause } from "@onsale/messaging";
+import type { Static } from "typebox";
 import type { Allocation, AllocationId } from "./allocation.ts";
-import type { Part } from "./ledger.ts";
+import type { MoveKind, Part } from "./ledger.ts";
+
+/** What becomes of units that came back damaged; null: they are as good as new. */
+export type Damage = Static<typeof ReturnDamage> | null;
+
+/** Where such units go. */
+export const moveOf = (damage: Damage): MoveKind => {
+  switch (damage) {
+    case null:
+      return "RETURNED";
+    case "QUARANTINED":
+      return "RETURNED_ASIDE";
+    case "WRITTEN_OFF":
+      return "WRITTEN_OFF";
+    default:
+      return damage satisfies never;
+  }
+};
 
 /** What a buyer sends back. */
 export interface ReturnWish {
   readonly orderId: OrderId;
   readonly returnId: ReturnId;
-  readonly lines: readonly { readonly sku: Sku; readonly units: Units }[];
+  readonly lines: readonly { readonly sku: Sku; readonly units: Units; readonly damage?: NonNullable<Damage> }[];
   readonly cause: Cause;
 }
 
@@ -24,6 +43,7 @@ export interface Kept extends Part {
 export interface RestockedLine extends Part {
   /** Who had the units, where they count against a limit per buyer. */
   readonly limitedBuyer: BuyerId | null;
+  readonly damage: Damage;
 }
 
 export interface Restocked {
@@ -59,7 +79,7 @@ export function decideRestocks(
 type Left = ReadonlyMap<string, readonly { -readonly [Field in keyof Kept]: Kept[Field] }[]>;
 
 function takeOff(left: Left, wish: ReturnWish, buyerId: BuyerId | null): RestockedLine[] {
-  return wish.lines.flatMap(({ sku, units }) => {
+  return wish.lines.flatMap(({ sku, units, damage = null }) => {
     let coming = units;
     return (left.get(keptKey(wish.orderId, sku)) ?? []).flatMap((hold) => {
       const back = Math.min(coming, hold.units);
@@ -69,7 +89,7 @@ function takeOff(left: Left, wish: ReturnWish, buyerId: BuyerId | null): Restock
       const names = hold.names.slice(hold.units);
       hold.names = hold.names.slice(0, hold.units);
       const { holdId, location, limited } = hold;
-      return [{ holdId, sku, location, units: back, names, limitedBuyer: limited ? buyerId : null }];
+      return [{ holdId, sku, location, units: back, names, limitedBuyer: limited ? buyerId : null, damage }];
     });
   });
 }

@@ -118,7 +118,7 @@ export const UnitPage = Type.Object({
   units: Type.Array(
     Type.Object({
       unit: UnitCode,
-      state: Type.Union([Type.Literal("FREE"), Type.Literal("HELD"), Type.Literal("SOLD")]),
+      state: Type.Union([Type.Literal("FREE"), Type.Literal("HELD"), Type.Literal("SOLD"), Type.Literal("GONE")]),
     }),
   ),
   next: Type.Union([Type.Integer(), Type.Null()]),

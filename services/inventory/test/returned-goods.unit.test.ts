@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decideRestocks, type ReturnWish } from "../src/returned-goods.ts";
+import { decideRestocks, moveOf, type ReturnWish } from "../src/returned-goods.ts";
 
 const orders = ["order-1", "order-2"];
 const skus = ["a", "b"];
@@ -75,5 +75,25 @@ test("of units that have names the last go back first, each once", () => {
   expect(restocked.map(({ lines }) => lines.map(({ units, names }) => ({ units, names })))).toEqual([
     [{ units: 1, names: ["A-3"] }],
     [{ units: 2, names: ["A-1", "A-2"] }],
+  ]);
+});
+
+test("damaged units of a return go another way than those that are as good as new", () => {
+  const kept = [
+    { allocationId: "order-1", holdId: "hold-1", sku: "a", location: "main", limited: false, units: 3, names: [] },
+  ];
+  const wish: ReturnWish = {
+    ...{ orderId: "order-1", returnId: "return-1", cause: { correlationId: "a-test" } },
+    lines: [
+      { sku: "a", units: 1 },
+      { sku: "a", units: 1, damage: "QUARANTINED" },
+      { sku: "a", units: 2, damage: "WRITTEN_OFF" },
+    ],
+  };
+  const [restocked] = decideRestocks(new Map([["order-1", { version: 2, buyerId: "ann" }]]), kept, [wish]);
+  expect(restocked?.lines.map(({ units, damage }) => [units, moveOf(damage)])).toEqual([
+    [1, "RETURNED"],
+    [1, "RETURNED_ASIDE"],
+    [1, "WRITTEN_OFF"],
   ]);
 });

@@ -2,7 +2,8 @@
 create table message (
   id uuid primary key,
   kind text not null check (kind in
-    ('order-confirmed', 'order-rejected', 'order-cancelled', 'order-returned', 'confirm-address', 'news')),
+    ('order-confirmed', 'order-rejected', 'order-cancelled', 'order-returned', 'return-requested', 'return-refused',
+     'return-lapsed', 'confirm-address', 'news')),
   channel text not null check (channel in ('chat', 'mail', 'push')),
   -- The order, the return, the bulk message or the question that it tells of.
   about uuid not null,

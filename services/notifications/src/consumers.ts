@@ -1,5 +1,13 @@
 import { accountErased } from "@onsale/contracts/accounts";
-import { orderCancelled, orderConfirmed, orderRejected, orderReturned } from "@onsale/contracts/orders";
+import {
+  orderCancelled,
+  orderConfirmed,
+  orderRejected,
+  orderReturned,
+  orderReturnLapsed,
+  orderReturnRefused,
+  orderReturnRequested,
+} from "@onsale/contracts/orders";
 import { consumer } from "@onsale/messaging";
 import { forgetPeople } from "./forget-person.ts";
 import { tellBuyer } from "./tell-buyer.ts";
@@ -9,7 +17,15 @@ import { tellShop } from "./tell-shop.ts";
 export const consumers = [
   consumer("notifications.tell-shop", { on: orderConfirmed, in: "batch", do: tellShop }),
   consumer("notifications.tell-buyer", {
-    on: [orderConfirmed, orderRejected, orderCancelled, orderReturned],
+    on: [
+      orderConfirmed,
+      orderRejected,
+      orderCancelled,
+      orderReturned,
+      orderReturnRequested,
+      orderReturnRefused,
+      orderReturnLapsed,
+    ],
     in: "batch",
     do: tellBuyer,
   }),

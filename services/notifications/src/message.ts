@@ -1,4 +1,4 @@
-import type { OrderEndReason } from "@onsale/contracts/orders";
+import type { OrderEndReason, ReturnLapse } from "@onsale/contracts/orders";
 import type { Static } from "typebox";
 
 /** The ways out of the house. A chat is the shop's own; mail and push go to a person. */
@@ -37,6 +37,9 @@ export interface FactsOf {
     readonly currency: string;
     readonly units: number;
   };
+  readonly "return-requested": OfOrder & { readonly units: number; readonly lapsesAt: string };
+  readonly "return-refused": OfOrder & { readonly units: number };
+  readonly "return-lapsed": OfOrder & { readonly reason: Static<typeof ReturnLapse> };
   readonly "confirm-address": { readonly code: string };
   readonly news: { readonly texts: Readonly<Record<string, NewsText>> };
 }

@@ -1,5 +1,13 @@
 import type { OrderId } from "@onsale/contracts/ids";
-import type { orderCancelled, orderConfirmed, orderRejected, orderReturned } from "@onsale/contracts/orders";
+import type {
+  orderCancelled,
+  orderConfirmed,
+  orderRejected,
+  orderReturned,
+  orderReturnLapsed,
+  orderReturnRefused,
+  orderReturnRequested,
+} from "@onsale/contracts/orders";
 import type { Delivered } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { type Content, destinationOf, type PersonalChannel } from "./message.ts";
@@ -11,7 +19,10 @@ export type OrderNews =
   | Delivered<typeof orderConfirmed>
   | Delivered<typeof orderRejected>
   | Delivered<typeof orderCancelled>
-  | Delivered<typeof orderReturned>;
+  | Delivered<typeof orderReturned>
+  | Delivered<typeof orderReturnRequested>
+  | Delivered<typeof orderReturnRefused>
+  | Delivered<typeof orderReturnLapsed>;
 
 /** Tells buyers what became of their orders, by the channels that they chose. Whoever chose none is told nothing. */
 export async function tellBuyer(
@@ -64,13 +75,27 @@ function toContent({ type, data }: OrderNews): { readonly about: string; readonl
       return { about: orderId, content: { kind: "order-cancelled", facts: { orderId, reason: data.reason } } };
     case "order.returned.v1": {
       const { returnId, refundMinor, pointsMinor, currency } = data;
-      const units = data.lines.reduce((sum, line) => sum + line.units, 0);
+      const units = unitsOf(data.lines);
       return {
         about: returnId,
         content: { kind: "order-returned", facts: { orderId, refundMinor, pointsMinor, currency, units } },
       };
     }
+    case "order.return-requested.v1": {
+      const facts = { orderId, units: unitsOf(data.lines), lapsesAt: data.lapsesAt };
+      return { about: data.returnId, content: { kind: "return-requested", facts } };
+    }
+    case "order.return-refused.v1":
+      return {
+        about: data.returnId,
+        content: { kind: "return-refused", facts: { orderId, units: unitsOf(data.lines) } },
+      };
+    case "order.return-lapsed.v1":
+      return { about: data.returnId, content: { kind: "return-lapsed", facts: { orderId, reason: data.reason } } };
     default:
       return type satisfies never;
   }
 }
+
+const unitsOf = (lines: readonly { readonly units: number }[]): number =>
+  lines.reduce((sum, { units }) => sum + units, 0);

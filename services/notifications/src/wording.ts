@@ -37,6 +37,25 @@ const en: Words = {
       `Order ${orderId}`,
     ],
   }),
+  "return-requested": ({ orderId, units, lapsesAt }) => ({
+    title: "Return noted",
+    lines: [
+      `${units === 1 ? "1 piece is" : `${units} pieces are`} to come back by ${dayOf(lapsesAt)}.`,
+      "We look at what comes back, and pay back what we accept.",
+      `Order ${orderId}`,
+    ],
+  }),
+  "return-refused": ({ orderId, units }) => ({
+    title: "Not everything was accepted",
+    lines: [
+      `We looked at what came back: ${units === 1 ? "1 piece is" : `${units} pieces are`} not paid back.`,
+      `Order ${orderId}`,
+    ],
+  }),
+  "return-lapsed": ({ orderId, reason }) => ({
+    title: "Return ended",
+    lines: [lapsesEn[reason], `Order ${orderId}`],
+  }),
   "confirm-address": ({ code }) => ({
     title: "Is this your address?",
     lines: [
@@ -61,6 +80,11 @@ const reasonsEn: Readonly<Record<FactsOf["order-rejected"]["reason"], string>> =
   TIMED_OUT: "It took too long.",
 };
 
+const lapsesEn: Readonly<Record<FactsOf["return-lapsed"]["reason"], string>> = {
+  TIMED_OUT: "Nothing came back in time. You may ask for another return.",
+  ORDER_CANCELLED: "The whole order was cancelled, and is given back with it.",
+};
+
 const ko: Words = {
   "order-confirmed": ({ orderId, totalMinor, currency, lineCount }, amount) => ({
     title: "주문이 확정되었습니다",
@@ -82,6 +106,22 @@ const ko: Words = {
       ...(pointsMinor > 0 ? [`포인트 환불: ${amount(pointsMinor, currency)}`] : []),
       `주문 번호 ${orderId}`,
     ],
+  }),
+  "return-requested": ({ orderId, units, lapsesAt }) => ({
+    title: "반품 신청이 접수되었습니다",
+    lines: [
+      `반품 수량: ${units}개 (${dayOf(lapsesAt)}까지)`,
+      "상품을 확인한 뒤 승인된 수량만큼 환불됩니다.",
+      `주문 번호 ${orderId}`,
+    ],
+  }),
+  "return-refused": ({ orderId, units }) => ({
+    title: "일부 반품이 승인되지 않았습니다",
+    lines: [`상품 확인 결과 ${units}개는 환불되지 않습니다.`, `주문 번호 ${orderId}`],
+  }),
+  "return-lapsed": ({ orderId, reason }) => ({
+    title: "반품이 종료되었습니다",
+    lines: [lapsesKo[reason], `주문 번호 ${orderId}`],
   }),
   "confirm-address": ({ code }) => ({
     title: "이메일 주소를 확인해 주세요",
@@ -106,6 +146,14 @@ const reasonsKo: typeof reasonsEn = {
   CANCELLED_BY_BUYER: "요청하신 대로 취소했습니다.",
   TIMED_OUT: "처리 시간이 초과되었습니다.",
 };
+
+const lapsesKo: typeof lapsesEn = {
+  TIMED_OUT: "기한 안에 상품이 도착하지 않았습니다. 다시 신청하실 수 있습니다.",
+  ORDER_CANCELLED: "주문 전체가 취소되어 함께 환불됩니다.",
+};
+
+/** A day as everybody reads it, of a moment in UTC. */
+const dayOf = (instant: string): string => instant.slice(0, 10);
 
 const spoken = { en, ko } as const;
 

@@ -1,4 +1,12 @@
-import { orderCancelled, orderConfirmed, orderRejected, orderReturned } from "@onsale/contracts/orders";
+import {
+  orderCancelled,
+  orderConfirmed,
+  orderRejected,
+  orderReturned,
+  orderReturnLapsed,
+  orderReturnRefused,
+  orderReturnRequested,
+} from "@onsale/contracts/orders";
 import { fact, publish } from "@onsale/messaging";
 import { type Database, integer, sql } from "@onsale/postgres";
 import { deliver, eventOf, everyCrashPoint, testIds, waitFor } from "@onsale/testing";
@@ -265,12 +273,18 @@ describe("buyers", () => {
       eventOf(orderCancelled, { ...of(3), buyerId: personId(1), reason: "CANCELLED_BY_BUYER" }),
       eventOf(orderConfirmed, of(4)),
       eventOf(orderReturned, { orderId: orderId(5), returnId: orderId(50) }),
+      eventOf(orderReturnRequested, { ...of(6), buyerId: personId(1), returnId: orderId(60) }),
+      eventOf(orderReturnRefused, { ...of(6), buyerId: personId(1), returnId: orderId(60) }, { sequence: 2 }),
+      eventOf(orderReturnLapsed, { ...of(6), buyerId: personId(1), returnId: orderId(61) }, { sequence: 3 }),
     ];
     await deliver(database, tellBuyer, events, ports);
     await deliver(database, tellBuyer, events, ports);
     await waitFor(async () => (await messagesIn(database)).every(({ status }) => status !== "pending"));
     const titles = [
+      "반품 신청이 접수되었습니다",
       "반품이 접수되었습니다",
+      "반품이 종료되었습니다",
+      "일부 반품이 승인되지 않았습니다",
       "주문이 접수되지 않았습니다",
       "주문이 취소되었습니다",
       "주문이 확정되었습니다",

@@ -21,6 +21,12 @@ const contents: { readonly [Kind in MessageKind]: Content } = {
     kind: "order-returned",
     facts: { orderId: hostile, refundMinor: 510, pointsMinor: 20, currency: "GBP", units: 2 },
   },
+  "return-requested": {
+    kind: "return-requested",
+    facts: { orderId: hostile, units: 2, lapsesAt: "2026-12-21T09:00:00.000Z" },
+  },
+  "return-refused": { kind: "return-refused", facts: { orderId: hostile, units: 1 } },
+  "return-lapsed": { kind: "return-lapsed", facts: { orderId: hostile, reason: "TIMED_OUT" } },
   "confirm-address": { kind: "confirm-address", facts: { code: hostile } },
   news: { kind: "news", facts: { texts: { en: { title: hostile, text: `${hostile}\nsecond line` } } } },
 };

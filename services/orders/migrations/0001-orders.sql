@@ -85,23 +85,67 @@ create table order_history (
   primary key (order_id, version)
 );
 
+-- Whether somebody looks at what comes back before it is paid for, and how long that may take. The last row counts.
+create table return_policy (
+  version int generated always as identity primary key,
+  inspect boolean not null,
+  lapse_after_days int not null check (lapse_after_days between 1 and 365),
+  -- Null: as the shop began.
+  changed_by uuid,
+  changed_at timestamptz not null default clock_timestamp()
+);
+insert into return_policy (inspect, lapse_after_days) values (false, 30);
+
 -- What a buyer sends back of a confirmed order, or cancels of it.
+--   REQUESTED  nobody has looked yet at what comes back
+--   ACCEPTED   some or all of it is given back
+--   REFUSED    somebody has looked, and none of it is
+--   LAPSED     nobody has looked in time, or the order was cancelled meanwhile
 create table order_return (
   return_id uuid primary key,
   order_id uuid not null,
   kind text not null check (kind in ('RETURN', 'CANCELLATION')),
+  state text not null check (state in ('REQUESTED', 'ACCEPTED', 'REFUSED', 'LAPSED')),
   -- To the card, and as points.
-  refund_minor bigint not null check (refund_minor >= 0),
-  points_minor bigint not null check (points_minor >= 0),
-  requested_at timestamptz not null
+  refund_minor bigint not null default 0 check (refund_minor >= 0),
+  points_minor bigint not null default 0 check (points_minor >= 0),
+  requested_at timestamptz not null,
+  -- Null: nobody looks at it.
+  lapses_at timestamptz,
+  ended_at timestamptz,
+  -- Why it lapsed.
+  reason text,
+  inspected_by uuid,
+  note text,
+  check ((state = 'REQUESTED') = (ended_at is null)),
+  check (state = 'ACCEPTED' or (lapses_at is not null and refund_minor = 0 and points_minor = 0)),
+  check ((state = 'LAPSED') = (reason is not null)),
+  check ((inspected_by is not null) = (lapses_at is not null and state in ('ACCEPTED', 'REFUSED')))
 );
 create index order_return_of_order on order_return (order_id, return_id);
+-- For those who look, the oldest first; and what an order has out, before it may have more.
+create index order_return_open on order_return (return_id) where state = 'REQUESTED';
+create index order_return_open_of_order on order_return (order_id, return_id) where state = 'REQUESTED';
 
 create table order_return_line (
   return_id uuid not null references order_return,
   sku text not null,
   quantity int not null check (quantity between 1 and 1000000),
+  -- What is given back of it.
+  accepted_quantity int not null default 0 check (accepted_quantity between 0 and quantity),
   primary key (return_id, sku)
+);
+
+-- What was found when somebody looked at a return, once.
+create table order_return_finding (
+  return_id uuid not null references order_return,
+  sku text not null,
+  verdict text not null check (verdict in ('GOOD', 'QUARANTINED', 'WRITTEN_OFF', 'REFUSED')),
+  -- Why it is refused.
+  reason text,
+  quantity int not null check (quantity between 1 and 1000000),
+  unique nulls not distinct (return_id, sku, verdict, reason),
+  check ((verdict = 'REFUSED') = (reason is not null))
 );
 
 -- Which instrument has given back its part of a return: told again under another id, it is not added twice.
@@ -124,5 +168,9 @@ do $do$
 declare
   role text := current_setting('onsale.role');
 begin
-  execute format('revoke update, delete, truncate on order_history, order_allocation, order_return, order_return_line, order_refund from %I', role);
+  execute format('revoke update, delete, truncate on order_history, order_allocation, order_return, order_return_line,
+    order_return_finding, order_refund, return_policy from %I', role);
+  -- A return is asked for once, and ends once.
+  execute format('grant update (state, refund_minor, points_minor, ended_at, reason, inspected_by, note) on order_return to %I', role);
+  execute format('grant update (accepted_quantity) on order_return_line to %I', role);
 end $do$;

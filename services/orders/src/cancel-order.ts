@@ -1,8 +1,9 @@
 import type { BuyerId, OrderId } from "@onsale/contracts/ids";
 import type { Cause } from "@onsale/messaging";
-import { type Database, databaseNow } from "@onsale/postgres";
+import { type Database, databaseNow, type Transaction } from "@onsale/postgres";
+import { lapseWithOrder } from "./lapse-returns.ts";
 import { cancelWished } from "./news.ts";
-import { hear, type OrderStatus } from "./order.ts";
+import { hear, type Order, type OrderStatus, type OrderStep } from "./order.ts";
 import type { OrderPorts } from "./ports.ts";
 import { recordSteps } from "./record-steps.ts";
 import { lockOrders } from "./store/order.ts";
@@ -33,7 +34,11 @@ export async function cancelOrder(
     if (order?.buyerId !== buyerId) return { kind: "not-found" };
     if (order.status === "REJECTED") return { kind: "rejected" };
     const step = hear(order, cancelWished, { at, cause, timeouts: ports.stepTimeoutsMs ?? {} });
-    if (step) await recordSteps(tx, [step], ports);
+    if (step) await recordSteps(tx, [step, ...(await takenAlong(tx, order, step, at))], ports);
     return { kind: "accepted", status: step?.order.status ?? order.status };
   });
 }
+
+/** Only a confirmed order has returns. */
+const takenAlong = (tx: Transaction, before: Order, step: OrderStep, at: string): Promise<OrderStep[]> | OrderStep[] =>
+  before.progress.phase === "completed" ? lapseWithOrder(tx, step.order, at) : [];

@@ -20,5 +20,13 @@ export const errors = defineErrors("orders", {
     title: "Only what was paid for and is not being cancelled can be returned.",
     retryable: false,
   },
+  RETURN_NOT_FOUND: { title: "There is no such return.", retryable: false },
+  RETURN_NOT_AWAITED: { title: "The return was accepted without being looked at.", retryable: false },
+  RETURN_LAPSED: { title: "The return has lapsed; the buyer may ask for another.", retryable: false },
+  RETURN_CONTRADICTED: { title: "The return was looked at before, with another result.", retryable: false },
+  RETURN_DOES_NOT_ADD_UP: {
+    title: "What was found is more or less than what the buyer wanted to send back.",
+    retryable: false,
+  },
   RETURN_EXCEEDS_ORDER: { title: "More would be returned than the buyer still has.", retryable: false },
 });

@@ -8,7 +8,7 @@ import type { HistoryEntry } from "./order.ts";
 export interface Sentence {
   readonly version: number;
   readonly at: Instant;
-  /** Who did it: the buyer, or the service that said so. */
+  /** Who did it: the buyer, an operator, or the service that said so. */
   readonly who: string;
   readonly sentence: string;
 }
@@ -27,14 +27,18 @@ export function inWords(history: readonly HistoryEntry[], currency: Currency): S
 const steps: Readonly<Record<string, { readonly who: string; readonly what: string }>> = {
   placed: { who: "buyer", what: "The order was placed; it costs {amount}." },
   "cancel-requested": { who: "buyer", what: "The buyer wants all of it undone." },
-  "return-requested": { who: "buyer", what: "Goods come back; {amount} is to be given back." },
+  "goods-returned": { who: "buyer", what: "Goods come back; {amount} is to be given back." },
+  "return-requested": { who: "buyer", what: "The buyer wants to send goods back; somebody looks at them first." },
+  "return-accepted": { who: "operator", what: "What came back was looked at and taken; {amount} is to be given back." },
+  "return-refused": { who: "operator", what: "What came back was looked at, and some of it is not taken." },
+  "return-lapsed": { who: "orders", what: "Nobody looked at what was to come back; the return has lapsed." },
   "lines-cancelled": { who: "buyer", what: "The buyer cancelled a part; {amount} is to be given back." },
   "stock-reserved": { who: "inventory", what: "The goods are held for the order." },
   "stock-rejected": { who: "inventory", what: "The goods could not be held." },
   "stock-confirmed": { who: "inventory", what: "The goods are the order's." },
   "stock-lapsed": { who: "inventory", what: "The goods were no longer held." },
   "stock-released": { who: "inventory", what: "The goods are back on the shelf." },
-  "return-restocked": { who: "inventory", what: "What came back is on the shelf." },
+  "return-restocked": { who: "inventory", what: "What came back is put away." },
   "points-held": { who: "wallet", what: "The points are set aside." },
   "points-refused": { who: "wallet", what: "There are not enough points." },
   "points-released": { who: "wallet", what: "The points are the buyer's again." },

@@ -17,12 +17,13 @@ import { type OrderView, readOrder } from "./store/order.ts";
 import { readAllocations } from "./store/order-allocation.ts";
 import { readHistory } from "./store/order-history.ts";
 import { readLines } from "./store/order-line.ts";
+import { returnsOfOrder } from "./store/order-return.ts";
 
 const Sentences = Type.Array(
   Type.Object({
     version: Type.Integer({ minimum: 1 }),
     at: Instant,
-    who: Type.String({ description: "The buyer, or the service that said so." }),
+    who: Type.String({ description: "The buyer, an operator, or the service that said so." }),
     sentence: Type.String(),
   }),
 );
@@ -75,15 +76,16 @@ export function historyRoutes(http: HttpServer, { database }: ServiceContext<Ord
     async ({ params: { orderId } }): Promise<Static<typeof OrderForOperator>> => {
       const order = await readOrder(database, orderId);
       if (!order) throw problem(404, errors.ORDER_NOT_FOUND);
-      const [lines, allocations, history, deadlines, tasks] = await Promise.all([
+      const [lines, allocations, returns, history, deadlines, tasks] = await Promise.all([
         readLines(database, orderId),
         readAllocations(database, orderId),
+        returnsOfOrder(database, orderId),
         historyOf(database, order),
         deadlinesOfKey(database, { saga: sagaName, key: orderId }),
         openTasksOfKey(database, orderId),
       ]);
       return {
-        ...shownWhole(order, lines, allocations),
+        ...shownWhole(order, { lines, allocations, returns }),
         buyerId: order.buyerId,
         history,
         deadlines: deadlines.map(({ wait, awaits = null, dueAt }) => ({ wait, awaits, dueAt })),

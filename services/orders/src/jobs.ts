@@ -1,6 +1,7 @@
 import { forgetOldKeys, spentKeys } from "@onsale/http";
 import type { Job } from "@onsale/runtime";
 import { endOverdueOrders } from "./end-overdue-orders.ts";
+import { lapseReturns } from "./lapse-returns.ts";
 import type { OrderPorts } from "./ports.ts";
 
 export const jobs: readonly Job<OrderPorts>[] = [
@@ -9,6 +10,12 @@ export const jobs: readonly Job<OrderPorts>[] = [
     // A hundredth of the shortest bound.
     everyMs: 1_000,
     run: ({ database, ports }, signal) => endOverdueOrders(database, ports, signal),
+  },
+  {
+    name: "orders.lapse-returns",
+    // A return waits for days; an empty look is one index probe.
+    everyMs: 10_000,
+    run: ({ database, ports }, signal) => lapseReturns(database, ports, signal),
   },
   {
     name: "orders.restore-gate-memory",

@@ -12,11 +12,10 @@ import {
 import { maximumLines, OrderEndReason, PaymentMethod } from "@onsale/contracts/orders";
 import { Instant } from "@onsale/contracts/time";
 import { Type } from "typebox";
+import { ShownReturn, WantedLine } from "./return-schemas.ts";
 
 const nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
   Type.Union([schema, Type.Null()]);
-
-const WantedLine = Type.Object({ sku: Sku, quantity: Units });
 
 const BasketLine = Type.Object({
   sku: Sku,
@@ -134,6 +133,7 @@ export const OrderDetails = Type.Object({
       }),
     }),
   ),
+  returns: Type.Array(ShownReturn, { description: "What came back, is to come back, or was cancelled of it." }),
 });
 
 /** A page that a phone shows at once, and a script follows. */
@@ -172,15 +172,4 @@ export const CancelAnswer = Type.Object({
   refundMinor: Type.Optional(AmountMinor),
   pointsMinor: Type.Optional(AmountMinor),
   currency: Type.Optional(Currency),
-});
-
-export const ReturnWish = Type.Object({ lines: Type.Array(WantedLine, { minItems: 1, maxItems: maximumLines }) });
-
-export const ReturnAnswer = Type.Object({
-  orderId: OrderId,
-  returnId: ReturnId,
-  /** To the card. */
-  refundMinor: AmountMinor,
-  pointsMinor: AmountMinor,
-  currency: Currency,
 });

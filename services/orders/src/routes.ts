@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { IntakeFullError } from "@onsale/batch";
-import type { OrderId, Sku } from "@onsale/contracts/ids";
+import type { Sku } from "@onsale/contracts/ids";
 import {
   answered,
   type HttpServer,
@@ -37,18 +37,19 @@ import {
   OrderPath,
   PageWish,
   PlacedOrder,
-  ReturnAnswer,
-  ReturnWish,
 } from "./order-schemas.ts";
 import { type OrderIntake, openIntake, placeOrder } from "./place-order.ts";
 import type { PlacedAnswer, Placement } from "./place-orders.ts";
 import { type PlacementRefusal, type RequestedLine, toBasket } from "./placement.ts";
 import type { OrderPorts } from "./ports.ts";
-import { type ReturnOutcome, returnLines } from "./return-lines.ts";
+import { returnLines } from "./return-lines.ts";
+import { returnAnswer, returnRoutes } from "./return-routes.ts";
+import type { ReturnAnswer } from "./return-schemas.ts";
 import { ownOrder, shown, shownWhole } from "./show-order.ts";
 import { listOrders, readOrder } from "./store/order.ts";
 import { readAllocations } from "./store/order-allocation.ts";
 import { readLines } from "./store/order-line.ts";
+import { returnsOfOrder } from "./store/order-return.ts";
 import { telemetry } from "./telemetry.ts";
 
 type Context = ServiceContext<OrderPorts>;
@@ -60,7 +61,7 @@ export function routes(http: HttpServer, context: Context): void {
   reading(http, context);
   watching(http, context);
   cancelling(http, context);
-  returning(http, context);
+  returnRoutes(http, context);
   historyRoutes(http, context);
 }
 
@@ -227,12 +228,13 @@ function reading(http: HttpServer, { database }: Context): void {
       schema: { summary: "One order of yours.", params: OrderPath, response: { 200: OrderDetails } },
     },
     async ({ params: { orderId }, person }) => {
-      const [order, lines, allocations] = await Promise.all([
+      const [order, lines, allocations, returns] = await Promise.all([
         readOrder(database, orderId),
         readLines(database, orderId),
         readAllocations(database, orderId),
+        returnsOfOrder(database, orderId),
       ]);
-      return shownWhole(ownOrder(order, person), lines, allocations);
+      return shownWhole(ownOrder(order, person), { lines, allocations, returns });
     },
   );
 
@@ -309,7 +311,7 @@ function cancelling(http: HttpServer, { database, ports }: Context): void {
         const wish = { orderId, buyerId: person.id, lines: body.lines, kind: "CANCELLATION", cause } as const;
         const answer = await idempotently(database, idempotencyOf(request), async (tx) => ({
           status: 202,
-          body: { ...returnAnswer(orderId, await returnLines(tx, wish, ports)), status: "CONFIRMED" as const },
+          body: cancelAnswer(returnAnswer(orderId, await returnLines(tx, wish, ports))),
         }));
         return answered(reply, answer);
       }
@@ -327,46 +329,7 @@ function cancelling(http: HttpServer, { database, ports }: Context): void {
   );
 }
 
-function returning(http: HttpServer, { database, ports }: Context): void {
-  http.post(
-    "/v1/orders/:orderId/returns",
-    {
-      config: { access: "buyer", idempotent: true },
-      schema: {
-        summary: "Send back what was bought.",
-        description: "The price of what comes back is refunded, and the goods go back on the shelf.",
-        params: OrderPath,
-        body: ReturnWish,
-        response: { 202: ReturnAnswer },
-      },
-    },
-    async (request, reply) => {
-      const { params, body, person, cause } = request;
-      const wish = { orderId: params.orderId, buyerId: person.id, lines: body.lines, kind: "RETURN", cause } as const;
-      const answer = await idempotently(database, idempotencyOf(request), async (tx) => ({
-        status: 202,
-        body: returnAnswer(params.orderId, await returnLines(tx, wish, ports)),
-      }));
-      return answered(reply, answer);
-    },
-  );
-}
-
-function returnAnswer(orderId: OrderId, outcome: ReturnOutcome): Static<typeof ReturnAnswer> {
-  switch (outcome.kind) {
-    case "not-found":
-      throw problem(404, errors.ORDER_NOT_FOUND);
-    case "undecided":
-      throw problem(409, errors.ORDER_UNDECIDED);
-    case "not-returnable":
-      throw problem(409, errors.ORDER_NOT_RETURNABLE);
-    case "more-than-held":
-      throw problem(422, errors.RETURN_EXCEEDS_ORDER, {
-        detail: `Fewer pieces are left, or none were ordered, of: ${outcome.skus.slice(0, partsTold).join(", ")}.`,
-      });
-    case "accepted": {
-      const { returnId, refundMinor, pointsMinor, currency } = outcome;
-      return { orderId, returnId, refundMinor, pointsMinor, currency };
-    }
-  }
-}
+const cancelAnswer = ({ lapsesAt: _, ...answer }: Static<typeof ReturnAnswer>) => ({
+  ...answer,
+  status: "CONFIRMED" as const,
+});

@@ -3,8 +3,10 @@
 import { problem } from "@onsale/http";
 import { type Allocation, buyer, paidFor } from "./allocation.ts";
 import { errors } from "./errors.ts";
+import { shownReturn } from "./show-return.ts";
 import type { OrderView } from "./store/order.ts";
 import type { StoredLine } from "./store/order-line.ts";
+import type { StoredReturn } from "./store/order-return.ts";
 
 /** Another person's order is as good as none: that it exists is nobody else's business. */
 export function ownOrder(order: OrderView | undefined, person: { readonly id: string }): OrderView {
@@ -19,10 +21,17 @@ export const shown = ({ buyerId: _, version: __, method, pointsMinor, ...order }
   reason: order.status === "REJECTED" || order.status === "CANCELLED" ? order.reason : null,
 });
 
-/** With its lines, and who bears the price of each. */
-export const shownWhole = (order: OrderView, lines: readonly StoredLine[], allocations: readonly Allocation[]) => ({
+export interface OrderParts {
+  readonly lines: readonly StoredLine[];
+  readonly allocations: readonly Allocation[];
+  readonly returns: readonly StoredReturn[];
+}
+
+/** With its lines, who bears the price of each, and what came back. */
+export const shownWhole = (order: OrderView, { lines, allocations, returns }: OrderParts) => ({
   ...shown(order),
   lines: lines.map((line) => shownLine(line, allocations)),
+  returns: returns.map(shownReturn),
 });
 
 function shownLine({ position: _, ...line }: StoredLine, allocations: readonly Allocation[]) {

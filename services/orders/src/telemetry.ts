@@ -18,6 +18,10 @@ export const telemetry = {
     level: "info",
   }),
   orderReturned: defineFact("order returned", { counter: "onsale_orders_returned_total" }),
+  returnRequested: defineFact("return requested", { counter: "onsale_orders_returns_requested_total" }),
+  returnInspected: defineFact("return inspected", { counter: "onsale_orders_returns_inspected_total" }),
+  returnLapsed: defineFact("returns lapsed", { counter: "onsale_orders_returns_lapsed_total" }),
+  returnPolicyChanged: defineFact("return policy changed", { level: "info" }),
   historyUnread: defineFact("histories could not be read", {
     counter: "onsale_orders_history_unread_total",
     level: "warn",

@@ -3,15 +3,19 @@ import { type Database, databaseNow, sql, text } from "@onsale/postgres";
 import { everyCrashPoint } from "@onsale/testing";
 import { test } from "vitest";
 import { endOverdueOrders } from "../src/end-overdue-orders.ts";
+import { lapseReturns } from "../src/lapse-returns.ts";
 import { placeOrders } from "../src/place-orders.ts";
 import { returnLines } from "../src/return-lines.ts";
 import {
+  askBack,
   content,
   deliverTo,
   faultsIn,
   hearAll,
   heard,
   impatient,
+  inspect,
+  inspectFirst,
   personId,
   placeOne,
   ports,
@@ -30,6 +34,8 @@ const everythingSql = sql("test.orders-everything", { takes: [], gives: { row: t
   union all select 'told ' || type || ' ' || sequence from orders.outbox_online
   union all select 'key ' || key from orders.idempotency_record
   union all select 'deadline ' || wait from orders.saga_deadline
+  union all select 'return ' || state || ' ' || refund_minor || ' ' || points_minor || ' ' || coalesce(reason, '') from orders.order_return
+  union all select 'found ' || verdict || ' ' || quantity from orders.order_return_finding
   union all select 'line ' || sku || ' ' || quantity || ' ' || returned_quantity from orders.order_line`;
 
 /** Everything that a use case may leave behind, without ids and times; and what is wrong with it. */
@@ -122,3 +128,49 @@ test("returns: one that is broken off anywhere and asked again is taken once", {
     outcome: everything,
   });
 });
+
+test("inspection: one that is broken off anywhere and said again is taken once", { timeout: patience }, async () => {
+  let returnId = "";
+  await everyCrashPoint({
+    content,
+    schema: "orders",
+    prepare: async (shop) => {
+      returnId = await asked(shop);
+    },
+    deliver: async (shop) => {
+      const [one, other] = [
+        { reason: null, verdict: "QUARANTINED" } as const,
+        { reason: "USED", verdict: "REFUSED" } as const,
+      ];
+      await inspect(shop, returnId, [
+        { sku: "mug", quantity: 1, ...one },
+        { sku: "mug", quantity: 1, ...other },
+      ]);
+    },
+    outcome: everything,
+  });
+});
+
+test("lapsing: a run that is broken off anywhere and comes again ends a return once", {
+  timeout: patience,
+}, async () => {
+  await everyCrashPoint({
+    content,
+    schema: "orders",
+    prepare: async (shop) => {
+      await asked(shop, 0);
+    },
+    deliver: (shop) => lapseReturns(shop, ports(), new AbortController().signal),
+    outcome: everything,
+  });
+});
+
+/** A return of two mugs that somebody has to look at. */
+async function asked(shop: Database, lapseMs?: number): Promise<string> {
+  await sell(shop);
+  await inspectFirst(shop);
+  const orderId = await placeOne(shop, 2);
+  await hearAll(shop, orderId, ...toConfirmed(510));
+  const outcome = await askBack(shop, { orderId, buyer: 2, quantity: 2, ...(lapseMs !== undefined && { lapseMs }) });
+  return outcome.kind === "requested" ? outcome.returnId : "";
+}

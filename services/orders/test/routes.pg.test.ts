@@ -56,7 +56,7 @@ interface Call {
 
 let keys = 0;
 async function call(
-  method: "GET" | "POST",
+  method: "GET" | "POST" | "PUT",
   url: string,
   body?: unknown,
   { person = 1, role = "guest", key = `key-${++keys}` }: Call = {},
@@ -336,6 +336,93 @@ describe("cancelling and returning", () => {
     expect(await back(2, "two")).toMatchObject({ status: 422, body: { code: "RETURN_EXCEEDS_ORDER" } });
     expect(await back(1, "cups", "cup")).toMatchObject({ status: 422, body: { code: "RETURN_EXCEEDS_ORDER" } });
     expect((await call("GET", `/v1/orders/${orderId}`)).body.lines).toMatchObject([{ returnedQuantity: 1 }]);
+  });
+});
+
+describe("a return that is looked at first", () => {
+  const as = { role: "operator", person: 9 } as const;
+  const policy = (inspect: boolean) =>
+    call("PUT", "/v1/admin/return-policy", { inspect, lapseAfterDays: 14 }, { ...as, key: null });
+  const asked = async () => {
+    const orderId = await placed();
+    await hearAll(shop, orderId, ...toConfirmed(510));
+    const answer = await call("POST", `/v1/orders/${orderId}/returns`, { lines: [{ sku: "mug", quantity: 2 }] });
+    return { orderId, answer, returnId: answer.body.returnId as string };
+  };
+  const found = (quantity: number, verdict: string, rest: object = {}) => ({ sku: "mug", quantity, verdict, ...rest });
+  const look = (returnId: string, lines: object[], options: Call = {}) =>
+    call("POST", `/v1/admin/returns/${returnId}/inspection`, { lines }, { ...as, ...options });
+
+  test("only operators choose how returns are taken, and each choice is kept", async () => {
+    expect(await call("GET", "/v1/admin/return-policy", undefined, as)).toMatchObject({
+      ...{ status: 200, body: { inspect: false, lapseAfterDays: 30, version: 1, changedBy: null } },
+    });
+    expect(await call("PUT", "/v1/admin/return-policy", { inspect: true, lapseAfterDays: 14 })).toMatchObject({
+      status: 403,
+    });
+    for (const wrong of [
+      { inspect: true },
+      { inspect: "yes", lapseAfterDays: 3 },
+      { inspect: true, lapseAfterDays: 0 },
+    ])
+      expect(await call("PUT", "/v1/admin/return-policy", wrong, as)).toMatchObject({ status: 422 });
+    expect(await policy(true)).toMatchObject({ status: 200, body: { version: 2, changedBy: personId(9) } });
+    expect(await policy(false)).toMatchObject({ status: 200, body: { version: 3 } });
+  });
+
+  test("is seen by its buyer and by operators, and paid back once somebody has looked", async () => {
+    await policy(true);
+    const { orderId, answer, returnId } = await asked();
+    expect(answer).toMatchObject({ status: 202, body: { status: "REQUESTED", refundMinor: 0, pointsMinor: 0 } });
+    const waiting = await call("GET", "/v1/admin/returns?limit=100", undefined, as);
+    expect(waiting.body.returns).toMatchObject([{ returnId, orderId, lines: [{ sku: "mug", quantity: 2 }] }]);
+    expect(await call("GET", "/v1/admin/returns", undefined, { person: 1 })).toMatchObject({ status: 403 });
+
+    expect(await look(returnId, [found(2, "GOOD")], { role: "customer" })).toMatchObject({ status: 403 });
+    expect(await look(returnId, [found(2, "GOOD")], { key: null })).toMatchObject({ status: 400 });
+    expect(await look(returnId, [found(3, "GOOD")])).toMatchObject({ body: { code: "RETURN_DOES_NOT_ADD_UP" } });
+    for (const wrong of [found(2, "REFUSED"), found(2, "GOOD", { reason: "USED" }), found(2, "LOST"), found(0, "GOOD")])
+      expect(await look(returnId, [wrong])).toMatchObject({ status: 422 });
+    const lines = [found(1, "WRITTEN_OFF"), found(1, "REFUSED", { reason: "NOT_IN_PARCEL" })];
+    expect(await look(returnId, lines)).toMatchObject({
+      ...{ status: 201, body: { status: "ACCEPTED", refundMinor: 255, inspectedBy: personId(9) } },
+    });
+    expect(await look(returnId, lines.toReversed())).toMatchObject({ status: 200, body: { refundMinor: 255 } });
+    expect(await look(returnId, [found(2, "GOOD")])).toMatchObject({
+      status: 409,
+      body: { code: "RETURN_CONTRADICTED" },
+    });
+    expect(await call("GET", `/v1/admin/returns/${returnId}`, undefined, as)).toMatchObject({
+      ...{ status: 200, body: { findings: [{ verdict: "REFUSED" }, { verdict: "WRITTEN_OFF" }] } },
+    });
+    const refused = [{ quantity: 1, reason: "NOT_IN_PARCEL" }];
+    const back = { sku: "mug", quantity: 2, acceptedQuantity: 1, refused };
+    const shown = (await call("GET", `/v1/orders/${orderId}`)).body;
+    expect(shown).toMatchObject({
+      lines: [{ returnedQuantity: 1 }],
+      returns: [{ returnId, status: "ACCEPTED", refundMinor: 255, lines: [back] }],
+    });
+    expect(shown.returns[0]).not.toHaveProperty("inspectedBy");
+    const { history } = (await call("GET", `/v1/orders/${orderId}/history`)).body;
+    expect(
+      history.slice(-3).map(({ who, sentence }: { who: string; sentence: string }) => `${who}: ${sentence}`),
+    ).toEqual([
+      "buyer: The buyer wants to send goods back; somebody looks at them first.",
+      "operator: What came back was looked at and taken; GBP 2.55 is to be given back.",
+      "operator: What came back was looked at, and some of it is not taken.",
+    ]);
+    await policy(false);
+  });
+
+  test("what was accepted at once, or is not there, is not looked at", async () => {
+    const { returnId, orderId, answer } = await asked();
+    expect(answer.body).toMatchObject({ status: "ACCEPTED", refundMinor: 510, lapsesAt: null });
+    expect(await look(returnId, [found(2, "GOOD")])).toMatchObject({
+      status: 409,
+      body: { code: "RETURN_NOT_AWAITED" },
+    });
+    expect(await look(orderId, [found(2, "GOOD")])).toMatchObject({ status: 404, body: { code: "RETURN_NOT_FOUND" } });
+    expect(await call("GET", `/v1/admin/returns/${orderId}`, undefined, as)).toMatchObject({ status: 404 });
   });
 });
 

@@ -22,10 +22,16 @@ import { bigint, type Database, instant, integer, nullable, type Queryable, sql,
 import { deliver, eventOf, readOutbox, type TestDatabaseContent, testIds } from "@onsale/testing";
 import { consumers } from "../src/consumers.ts";
 import { orders } from "../src/index.ts";
+import { inspectReturn } from "../src/inspect-return.ts";
 import type { HeardEvent } from "../src/news.ts";
 import type { StepTimeoutsMs } from "../src/order-saga.ts";
 import { type Placement, type PlacementOutcome, placeOrders } from "../src/place-orders.ts";
+import type { Finding } from "../src/return-inspection.ts";
+import { returnLines } from "../src/return-lines.ts";
+import type { ReturnKind } from "../src/returns.ts";
+import { readReturn } from "../src/store/order-return.ts";
 import { saveProducts } from "../src/store/product.ts";
+import { insertPolicy } from "../src/store/return-policy.ts";
 
 export const content: TestDatabaseContent = { services: [orders] };
 
@@ -226,7 +232,26 @@ const faultsSql = sql("test.order-faults", { takes: [], gives: { fault: text } }
   select o.order_id || ': returned lines are not what returns say'
   from orders.orders o
   where (select coalesce(sum(returned_quantity), 0) from orders.order_line l where l.order_id = o.order_id)
-    <> (select coalesce(sum(quantity), 0) from orders.order_return_line rl join orders.order_return r using (return_id) where r.order_id = o.order_id)
+    <> (select coalesce(sum(accepted_quantity), 0) from orders.order_return_line rl join orders.order_return r using (return_id) where r.order_id = o.order_id)
+  union all
+  select r.order_id || ': more is out on returns than there is'
+  from orders.order_return r join orders.order_return_line rl using (return_id)
+    join orders.order_line l on l.order_id = r.order_id and l.sku = rl.sku
+  where r.state = 'REQUESTED'
+  group by r.order_id, l.sku, l.quantity, l.returned_quantity having sum(rl.quantity) + l.returned_quantity > l.quantity
+  union all
+  select r.order_id || ': what was found is not what was asked for, or not what is given back'
+  from orders.order_return r join orders.order_return_line rl using (return_id)
+  left join lateral (
+    select sum(quantity) as found, sum(quantity) filter (where verdict <> 'REFUSED') as taken
+    from orders.order_return_finding f where f.return_id = rl.return_id and f.sku = rl.sku) f on true
+  where (case when r.inspected_by is null then f.found is not null or rl.accepted_quantity <> case r.state when 'ACCEPTED' then rl.quantity else 0 end
+    else (f.found, coalesce(f.taken, 0)) is distinct from (rl.quantity::bigint, rl.accepted_quantity::bigint) end)
+  union all
+  select coalesce(r.order_id::text, d.key) || ': a return waits without a deadline, or a deadline without a return'
+  from (select * from orders.order_return where state = 'REQUESTED') r
+    full join (select * from orders.saga_deadline where saga = 'return') d on d.key = r.return_id::text
+  where r.return_id is null or d.key is null or d.due_at <> r.lapses_at
   union all
   select h.order_id || ': history of no order' from orders.order_history h where not exists (select from orders.orders o where o.order_id = h.order_id)`;
 
@@ -252,3 +277,39 @@ export const impatient: StepTimeoutsMs = {
     "owed reserve-stock": 0,
   },
 };
+
+/** From now on somebody looks at what comes back before it is paid for. */
+export const inspectFirst = (shop: Database, inspect = true) =>
+  insertPolicy(shop, { inspect, lapseAfterDays: 30, changedBy: personId(99) });
+
+interface AskedBack {
+  readonly orderId: string;
+  readonly buyer: number;
+  readonly quantity: number;
+  readonly kind?: ReturnKind;
+  readonly lapseMs?: number;
+}
+
+/** The buyer wants to send mugs back. */
+export const askBack = (shop: Database, { orderId, buyer, quantity, kind = "RETURN", lapseMs }: AskedBack) => {
+  const lines = [{ sku: "mug", quantity }];
+  const wish = {
+    orderId,
+    buyerId: personId(buyer),
+    lines,
+    kind,
+    cause: { correlationId: "c", causationId: `ask-${++calls}` },
+  };
+  const given = { ...ports(), ...(lapseMs !== undefined && { returnLapseMs: lapseMs }) };
+  return shop.transaction((tx) => returnLines(tx, wish, given));
+};
+
+/** Somebody has looked at a return. */
+export const inspect = (shop: Database, returnId: string, findings: readonly Finding[], note: string | null = null) => {
+  const cause = { correlationId: "c", causationId: `look-${++calls}` };
+  return shop.transaction((tx) =>
+    inspectReturn(tx, { returnId, findings, note, inspectedBy: personId(99), cause }, ports()),
+  );
+};
+
+export const stateOfReturn = async (shop: Database, returnId: string) => (await readReturn(shop, returnId))?.state;

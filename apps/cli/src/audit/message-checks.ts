@@ -22,7 +22,9 @@ const toldSql = sql("audit.messages-told", { takes: [], gives: finding })`
 const namedSql = sql("audit.messages-named", { takes: [], gives: finding })`
   with retired as (select exists (select from orders.outbox_partition where truncated_at is not null) as some),
   types (kind, type) as (values ('order-confirmed', 'order.confirmed.v1'), ('order-rejected', 'order.rejected.v1'),
-    ('order-cancelled', 'order.cancelled.v1'), ('order-returned', 'order.returned.v1')),
+    ('order-cancelled', 'order.cancelled.v1'), ('order-returned', 'order.returned.v1'),
+    ('return-requested', 'order.return-requested.v1'), ('return-refused', 'order.return-refused.v1'),
+    ('return-lapsed', 'order.return-lapsed.v1')),
   compared as (
     select message.id, message.order_id, event.id as event_id
     from notifications.message as message

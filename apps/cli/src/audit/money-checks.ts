@@ -62,7 +62,7 @@ const returnsSql = sql("audit.money-returns", { takes: [], gives: finding })`
   with wished as (
     select order_id, array_agg((return_id, refund_minor)::text order by return_id) as returns, sum(refund_minor) as total,
       sum(points_minor) as points
-    from orders.order_return group by order_id),
+    from orders.order_return where state = 'ACCEPTED' group by order_id),
   allocated as (
     select order_id, sku, coalesce(sum(amount_minor) filter (where kind = 'POINTS'), 0) as points,
       coalesce(sum(case when kind = 'DISCOUNT' then -amount_minor when kind = 'TAX' and borne_by = 'buyer' then amount_minor end), 0)
@@ -85,7 +85,8 @@ const returnsSql = sql("audit.money-returns", { takes: [], gives: finding })`
     from payments.refund group by order_id),
   shelved as (
     select order_id, array_agg(return_id order by return_id) as ids from inventory.restock group by order_id),
-  ids as (select order_id, array_agg(return_id order by return_id) as ids from orders.order_return group by order_id),
+  ids as (select order_id, array_agg(return_id order by return_id) as ids from orders.order_return
+    where state = 'ACCEPTED' group by order_id),
   compared as (
     select placed.order_id, placed.status, payment.status as payment_status, coalesce(wished.total, 0) as wished,
       coalesce(wished.points, 0) as wished_points, coalesce(priced.points, 0) as priced_points,

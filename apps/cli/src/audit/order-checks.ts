@@ -98,12 +98,53 @@ const deadlinesSql = sql("audit.orders-deadlines", { takes: [], gives: finding }
     from orders.saga_deadline where due_at < clock_timestamp() - interval '5 minutes'
     union all
     select format('the deadline "%s" is for the order %s, which does not exist', wait, key)
-    from orders.saga_deadline left join orders.orders on order_id = key::uuid where order_id is null
+    from orders.saga_deadline left join orders.orders on order_id = key::uuid where saga = 'order' and order_id is null
     union all
     select format('nobody looks after the pending order %s: it has no deadline', order_id)
     from orders.orders
     where status = 'PENDING' and not exists (select from orders.saga_deadline where key = order_id::text))
   select (select count(*) from orders.saga_deadline) + (select count(*) from orders.orders) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
+
+const returnsSql = sql("audit.orders-returns", { takes: [], gives: finding })`
+  with open as (select return_id, order_id, lapses_at from orders.order_return where state = 'REQUESTED'),
+  deadlines as (select key::uuid as return_id, due_at from orders.saga_deadline where saga = 'return'),
+  found as (
+    select return_id, sku, sum(quantity) as found, coalesce(sum(quantity) filter (where verdict <> 'REFUSED'), 0) as taken
+    from orders.order_return_finding group by return_id, sku),
+  told as (
+    select order_id, count(*) filter (where what = 'return-requested') as asked,
+      count(*) filter (where what in ('goods-returned', 'return-accepted', 'lines-cancelled')) as accepted,
+      count(*) filter (where what = 'return-lapsed') as lapsed
+    from orders.order_history group by order_id),
+  kept as (
+    select order_id, count(*) filter (where lapses_at is not null) as asked, count(*) filter (where state = 'ACCEPTED') as accepted,
+      count(*) filter (where state = 'LAPSED') as lapsed
+    from orders.order_return group by order_id),
+  bad as (
+    select format('return %s of order %s lapses at %s, and its deadline is at %s', coalesce(open.return_id, deadlines.return_id),
+      order_id, lapses_at, due_at) as what
+    from open full join deadlines on deadlines.return_id = open.return_id where lapses_at is distinct from due_at
+    union all
+    select format('return %s of order %s waits to be looked at, and the order is %s', return_id, order_id, progress)
+    from open join orders.orders using (order_id) where progress <> 'completed'
+    union all
+    select format('return %s, SKU %s: %s were asked for, %s found and %s of them taken; %s are given back', return_id, sku, quantity,
+      coalesce(found, 0), coalesce(taken, 0), accepted_quantity)
+    from orders.order_return join orders.order_return_line using (return_id) left join found using (return_id, sku)
+    where case when inspected_by is not null then (found, taken) is distinct from (quantity::bigint, accepted_quantity::bigint)
+      else found is not null or accepted_quantity <> case state when 'ACCEPTED' then quantity else 0 end end
+    union all
+    select format('order %s, SKU %s: %s came back and %s are asked back, of %s', order_id, sku, returned_quantity, sum(asked.quantity),
+      line.quantity)
+    from open join orders.order_return_line as asked using (return_id) join orders.order_line as line using (order_id, sku)
+    group by order_id, sku, returned_quantity, line.quantity having returned_quantity + sum(asked.quantity) > line.quantity
+    union all
+    select format('order %s asked for %s returns, took %s and let %s lapse; its history says %s, %s and %s', order_id, kept.asked,
+      kept.accepted, kept.lapsed, told.asked, told.accepted, told.lapsed)
+    from kept left join told using (order_id)
+    where (kept.asked, kept.accepted, kept.lapsed) is distinct from (told.asked, told.accepted, told.lapsed))
+  select (select count(*) from orders.order_return) + (select count(*) from orders.orders) as rows,
     (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
 const productsSql = sql("audit.orders-products", { takes: [], gives: finding })`
@@ -168,6 +209,14 @@ export const orderChecks: readonly Check[] = [
       title: "Every pending order is looked after, and no deadline has gone unheard.",
     },
     deadlinesSql,
+  ),
+  statementCheck(
+    {
+      id: "orders.returns",
+      invariant: 6,
+      title: "Every return is looked at or lapses, and gives back what was taken of it and no more.",
+    },
+    returnsSql,
   ),
   statementCheck({ id: "orders.products", invariant: 3, title: "Orders sells at the catalog's prices." }, productsSql),
   statementCheck(

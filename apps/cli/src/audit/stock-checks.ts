@@ -244,11 +244,12 @@ const limitsSql = sql("audit.stock-limits", { takes: [], gives: finding })`
 
 const returnedUnitsSql = sql("audit.stock-returned-units", { takes: [], gives: finding })`
   with wished as (
-    select returned.order_id, line.sku, sum(line.quantity) as units
+    select returned.order_id, line.sku, sum(line.accepted_quantity) as units
     from orders.order_return as returned join orders.order_return_line as line using (return_id)
     group by returned.order_id, line.sku),
   moved as (
-    select order_id, sku, -sum(sold_delta) as units from inventory.movement where kind = 'RETURNED' group by order_id, sku),
+    select order_id, sku, -sum(sold_delta) as units from inventory.movement
+    where kind in ('RETURNED', 'RETURNED_ASIDE', 'WRITTEN_OFF') group by order_id, sku),
   held as (
     select allocation_id as order_id, sku, sum(returned_units) as returned_units
     from inventory.hold group by allocation_id, sku),
@@ -260,11 +261,32 @@ const returnedUnitsSql = sql("audit.stock-returned-units", { takes: [], gives: f
     left join moved on moved.order_id = line.order_id and moved.sku = line.sku
     left join held on held.order_id = line.order_id and held.sku = line.sku),
   bad as (
-    select format('order %s, SKU %s: %s returned by the order, %s by its returns, %s on the shelf again, %s by its hold',
+    select format('order %s, SKU %s: %s returned by the order, %s by its returns, %s put away, %s by its hold',
       order_id, sku, returned_quantity, wished, moved, held) as what
     from lines where wished <> returned_quantity or moved <> returned_quantity or held <> returned_quantity)
   select (select count(*) from lines) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
+
+const foundUnitsSql = sql("audit.stock-found-units", { takes: [], gives: finding })`
+  with found as (
+    select return_id, sku, case verdict when 'GOOD' then 'RETURNED' when 'QUARANTINED' then 'RETURNED_ASIDE' else 'WRITTEN_OFF' end
+      as kind, sum(quantity) as units
+    from orders.order_return_finding where verdict <> 'REFUSED' group by 1, 2, 3
+    union all
+    select return_id, sku, 'RETURNED', accepted_quantity
+    from orders.order_return join orders.order_return_line using (return_id) where inspected_by is null and accepted_quantity > 0),
+  moved as (
+    select document_id as return_id, sku, kind, -sum(sold_delta) as units from inventory.movement
+    where kind in ('RETURNED', 'RETURNED_ASIDE', 'WRITTEN_OFF') group by 1, 2, 3),
+  compared as (
+    select coalesce(found.return_id, moved.return_id) as return_id, coalesce(found.sku, moved.sku) as sku,
+      coalesce(found.kind, moved.kind) as kind, coalesce(found.units, 0) as found, coalesce(moved.units, 0) as moved
+    from found full join moved on moved.return_id = found.return_id and moved.sku = found.sku and moved.kind = found.kind),
+  bad as (
+    select format('return %s, SKU %s: %s were found to be put away as %s, and %s were', return_id, sku, found, kind, moved) as what
+    from compared where found <> moved)
+  select (select count(*) from compared) + (select count(*) from orders.orders) as rows,
+    (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
 const namedUnitsSql = sql("audit.stock-named-units", { takes: [], gives: finding })`
   with moved as (
@@ -281,15 +303,16 @@ const namedUnitsSql = sql("audit.stock-named-units", { takes: [], gives: finding
     select format('unit %s of SKU %s is %s (hold %s, which is %s); its movements received it %s times, hold it %s and sold it %s',
       unit, sku, coalesce(state, 'not there'), hold_id, coalesce(holder, 'nowhere'), received, held, sold) as what
     from compared
-    where (received, held, sold, nullif(state, 'FREE'))
-      is distinct from (1::bigint, (state = 'HELD')::int::bigint, (state = 'SOLD')::int::bigint, holder)
+    where (received, held, sold, case when state not in ('FREE', 'GONE') then state end) is distinct from
+      ((state <> 'GONE')::int::bigint, (state = 'HELD')::int::bigint, (state = 'SOLD')::int::bigint, holder)
     union all
     select format('SKU %s has %s units received, %s held and %s sold; by name there are %s, %s and %s', stock.sku, received,
-      held, sold, count(unit.sku), count(*) filter (where state = 'HELD'), count(*) filter (where state = 'SOLD'))
+      held, sold, count(*) filter (where state <> 'GONE'), count(*) filter (where state = 'HELD'),
+      count(*) filter (where state = 'SOLD'))
     from inventory.stock left join inventory.unit on unit.sku = stock.sku where stock.identified
     group by stock.sku
     having (received, held, sold)
-      <> (count(unit.sku), count(*) filter (where state = 'HELD'), count(*) filter (where state = 'SOLD'))
+      <> (count(*) filter (where state <> 'GONE'), count(*) filter (where state = 'HELD'), count(*) filter (where state = 'SOLD'))
     union all
     select format('hold %s of SKU %s has %s units, of which %s are named', hold.hold_id, hold.sku,
       units - returned_units, count(unit.hold_id))
@@ -410,5 +433,13 @@ export const stockChecks: readonly Check[] = [
       title: "Returned units are the same to the order, its returns, the ledger and the hold.",
     },
     returnedUnitsSql,
+  ),
+  statementCheck(
+    {
+      id: "stock.found-units",
+      invariant: 1,
+      title: "What somebody found who looked at a return is where its units went.",
+    },
+    foundUnitsSql,
   ),
 ];

@@ -126,6 +126,10 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
     change: `update orders.order_line set returned_quantity = 0 where order_id = '${returned}'`,
     names: returned,
   }),
+  "stock.found-units": ({ inspectedReturn }) => ({
+    change: `update inventory.movement set kind = 'RETURNED' where document_id = '${inspectedReturn}' and kind = 'WRITTEN_OFF'`,
+    names: inspectedReturn,
+  }),
   "orders.rebuilt": ({ confirmed }) => ({
     change: `update orders.orders set progress = 'undone' where order_id = '${confirmed}'`,
     names: confirmed,
@@ -216,6 +220,11 @@ const corruptions: Record<string, (it: LivedShop) => { change: string; names: st
       values ('order', '00000000-0000-7000-8000-000000000001', 'look', '', now() + interval '1 minute')`,
     names: "00000000-0000-7000-8000-000000000001",
   }),
+  "orders.returns": ({ inspectedReturn }) => ({
+    change: `update orders.order_return_finding set verdict = 'REFUSED', reason = 'USED'
+      where return_id = '${inspectedReturn}' and verdict = 'GOOD'`,
+    names: `return ${inspectedReturn}, SKU 10002: 3 were asked for, 3 found and 2 of them taken; 3 are given back`,
+  }),
   "orders.products": ({ plain }) => ({
     change: `update orders.product set price_minor = price_minor - 1 where sku = '${plain}'`,
     names: plain,
@@ -272,6 +281,32 @@ describe("each check names the row that was changed", () => {
     const { change, names } = corruptions[id]?.(lived) ?? { change: "", names: "" };
     const violations = violationsOf(await auditAfter(change));
     expect(violations[id]).toContain(names);
+  });
+});
+
+describe("a return", () => {
+  const open = "select return_id from orders.order_return where state = 'REQUESTED'";
+  test.each([
+    ["that has lost its deadline", "delete from orders.saga_deadline where saga = 'return'", "its deadline is at"],
+    [
+      "that waits while its order is given back",
+      `update orders.orders set progress = 'backward authorise-payment' where order_id in (
+        select order_id from orders.order_return where state = 'REQUESTED')`,
+      "waits to be looked at, and the order is backward",
+    ],
+    [
+      "that asks for more than there is",
+      `update orders.order_return_line set quantity = 2 where return_id in (${open})`,
+      "3 came back and 2 are asked back, of 4",
+    ],
+    [
+      "that its history does not know",
+      `update orders.order_return set state = 'LAPSED', reason = 'TIMED_OUT', ended_at = now() where return_id in (${open});
+        delete from orders.saga_deadline where saga = 'return'`,
+      "its history says 2, 1 and 0",
+    ],
+  ])("%s is found", async (_, change, says) => {
+    expect(violationsOf(await auditAfter(change))["orders.returns"]).toContain(says);
   });
 });
 

@@ -12,6 +12,10 @@ export interface LivedShop {
   readonly confirmed: string;
   /** Confirmed, and one of `plain` came back. */
   readonly returned: string;
+  /** Confirmed; of three of `plain` that came back somebody took one as good and two as damaged. A fourth is still awaited. */
+  readonly inspected: string;
+  /** The return of the three. */
+  readonly inspectedReturn: string;
   /** Confirmed, then cancelled by its buyer. */
   readonly cancelled: string;
   /** Refused: there was not enough. */
@@ -59,12 +63,52 @@ export async function liveThroughADay(): Promise<LivedShop> {
   await until(returned, ({ refundedMinor }) => refundedMinor > 0);
   await api.cancelOrder(call(), { orderId: cancelled });
   await until(cancelled, ({ status }) => status === "CANCELLED");
+  const inspected = await buy({ [plain]: 4 });
+  await until(inspected, ({ status }) => status === "CONFIRMED");
+  const inspectedReturn = await lookAtReturns(shop, api, client, (quantity) =>
+    api.returnLines(call(), { orderId: inspected, lines: [{ sku: plain, quantity }] }),
+  );
+  await until(inspected, ({ refundedMinor }) => refundedMinor > 0);
   const hold = { lines: [{ sku: hall, units: ["A-1", "A-2"] }] };
   const { body: holds } = await client.send({ ...call(), method: "POST", path: "/v1/holds", body: hold });
   const [held = ""] = (holds as { holdIds: string[] }).holdIds;
   const points = await usePoints(shop, api, client);
   await client.close();
-  return { shop, held, confirmed, returned, cancelled, rejected, limited, plain, ...points };
+  return {
+    shop,
+    held,
+    confirmed,
+    returned,
+    inspected,
+    inspectedReturn,
+    cancelled,
+    rejected,
+    limited,
+    plain,
+    ...points,
+  };
+}
+
+/** Three pieces come back and are looked at, a fourth is only asked for. */
+async function lookAtReturns(
+  { operator }: TestShop,
+  api: Shop,
+  client: ShopClient,
+  ask: (quantity: number) => Promise<unknown>,
+): Promise<string> {
+  const { accessToken } = await api.logIn(operator);
+  const send = async (method: "GET" | "PUT" | "POST", path: string, body?: object) =>
+    (await client.send({ method, path, accessToken, ...(body && { body, idempotencyKey: randomUUID() }) })).body;
+  const policy = (inspect: boolean) => send("PUT", "/v1/admin/return-policy", { inspect, lapseAfterDays: 30 });
+  await policy(true);
+  await ask(3);
+  const { returns } = (await send("GET", "/v1/admin/returns")) as { returns: { returnId: string }[] };
+  const [{ returnId } = { returnId: "" }] = returns;
+  const lines = ["GOOD", "QUARANTINED", "WRITTEN_OFF"].map((verdict) => ({ sku: plain, quantity: 1, verdict }));
+  await send("POST", `/v1/admin/returns/${returnId}/inspection`, { lines });
+  await ask(1);
+  await policy(false);
+  return returnId;
 }
 
 /** A member is given points, pays an order with them and half of another, sends one back and cancels the other. */
