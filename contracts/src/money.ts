@@ -72,22 +72,35 @@ export function shareOfUnits(amountMinor: AmountMinor, units: number, ofUnits: n
   return Number((BigInt(amountMinor) * BigInt(units)) / BigInt(ofUnits));
 }
 
-/** `GBP 15.30`, `JPY 1530`, `KWD 1.530`: the currency decides how many of the digits are minor. */
-export function amountInWords(amountMinor: AmountMinor, currency: Currency): string {
-  const digits = minorDigits(currency);
+/**
+ * `GBP 15.30`, `JPY 1,530`, `KWD 1.530`: the currency decides how many of the digits are minor, the language (BCP 47) how
+ * they are written.
+ */
+export function amountInWords(amountMinor: AmountMinor, currency: Currency, language = "en"): string {
+  const digits = decimalsOf(currency);
   const text = String(amountMinor).padStart(digits + 1, "0");
-  const whole = text.slice(0, text.length - digits);
-  return digits === 0 ? `${currency} ${whole}` : `${currency} ${whole}.${text.slice(-digits)}`;
+  const at = text.length - digits;
+  // As decimal text: a division would round what is large.
+  const decimal = digits === 0 ? text : `${text.slice(0, at)}.${text.slice(at)}`;
+  return formatOf(currency, language)
+    .format(decimal as `${number}`)
+    .replaceAll("\u00a0", " ");
 }
 
-/** Remembered per currency: to ask costs more than everything else about a message. */
-const knownMinorDigits = new Map<string, number>();
+/** Remembered per currency and language: to make one costs more than everything else about a message. */
+const formats = new Map<string, Intl.NumberFormat>();
 
-function minorDigits(currency: string): number {
-  const known = knownMinorDigits.get(currency);
+// Every currency there is in every language that is spoken here, several times over.
+const formatLimit = 1_000;
+
+function formatOf(currency: Currency, language: string): Intl.NumberFormat {
+  const name = `${currency} ${language}`;
+  const known = formats.get(name);
   if (known !== undefined) return known;
-  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  knownMinorDigits.set(currency, digits);
-  return digits;
+  const digits = decimalsOf(currency);
+  // Said, because its own table is of what people use (no fils in Iraq), and ours of what money is counted in.
+  const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  const made = new Intl.NumberFormat(language, { style: "currency", currency, currencyDisplay: "code", ...fraction });
+  if (formats.size < formatLimit) formats.set(name, made);
+  return made;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { apportion, maximumAmountMinor, shareOfUnits } from "../src/money.ts";
+import { amountInWords, apportion, maximumAmountMinor, shareOfUnits } from "../src/money.ts";
 
 const amount = fc.integer({ min: 0, max: maximumAmountMinor });
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, it) => total + it, 0);
@@ -72,4 +72,21 @@ test("the shares of more and more units never shrink, and all units are the whol
       expect(shareOfUnits(amountMinor, ofUnits, ofUnits)).toBe(amountMinor);
     }),
   );
+});
+
+test.each([
+  ["GBP", 1530, "GBP 15.30"],
+  ["GBP", 5, "GBP 0.05"],
+  ["GBP", 0, "GBP 0.00"],
+  ["JPY", 1530, "JPY 1,530"],
+  ["KRW", 1530, "KRW 1,530"],
+  ["BHD", 1530, "BHD 1.530"],
+  ["IQD", 7, "IQD 0.007"],
+  ["EUR", 999_999_999_999, "EUR 9,999,999,999.99"],
+])("%s %i is written with the digits of the currency: %s", (currency, amountMinor, amount) => {
+  expect(amountInWords(amountMinor, currency)).toBe(amount);
+});
+
+test("an amount is written as its reader's language does", () => {
+  expect(amountInWords(123_456, "EUR", "de")).toBe("1.234,56 EUR");
 });

@@ -1,9 +1,11 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { StepTimeoutsMs } from "@onsale/orders/ports";
 import { eagerAsking } from "@onsale/payments/ports";
 import { ensureSecrets, type ProviderSecrets, startProviders } from "@onsale/provider-sim";
 import { silentLogger } from "@onsale/runtime";
+import { compose } from "@onsale/server";
 import { testDatabase } from "@onsale/testing";
 import { services } from "../src/audit/subscriptions.ts";
 import { choosePort } from "../src/ports.ts";
@@ -18,11 +20,16 @@ export interface TestShop extends Session {
   close(): Promise<void>;
 }
 
-export async function startTestShop({
-  redis,
-}: {
+export interface TestShopOptions {
   readonly redis?: { readonly url: string; readonly prefix: string };
-} = {}): Promise<TestShop> {
+  /** As ONSALE_TRUSTED_PROXIES. */
+  readonly trustedProxies?: string;
+  /** Bounds of an order's waits that differ from its saga's own. */
+  readonly stepTimeoutsMs?: StepTimeoutsMs;
+}
+
+export async function startTestShop(options: TestShopOptions = {}): Promise<TestShop> {
+  const { redis, trustedProxies, stepTimeoutsMs } = options;
   const data = await mkdtemp(join(tmpdir(), "onsale-shop-"));
   const secretsFolder = join(data, "secrets");
   await mkdir(secretsFolder);
@@ -48,7 +55,8 @@ export async function startTestShop({
     messages: {},
     redis,
     shopUrl: undefined,
-    trustedProxies: undefined,
+    trustedProxies,
+    ...(stepTimeoutsMs && { compose: (wiring) => compose({ ...wiring, stepTimeoutsMs }) }),
   });
   let stopped: Promise<void> | undefined;
   const stopServer = (): Promise<void> => {

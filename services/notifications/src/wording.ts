@@ -1,4 +1,4 @@
-import { formatAmount } from "./amount.ts";
+import { amountInWords } from "@onsale/contracts/money";
 import type { Content, FactsOf, MessageKind } from "./message.ts";
 
 /** A message in words, before a channel gives it its form: plain text, in which nothing has a meaning but itself. */
@@ -171,7 +171,7 @@ export function wordingOf({ kind, facts }: Content, tag: string): Wording {
   const language = languageOf(tag);
   // The compiler does not follow that kind and facts belong together.
   const word = spoken[language][kind] as (facts: unknown, amount: Amount) => Wording;
-  return word(facts, (amountMinor, currency) => formatAmount(amountMinor, currency, language));
+  return word(facts, (amountMinor, currency) => amountInWords(amountMinor, currency, language));
 }
 
 /** In the reader's language, else in English, else in the first that it was written in. */

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { formatAmount } from "../src/amount.ts";
 import type { Content, MessageKind } from "../src/message.ts";
 import { toChat, toMail, toPush } from "../src/rendering.ts";
 import { languageOf, languages, wordingOf } from "../src/wording.ts";
@@ -97,18 +96,6 @@ describe("languages", () => {
       "세일",
     ]);
   });
-});
-
-test.each([
-  ["GBP", 1530, "GBP 15.30"],
-  ["GBP", 5, "GBP 0.05"],
-  ["GBP", 0, "GBP 0.00"],
-  ["JPY", 1530, "JPY 1,530"],
-  ["KRW", 1530, "KRW 1,530"],
-  ["KWD", 1530, "KWD 1.530"],
-  ["EUR", 999_999_999_999, "EUR 9,999,999,999.99"],
-])("%s %i is written with the digits of the currency: %s", (currency, amountMinor, amount) => {
-  expect(formatAmount(amountMinor, currency, "en")).toBe(amount);
 });
 
 test("an order's message names order, amount and lines, and no person", () => {

@@ -72,7 +72,8 @@ const linesSql = sql("audit.orders-lines", { takes: [], gives: finding })`
   select (select count(*) from compared) as rows, (select count(*) from bad) as offending,
     array(select what from bad order by what limit 10) as examples`;
 
-// Records are kept for 24 hours at least, so that an order younger than 23 must have its own.
+// Records are kept for 24 hours at least, so that an order younger than 23 must have its own. An answer that names no
+// order is an operator's, who held a feed of this service or closed a task.
 const idempotencySql = sql("audit.orders-idempotency", { takes: [], gives: finding })`
   with answered as (
     select person_id, key, status, (body::jsonb ->> 'orderId')::uuid as order_id, body::jsonb ? 'returnId' as is_return
@@ -81,14 +82,14 @@ const idempotencySql = sql("audit.orders-idempotency", { takes: [], gives: findi
     select format('the answer under the key %s of %s names the order %s, which does not exist', key, person_id,
       coalesce(order_id::text, 'of nobody')) as what
     from answered left join orders.orders using (order_id)
-    where answered.status is null or orders.order_id is null
+    where answered.status is null or (order_id is not null and orders.order_id is null)
     union all
     select format('order %s was accepted under no key', orders.order_id)
     from orders.orders left join answered on answered.order_id = orders.order_id and not answered.is_return
     where placed_at > clock_timestamp() - interval '23 hours' and answered.key is null
     union all
     select format('order %s is the answer to %s keys', order_id, count(*))
-    from answered where not is_return group by order_id having count(*) > 1)
+    from answered where not is_return and order_id is not null group by order_id having count(*) > 1)
   select (select count(*) from answered) + (select count(*) from orders.orders) as rows,
     (select count(*) from bad) as offending, array(select what from bad order by what limit 10) as examples`;
 
