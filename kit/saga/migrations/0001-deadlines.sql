@@ -17,6 +17,8 @@ create table person_task (
   kind text not null,
   key text not null,
   what text not null,
+  -- The event that could not be taken, where it is about one.
+  event_id text,
   opened_at timestamptz not null default clock_timestamp(),
   closed_at timestamptz,
   closed_by text,
@@ -29,3 +31,5 @@ create unique index person_task_open on person_task (kind, key) where closed_at 
 -- What is open about one thing, whatever the kind.
 create index person_task_of_key on person_task (key, task_id) where closed_at is null;
 create index person_task_waiting on person_task (task_id) where closed_at is null;
+-- Whether somebody was called for an event that could not be taken.
+create index person_task_of_event on person_task (event_id, opened_at) where event_id is not null;

@@ -8,6 +8,7 @@ export {
   disarmDeadlines,
   takeDueDeadlines,
 } from "./deadlines.ts";
+export { type Compensations, callForCompensations } from "./failed-compensations.ts";
 export {
   defineSaga,
   type Move,

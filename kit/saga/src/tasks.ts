@@ -11,15 +11,21 @@ export interface NewTask {
   readonly key: string;
   /** A sentence for the person who will look. */
   readonly what: string;
+  /** The event that could not be taken, where it is about one. */
+  readonly eventId?: string;
 }
 
-export interface OpenTask extends NewTask {
+export interface OpenTask extends Omit<NewTask, "eventId"> {
   readonly openedAt: string;
 }
 
-const openSql = sql("saga.open-tasks", { takes: [array(uuid), array(text), array(text), array(text)], gives: {} })`
-  insert into person_task (task_id, kind, key, what)
-  select task_id, kind, key, what from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as task(task_id, kind, key, what)
+const openSql = sql("saga.open-tasks", {
+  takes: [array(uuid), array(text), array(text), array(text), array(nullable(text))],
+  gives: {},
+})`
+  insert into person_task (task_id, kind, key, what, event_id)
+  select task_id, kind, key, what, event_id
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) as task(task_id, kind, key, what, event_id)
   on conflict (kind, key) where closed_at is null do nothing`;
 
 /** Opens tasks; where one of the kind is open for the key already, that one stays and no other is made. */
@@ -30,6 +36,7 @@ export async function openTasks(tx: Transaction, tasks: readonly NewTask[]): Pro
     tasks.map((task) => task.kind),
     tasks.map((task) => task.key),
     tasks.map((task) => task.what),
+    tasks.map((task) => task.eventId ?? null),
   ]);
 }
 

@@ -1,4 +1,6 @@
 import type { Job } from "@onsale/runtime";
+import { callForCompensations } from "@onsale/saga";
+import { compensations } from "./compensations.ts";
 import { expireHolds } from "./expire-holds.ts";
 import type { InventoryPorts } from "./ports.ts";
 
@@ -14,6 +16,16 @@ export const jobs: readonly Job<InventoryPorts>[] = [
       let expired: number;
       do expired = await database.transaction((tx) => expireHolds(tx, ports, expiryBatch));
       while (expired === expiryBatch && !signal.aborted);
+    },
+  },
+  {
+    name: "inventory.call-for-compensations",
+    // An event is tried for minutes before it is given up, and a person comes later still; an empty look is two index probes.
+    everyMs: 10_000,
+    async run({ database, ports }) {
+      await database.transaction((tx) =>
+        callForCompensations(tx, { reader: "inventory", compensations, ids: ports.ids }),
+      );
     },
   },
 ];

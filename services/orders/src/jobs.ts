@@ -1,5 +1,7 @@
 import { forgetOldKeys, spentKeys } from "@onsale/http";
 import type { Job } from "@onsale/runtime";
+import { callForCompensations } from "@onsale/saga";
+import { compensations } from "./compensations.ts";
 import { endOverdueOrders } from "./end-overdue-orders.ts";
 import { lapseReturns } from "./lapse-returns.ts";
 import type { OrderPorts } from "./ports.ts";
@@ -30,6 +32,14 @@ export const jobs: readonly Job<OrderPorts>[] = [
     everyMs: 60_000,
     async run({ database }, signal) {
       while (!signal.aborted && (await forgetOldKeys(database)) > 0);
+    },
+  },
+  {
+    name: "orders.call-for-compensations",
+    // An event is tried for minutes before it is given up, and a person comes later still; an empty look is two index probes.
+    everyMs: 10_000,
+    async run({ database, ports }) {
+      await database.transaction((tx) => callForCompensations(tx, { reader: "orders", compensations, ids: ports.ids }));
     },
   },
 ];

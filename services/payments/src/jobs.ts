@@ -1,5 +1,7 @@
 import type { Job } from "@onsale/runtime";
+import { callForCompensations } from "@onsale/saga";
 import { askAgain } from "./ask-again.ts";
+import { compensations } from "./compensations.ts";
 import { createForgottenSearch, watchUnsettled } from "./overlooked.ts";
 import type { PaymentsPorts } from "./ports.ts";
 import { reconcile } from "./reconcile.ts";
@@ -30,6 +32,16 @@ export const jobs: readonly Job<PaymentsPorts>[] = [
     everyMs: 3_600_000,
     async run({ database }, signal) {
       while ((await forgetWebhooks(database, webhookMemoryDays, forgetLimit)) === forgetLimit && !signal.aborted);
+    },
+  },
+  {
+    name: "payments.call-for-compensations",
+    // An event is tried for minutes before it is given up, and a person comes later still; an empty look is two index probes.
+    everyMs: 10_000,
+    async run({ database, ports }) {
+      await database.transaction((tx) =>
+        callForCompensations(tx, { reader: "payments", compensations, ids: ports.ids }),
+      );
     },
   },
 ];

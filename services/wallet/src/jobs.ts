@@ -1,5 +1,7 @@
 import { forgetOldKeys } from "@onsale/http";
 import type { Job } from "@onsale/runtime";
+import { callForCompensations } from "@onsale/saga";
+import { compensations } from "./compensations.ts";
 import { expirePoints } from "./expire-points.ts";
 import { expireVouchers } from "./issue-vouchers.ts";
 import type { WalletPorts } from "./ports.ts";
@@ -33,6 +35,14 @@ export const jobs: readonly Job<WalletPorts>[] = [
     everyMs: 60_000,
     async run({ database }, signal) {
       while (!signal.aborted && (await forgetOldKeys(database)) > 0);
+    },
+  },
+  {
+    name: "wallet.call-for-compensations",
+    // An event is tried for minutes before it is given up, and a person comes later still; an empty look is two index probes.
+    everyMs: 10_000,
+    async run({ database, ports }) {
+      await database.transaction((tx) => callForCompensations(tx, { reader: "wallet", compensations, ids: ports.ids }));
     },
   },
 ];

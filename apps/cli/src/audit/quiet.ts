@@ -38,7 +38,9 @@ const openWorkSql = sql("audit.open-work", {
       + (select count(*) from payments.parked_key) + (select count(*) from wallet.parked_key)
       + (select count(*) from notifications.parked_key) as "parkedKeys",
     (select count(*) from orders.person_task where closed_at is null)
-      + (select count(*) from payments.person_task where closed_at is null) as "openTasks"`;
+      + (select count(*) from payments.person_task where closed_at is null)
+      + (select count(*) from inventory.person_task where closed_at is null)
+      + (select count(*) from wallet.person_task where closed_at is null) as "openTasks"`;
 
 const unheardSql = ({ schema, source }: Pick<Subscription, "schema" | "source">) =>
   composedSql(`audit.unheard-${schema}-${source}`, {
