@@ -4,7 +4,7 @@ import { defineEvent } from "@onsale/messaging";
 import { Type } from "typebox";
 import { HoldId, OrderId, ReturnId, Sku } from "./ids.ts";
 import { Units } from "./money.ts";
-import { maximumLines } from "./orders.ts";
+import { Dues, maximumLines } from "./orders.ts";
 import { Instant } from "./time.ts";
 
 const orderId = "0192f0c1-0000-7000-8000-000000000001";
@@ -26,6 +26,8 @@ export const stockReserved = defineEvent("stock.reserved.v1", {
       maxItems: 2 * maximumLines,
     }),
     expiresAt: Instant,
+    /** Of a choreographed order. */
+    dues: Type.Optional(Dues),
   }),
   sample: { orderId, holds: [{ holdId, sku: "85123A", units: 6 }], expiresAt: "2026-11-21T09:15:00.000Z" },
 });

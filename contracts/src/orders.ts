@@ -12,6 +12,24 @@ export const maximumLines = 1_000;
 /** How the order is paid: by card, with points of the buyer's wallet, or one part with each. */
 export const PaymentMethod = Type.Union([Type.Literal("card"), Type.Literal("wallet"), Type.Literal("split")]);
 
+/**
+ * Who leads an order's steps. Orchestrated: orders tells each next step. Choreographed: nobody does; each service goes on by
+ * what its neighbours tell, and orders follows.
+ */
+export const SagaStyle = Type.Union([Type.Literal("orchestrated"), Type.Literal("choreographed")]);
+
+/**
+ * What is to be paid for an order, and by whom. Facts about a choreographed order carry it along, for whoever goes on from
+ * there: facts of two services come in no order, so nobody can join them. Facts about an orchestrated order have none.
+ */
+export const Dues = Type.Object({
+  buyerId: BuyerId,
+  method: PaymentMethod,
+  cardMinor: AmountMinor,
+  pointsMinor: AmountMinor,
+  currency: Currency,
+});
+
 export const OrderLine = Type.Object({ sku: Sku, units: Units, unitPriceMinor: PriceMinor });
 const ReturnedLine = Type.Object({ sku: Sku, units: Units });
 
@@ -46,6 +64,8 @@ export const orderPlaced = defineEvent("order.placed.v1", {
     lines: Type.Array(OrderLine, { minItems: 1, maxItems: maximumLines }),
     /** `pointsMinor` is the part of the total that is paid with points; the card pays the rest. */
     payment: Type.Object({ method: PaymentMethod, pointsMinor: AmountMinor }),
+    /** Absent: the order is orchestrated. */
+    style: Type.Optional(Type.Literal("choreographed")),
     /** Holds that the order brings with it, to be attached instead of new ones. */
     holdIds: Type.Array(HoldId, { maxItems: maximumLines }),
     /** The arrival ticket: a later order has a higher one. Who is first is decided by it alone. */
@@ -137,7 +157,7 @@ export const OrderEndReason = Type.Union([
 export const orderWithdrawn = defineEvent("order.withdrawn.v1", {
   key: "orderId",
   lanes: { online: true },
-  schema: Type.Object({ orderId: OrderId, reason: OrderEndReason }),
+  schema: Type.Object({ orderId: OrderId, reason: OrderEndReason, dues: Type.Optional(Dues) }),
   sample: { orderId, reason: "PAYMENT_DECLINED" },
 });
 

@@ -4,6 +4,7 @@ import { defineEvent } from "@onsale/messaging";
 import { Type } from "typebox";
 import { BuyerId, OrderId, ReturnId } from "./ids.ts";
 import { AmountMinor, Currency } from "./money.ts";
+import { Dues } from "./orders.ts";
 
 const orderId = "0192f0c1-0000-7000-8000-000000000001";
 const buyerId = "0192f0c1-0000-7000-8000-000000000002";
@@ -13,7 +14,14 @@ const returnId = "0192f0c1-0000-7000-8000-000000000003";
 export const pointsHeld = defineEvent("points.held.v1", {
   key: "orderId",
   lanes: { online: true },
-  schema: Type.Object({ orderId: OrderId, buyerId: BuyerId, amountMinor: AmountMinor, currency: Currency }),
+  schema: Type.Object({
+    orderId: OrderId,
+    buyerId: BuyerId,
+    amountMinor: AmountMinor,
+    currency: Currency,
+    /** Of a choreographed order. */
+    dues: Type.Optional(Dues),
+  }),
   sample: { orderId, buyerId, amountMinor: 500, currency: "GBP" },
 });
 

@@ -63,6 +63,14 @@ export const specification = {
     }),
     { about: "Stands before every key in Redis: two shops need two.", fallback: "onsale:" },
   ),
+  saga: optionalSetting(
+    "ONSALE_SAGA",
+    Type.Enum(["orchestrated", "choreographed"], { description: "orchestrated or choreographed" }),
+    {
+      about:
+        "Who leads an order's steps: the orders service (orchestrated), or nobody, each service going on by what its neighbours tell (choreographed). Data stays with what it was begun with. Default: that, or else orchestrated.",
+    },
+  ),
   operatorEmail: setting(
     "ONSALE_OPERATOR_EMAIL",
     Type.String({ pattern: "^[^@\\s]+@[^@\\s]+$", maxLength: 254, description: "an e-mail address" }),

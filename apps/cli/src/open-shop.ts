@@ -1,3 +1,4 @@
+import type { SagaStyle } from "@onsale/orders";
 import { Lifecycle, openLogger, shownConfiguration } from "@onsale/runtime";
 import type { ProviderAddress } from "./audit/provider-ledger.ts";
 import { version } from "./checkout.ts";
@@ -54,6 +55,8 @@ export interface OpenShopOptions {
   readonly withRedis?: boolean;
   /** Starts a sink beside the shop, where messages end for which no channel is configured. */
   readonly withSink?: boolean;
+  /** Who leads an order's steps. Default: as it is configured, or else as the data was begun. */
+  readonly saga?: SagaStyle;
   /** Words for the person at the terminal. */
   readonly say: (words: string) => void;
 }
@@ -162,10 +165,11 @@ async function startParts(options: OpenShopOptions, frame: Frame): Promise<Omit<
 }
 
 /** What the server is given besides addresses. */
-const servedWith = ({ data, configuration }: OpenShopOptions, { logger }: Frame) => ({
+const servedWith = ({ data, configuration, saga }: OpenShopOptions, { logger }: Frame) => ({
   version: version(),
   logger,
   secretsFolder: data.secrets,
+  saga: saga ?? configuration.saga,
   shopUrl: configuration.shopUrl,
   trustedProxies: configuration.trustedProxies,
   ...paymentSettings(configuration),

@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { createTokenSigner, createTokenVerifier, newTokenKey } from "@onsale/http";
+import type { SagaStyle } from "@onsale/orders";
 import type { AnomalyRule, AskingAgain } from "@onsale/payments/ports";
 import type { Logger } from "@onsale/runtime";
 import {
@@ -14,6 +15,7 @@ import {
   startServer,
 } from "@onsale/server";
 import type { RedisChoice } from "./redis-choice.ts";
+import { begunSaga } from "./saga-style.ts";
 import { keptSecret } from "./secrets.ts";
 
 export interface ServeOptions {
@@ -27,6 +29,8 @@ export interface ServeOptions {
   readonly anomalies: Partial<AnomalyRule>;
   readonly operator: { readonly email: string; readonly password: string };
   readonly messages: MessageChannels;
+  /** Absent: as the data was begun. */
+  readonly saga: SagaStyle | undefined;
   readonly redis: RedisChoice | undefined;
   /** Where links in mails lead; absent: here. */
   readonly shopUrl: string | undefined;
@@ -42,6 +46,7 @@ const realm = { issuer: "onsale", audience: "onsale" };
 
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { adminUrl, port, version, logger, providers, asking, anomalies, operator, messages, redis } = options;
+  const saga = options.saga ?? (await begunSaga(adminUrl));
   const privateKey = await keptSecret(options.secretsFolder, "token-key.pem", newTokenKey);
   const secret = await keptSecret(options.secretsFolder, "accounts.key", () => randomBytes(32).toString("base64url"));
   const signer = await createTokenSigner({ ...realm, privateKey });
@@ -55,7 +60,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     ...(options.kafka && { kafka: options.kafka }),
     tokens: createTokenVerifier({ ...realm, publicKeys: signer.publicKeys }),
     composition: (options.compose ?? compose)({
-      ...{ url, tokens: signer, secret, operator, providers, asking, anomalies, messages },
+      ...{ url, tokens: signer, secret, operator, providers, asking, anomalies, messages, saga },
       ...(redis && { redis }),
       mailFile: join(options.secretsFolder, "mails.jsonl"),
       ...(options.shopUrl !== undefined && { shopUrl: options.shopUrl }),

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { SagaStyle } from "@onsale/orders";
 import type { StepTimeoutsMs } from "@onsale/orders/ports";
 import { eagerAsking } from "@onsale/payments/ports";
 import { ensureSecrets, type ProviderSecrets, startProviders } from "@onsale/provider-sim";
@@ -21,6 +22,8 @@ export interface TestShop extends Session {
 }
 
 export interface TestShopOptions {
+  /** Who leads the orders' steps. Default: orders. */
+  readonly saga?: SagaStyle;
   readonly redis?: { readonly url: string; readonly prefix: string };
   /** As ONSALE_TRUSTED_PROXIES. */
   readonly trustedProxies?: string;
@@ -29,7 +32,7 @@ export interface TestShopOptions {
 }
 
 export async function startTestShop(options: TestShopOptions = {}): Promise<TestShop> {
-  const { redis, trustedProxies, stepTimeoutsMs } = options;
+  const { saga = "orchestrated", redis, trustedProxies, stepTimeoutsMs } = options;
   const data = await mkdtemp(join(tmpdir(), "onsale-shop-"));
   const secretsFolder = join(data, "secrets");
   await mkdir(secretsFolder);
@@ -53,6 +56,7 @@ export async function startTestShop(options: TestShopOptions = {}): Promise<Test
     anomalies: {},
     operator,
     messages: {},
+    saga,
     redis,
     shopUrl: undefined,
     trustedProxies,

@@ -9,7 +9,7 @@ import type { BasePorts, EventDefinition } from "@onsale/messaging";
 import { notifications, type Senders } from "@onsale/notifications";
 import { patientDelivery } from "@onsale/notifications/ports";
 import { chatSender, type MailOptions, mailSender, type PushOptions, pushSender } from "@onsale/notifications/senders";
-import { orders } from "@onsale/orders";
+import { orders, type SagaStyle } from "@onsale/orders";
 import type { StepTimeoutsMs } from "@onsale/orders/ports";
 import { type PaymentsPorts, payments } from "@onsale/payments";
 import { createCardProvider } from "@onsale/payments/card-provider";
@@ -34,6 +34,8 @@ export interface Wiring {
   /** What accounts keys its counts and signs its links with: at least 32 random bytes as text, the same in every process. */
   readonly secret: string;
   readonly operator: OperatorLogIn;
+  /** Who leads the steps of orders. Default: the orders service does. */
+  readonly saga?: SagaStyle;
   /** The card providers; new payments go to the first until it fails. */
   readonly providers: readonly ProviderWiring[];
   /** When a provider is asked again about what nobody knows. Default: after minutes. */
@@ -83,11 +85,12 @@ export interface Composition {
 /** Every service of the shop with its ports: the one place that knows all of them. */
 export function compose(wiring: Wiring): Composition {
   const { url, tokens, secret, operator, messages = {}, asking = patientAsking, anomalies = {} } = wiring;
+  const { saga = "orchestrated" } = wiring;
   const providers = wiring.providers.map((provider) => namedProvider(provider, url));
   const senders = sendersOf(messages);
   const { stepTimeoutsMs, feedBounds = {}, arrange = asItIs } = wiring;
   const arranged = <Ports extends BasePorts>(service: ServiceDefinition<Ports>, ports: Ports): HostedService =>
-    host(arrange(service), ports, ownerOf, feedBounds);
+    host(arrange(inStyle(service, saga)), ports, ownerOf, feedBounds);
   const gate = wiring.redis && openGate(wiring.redis);
   const withGate = gate ? { gate: gate.stock } : {};
   const paymentsPorts: PaymentsPorts = {
@@ -100,8 +103,8 @@ export function compose(wiring: Wiring): Composition {
     services: [
       arranged(accounts, { ...base, tokens, secret, operator, ...resetMailOf(wiring, senders) }),
       arranged(catalog, base),
-      arranged(inventory, { ...base, ...withGate, chooseLocations: fewestLocations }),
-      arranged(orders, { ...base, ...withGate, ...(stepTimeoutsMs && { stepTimeoutsMs }) }),
+      arranged(inventory, { ...base, ...withGate, saga, chooseLocations: fewestLocations }),
+      arranged(orders, { ...base, ...withGate, saga, ...(stepTimeoutsMs && { stepTimeoutsMs }) }),
       arranged(payments, paymentsPorts),
       arranged(wallet, base),
       arranged(notifications, { ...base, senders, delivery: patientDelivery }),
@@ -140,6 +143,9 @@ function resetMailOf({ url, shopUrl = url, mailFile }: Wiring, { mail }: Senders
 }
 
 const asItIs: Arrange = (service) => service;
+
+const inStyle = <Ports extends BasePorts>(service: ServiceDefinition<Ports>, saga: SagaStyle) =>
+  saga === "orchestrated" ? service : { ...service, consumers: service.choreographed };
 
 const base: BasePorts = { ids, clock: { now: () => new Date().toISOString() } };
 

@@ -29,6 +29,8 @@ export interface HostedService {
   /** In the order of application: the kit's tables first, then the service's own. */
   readonly migrations: readonly MigrationSet[];
   readonly feedCount: number;
+  /** Throws where what lies in the database can't be gone on with. */
+  begin(database: Database): Promise<void>;
   /** Who hears what, under the names by which operators know them. */
   readonly readers: readonly Reader[];
   /** `log`: where events are read from. */
@@ -54,6 +56,7 @@ export function host<Ports extends BasePorts>(
     role: `onsale_${name}`,
     migrations: [messagingMigrations, httpMigrations, sagaMigrations, { owner: name, directory: service.migrations }],
     feedCount: consumers.length,
+    begin: (database) => service.begin({ database, ports }),
     readers: readersOf(name, consumers, sourceOf),
     startFeeds: (database, log) =>
       startFeeds({

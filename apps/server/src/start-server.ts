@@ -62,6 +62,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const hosted = await Promise.all(
       composition.services.map((service) => life.start(`${service.name}: database`, databases(options, service))),
     );
+    await Promise.all(hosted.map(({ service, database }) => service.begin(database)));
     const kafka = await life.start("Kafka", kafkaOf(options, hosted));
     const relays = await life.start("relays", relaysOf(kafka, hosted));
     const opened = await life.start("logs", logs(options, kafka));

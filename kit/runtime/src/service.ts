@@ -24,7 +24,11 @@ export interface ServiceDefinition<Ports extends BasePorts = BasePorts> {
   readonly name: string;
   /** The folder of its own SQL migrations. */
   readonly migrations: URL;
+  /** Comes before all its work: throws where what lies in the database can't be gone on with in this composition. */
+  readonly begin: (context: Omit<ServiceContext<Ports>, "feeds">) => Promise<void>;
   readonly consumers: readonly Consumer<Ports>[];
+  /** Those in its place where nobody leads a saga, and services go on by what their neighbours tell. */
+  readonly choreographed: readonly Consumer<Ports>[];
   readonly routes: (http: HttpServer, context: ServiceContext<Ports>) => void;
   readonly jobs: readonly Job<Ports>[];
 }
@@ -33,7 +37,10 @@ export function defineService<Ports extends BasePorts = BasePorts>(
   name: string,
   rest: {
     migrations: URL;
+    begin?: ServiceDefinition<Ports>["begin"];
     consumers?: readonly Consumer<Ports>[];
+    /** Absent: they are the same. */
+    choreographed?: readonly Consumer<Ports>[];
     routes?: ServiceDefinition<Ports>["routes"];
     jobs?: readonly Job<Ports>[];
   },
@@ -41,7 +48,9 @@ export function defineService<Ports extends BasePorts = BasePorts>(
   return {
     name,
     migrations: rest.migrations,
+    begin: rest.begin ?? (async () => undefined),
     consumers: rest.consumers ?? [],
+    choreographed: rest.choreographed ?? rest.consumers ?? [],
     routes: rest.routes ?? (() => undefined),
     jobs: rest.jobs ?? [],
   };

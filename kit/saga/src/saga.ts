@@ -19,6 +19,8 @@ export interface SagaStep<Step extends string = string> {
    * step is then undone like one that succeeded. Otherwise a refused step took nothing.
    */
   readonly refusalMayHaveTaken?: boolean;
+  /** In a choreographed saga: earlier steps of which nothing is left, either, once this one is refused. */
+  readonly refusalUndoes?: readonly Step[];
   /** Absent where the undo of an earlier step gives back what this one took. */
   readonly undo?: SagaUndo;
 }
@@ -101,13 +103,19 @@ export interface Saga<Step extends string = string> {
 
 export interface SagaSpecification<Step extends string> {
   readonly name: string;
+  /** True: the services go on by what they tell each other, and the saga follows. Absent: it asks them. */
+  readonly choreographed?: boolean;
   readonly steps: readonly [SagaStep<Step>, ...SagaStep<Step>[]];
 }
 
 /** Defines a saga from its steps, in the order in which they are asked. */
-export function defineSaga<const Step extends string>({ name, steps }: SagaSpecification<Step>): Saga<Step> {
+export function defineSaga<const Step extends string>({
+  name,
+  steps,
+  choreographed = false,
+}: SagaSpecification<Step>): Saga<Step> {
   refuseUnfit(name, steps);
-  const machine = new StepMachine(steps);
+  const machine = choreographed ? new FollowingMachine(steps) : new StepMachine(steps);
   const first = steps[0].name;
   const parsed = new Map<string, Progress<Step>>();
   return {
@@ -161,24 +169,24 @@ function placeOf(progress: Progress): string {
 }
 
 class StepMachine<Step extends string> {
-  readonly #steps: readonly SagaStep<Step>[];
+  protected readonly steps: readonly SagaStep<Step>[];
   readonly #position: ReadonlyMap<string, number>;
 
   constructor(steps: readonly SagaStep<Step>[]) {
-    this.#steps = steps;
+    this.steps = steps;
     this.#position = new Map(steps.map((step, index) => [step.name, index]));
   }
 
   advance(progress: Progress<Step>, signal: Signal<Step>): Move<Step> {
     switch (progress.phase) {
       case "forward":
-        return this.#forward(progress, signal);
+        return this.forward(progress, signal);
       case "completed":
-        return signal.kind === "withdraw" ? this.#turnBack(this.#steps.length - 1, []) : unmoved(progress);
+        return signal.kind === "withdraw" ? this.turnBack(this.steps.length - 1, []) : unmoved(progress);
       case "backward":
-        return this.#backward(progress, signal);
+        return this.backward(progress, signal);
       case "undone":
-        return this.#settle(progress, signal);
+        return this.settle(progress, signal);
     }
   }
 
@@ -212,25 +220,25 @@ class StepMachine<Step extends string> {
   /** What turning back from the last step takes at most: undos that are asked together are waited for together. */
   undoBoundMs(): number {
     const asks = new Map<string, number>();
-    for (const { name, undo } of this.#steps) {
+    for (const { name, undo } of this.steps) {
       const ask = undo?.askedBy ?? name;
       asks.set(ask, Math.max(asks.get(ask) ?? 0, undo?.withinMs ?? 0));
     }
     return [...asks.values()].reduce((sum, withinMs) => sum + withinMs, 0);
   }
 
-  #forward(progress: Extract<Progress<Step>, { phase: "forward" }>, signal: Signal<Step>): Move<Step> {
-    const at = this.#positionOf(progress.step);
+  protected forward(progress: Extract<Progress<Step>, { phase: "forward" }>, signal: Signal<Step>): Move<Step> {
+    const at = this.positionOf(progress.step);
     switch (signal.kind) {
       case "succeeded":
-        return signal.step === progress.step ? this.#goOn(at + 1) : unmoved(progress);
+        return signal.step === progress.step ? this.goOn(at + 1) : unmoved(progress);
       case "refused":
         if (signal.step !== progress.step) return unmoved(progress);
-        return this.#turnBack(this.#step(at).refusalMayHaveTaken ? at : at - 1, []);
+        return this.turnBack(this.step(at).refusalMayHaveTaken ? at : at - 1, []);
       case "overdue":
-        return signal.wait === progress.step ? this.#turnBack(at, []) : unmoved(progress);
+        return signal.wait === progress.step ? this.turnBack(at, []) : unmoved(progress);
       case "withdraw":
-        return this.#turnBack(at, []);
+        return this.turnBack(at, []);
       // Nobody has asked for an undo.
       case "undone":
       case "undo-unknown":
@@ -238,38 +246,41 @@ class StepMachine<Step extends string> {
     }
   }
 
-  #backward(progress: Extract<Progress<Step>, { phase: "backward" }>, signal: Signal<Step>): Move<Step> {
+  protected backward(progress: Extract<Progress<Step>, { phase: "backward" }>, signal: Signal<Step>): Move<Step> {
     const { steps, owed } = progress;
-    const undone = steps.find((step) => this.#tellsUndone(signal, step));
-    if (undone !== undefined) return this.#without(undone, steps, owed);
+    const undone = steps.find((step) => this.tellsUndone(signal, step));
+    if (undone !== undefined) return this.without(undone, steps, owed);
     const unknown = steps.find(
       (step) =>
         (signal.kind === "undo-unknown" && signal.step === step) ||
         (signal.kind === "overdue" && signal.wait === `undo ${step}`),
     );
-    if (unknown === undefined) return this.#settle(progress, signal);
+    if (unknown === undefined) return this.settle(progress, signal);
     // Latest first, so that one situation has one name.
-    const owing = [...owed, unknown].sort((one, other) => this.#positionOf(other) - this.#positionOf(one));
-    return this.#without(unknown, steps, owing);
+    const owing = [...owed, unknown].sort((one, other) => this.positionOf(other) - this.positionOf(one));
+    return this.without(unknown, steps, owing);
   }
 
   /** One of the undos that are waited for is waited for no longer; after the last it goes on below all that were asked with it. */
-  #without(step: Step, steps: readonly Step[], owed: readonly Step[]): Move<Step> {
+  protected without(step: Step, steps: readonly Step[], owed: readonly Step[]): Move<Step> {
     const left = steps.filter((it) => it !== step);
     if (left.length > 0) return { progress: { phase: "backward", steps: left, owed }, undo: [] };
-    return this.#turnBack(Math.min(...this.#askedWith(this.#positionOf(step))) - 1, owed);
+    return this.turnBack(Math.min(...this.#askedWith(this.positionOf(step))) - 1, owed);
   }
 
   /** Where the steps are whose undos one fact asks with that of the step at `at`, itself among them. */
   #askedWith(at: number): number[] {
-    const ask = this.#step(at).undo?.askedBy;
+    const ask = this.step(at).undo?.askedBy;
     if (ask === undefined) return [at];
-    return this.#steps.flatMap(({ undo }, position) => (undo?.askedBy === ask ? position : []));
+    return this.steps.flatMap(({ undo }, position) => (undo?.askedBy === ask ? position : []));
   }
 
   /** What a signal means for the undos that are owed. */
-  #settle(progress: Extract<Progress<Step>, { phase: "backward" | "undone" }>, signal: Signal<Step>): Move<Step> {
-    const settled = progress.owed.find((step) => this.#tellsUndone(signal, step));
+  protected settle(
+    progress: Extract<Progress<Step>, { phase: "backward" | "undone" }>,
+    signal: Signal<Step>,
+  ): Move<Step> {
+    const settled = progress.owed.find((step) => this.tellsUndone(signal, step));
     if (settled !== undefined) {
       return { progress: { ...progress, owed: progress.owed.filter((step) => step !== settled) }, undo: [], settled };
     }
@@ -278,29 +289,29 @@ class StepMachine<Step extends string> {
   }
 
   /** A late refusal tells it too: the step took nothing, so nothing of it is left. */
-  #tellsUndone(signal: Signal<Step>, step: Step): boolean {
+  protected tellsUndone(signal: Signal<Step>, step: Step): boolean {
     if (signal.kind === "undone") return signal.step === step;
-    return signal.kind === "refused" && signal.step === step && !this.#step(this.#positionOf(step)).refusalMayHaveTaken;
+    return signal.kind === "refused" && signal.step === step && !this.step(this.positionOf(step)).refusalMayHaveTaken;
   }
 
-  #goOn(next: number): Move<Step> {
-    const step = this.#steps[next]?.name;
+  protected goOn(next: number): Move<Step> {
+    const step = this.steps[next]?.name;
     if (step === undefined) return { progress: { phase: "completed", owed: [] }, undo: [], ended: "completed" };
     return { progress: { phase: "forward", step, owed: [] }, ask: step, undo: [] };
   }
 
   /** Asks the undos from step `from` downwards, as far as the first that is waited for. */
-  #turnBack(from: number, owedBefore: readonly Step[]): Move<Step> {
+  protected turnBack(from: number, owedBefore: readonly Step[]): Move<Step> {
     const undo: Step[] = [];
     const owed = [...owedBefore];
     for (let at = from; at >= 0; at--) {
-      const step = this.#step(at);
+      const step = this.step(at);
       if (!step.undo) continue;
       if (step.undo.withinMs > 0) {
         const steps = this.#askedWith(at)
           .filter((position) => position <= at)
           .reverse()
-          .map((position) => this.#step(position).name);
+          .map((position) => this.step(position).name);
         return { progress: { phase: "backward", steps, owed }, undo: [...undo, ...steps] };
       }
       undo.push(step.name);
@@ -310,22 +321,83 @@ class StepMachine<Step extends string> {
   }
 
   #waitFor(name: Step, of: "step" | "undo" | "owed"): PendingWait<Step> {
-    const { decidedBy, withinMs, undo } = this.#step(this.#positionOf(name));
+    const { decidedBy, withinMs, undo } = this.step(this.positionOf(name));
     if (of === "step") return { wait: name, decidedBy, withinMs };
     if (of === "undo") return { wait: `undo ${name}`, decidedBy, withinMs: undo?.withinMs ?? 0 };
     return { wait: `owed ${name}`, decidedBy, withinMs: undo?.callAfterMs ?? 0 };
   }
 
-  #step(at: number): SagaStep<Step> {
-    const step = this.#steps[at];
+  protected step(at: number): SagaStep<Step> {
+    const step = this.steps[at];
     if (!step) throw new RangeError(`The saga has no step ${at}.`);
     return step;
   }
 
-  #positionOf(step: Step): number {
+  protected positionOf(step: Step): number {
     const at = this.#position.get(step);
     if (at === undefined) throw new RangeError(`The saga has no step ${step}.`);
     return at;
+  }
+}
+
+/**
+ * Follows a saga that nobody leads. Facts of different services come in any order, but none comes about before what it
+ * follows from: a step that happened says that all before it did, and one that was refused that none behind it will. The
+ * services that hear a refusal undo by themselves, so only what begins here, a wish or a bound that passed, asks for undos;
+ * and then for all of them, because the steps go on until their services hear of it.
+ */
+class FollowingMachine<Step extends string> extends StepMachine<Step> {
+  protected override forward(
+    progress: Extract<Progress<Step>, { phase: "forward" }>,
+    signal: Signal<Step>,
+  ): Move<Step> {
+    const at = this.positionOf(progress.step);
+    const last = this.steps.length - 1;
+    switch (signal.kind) {
+      case "succeeded": {
+        const { ask: _, ...move } = this.goOn(this.positionOf(signal.step) + 1);
+        return this.positionOf(signal.step) < at ? unmoved(progress) : move;
+      }
+      case "refused":
+        return this.positionOf(signal.step) < at ? unmoved(progress) : this.#turnedBy(signal, progress);
+      case "undone":
+      case "undo-unknown":
+        return this.#turnedBy(signal, progress);
+      case "overdue":
+        return signal.wait === progress.step ? this.turnBack(last, []) : unmoved(progress);
+      case "withdraw":
+        return this.turnBack(last, []);
+    }
+  }
+
+  protected override backward(
+    progress: Extract<Progress<Step>, { phase: "backward" }>,
+    signal: Signal<Step>,
+  ): Move<Step> {
+    if (signal.kind !== "refused") return super.backward(progress, signal);
+    const gone = progress.steps.filter((step) => this.#isGoneBy(signal.step, step));
+    let move: Move<Step> = unmoved(progress);
+    for (const step of gone) {
+      if (move.progress.phase === "backward") move = this.without(step, move.progress.steps, move.progress.owed);
+    }
+    return gone.length > 0 ? move : this.settle(progress, signal);
+  }
+
+  /** Others have turned the saga back already: it learns so by the refusal, or by an undo that was heard before it. */
+  #turnedBy(signal: Signal<Step>, progress: Progress<Step>): Move<Step> {
+    const { progress: all } = this.turnBack(this.steps.length - 1, []);
+    if (all.phase !== "backward") return unmoved(progress);
+    const { undo: _, ...move } = this.backward(all, signal);
+    if (move.progress === all && signal.kind !== "refused") return unmoved(progress);
+    return { ...move, undo: [] };
+  }
+
+  /** Whether nothing of a step is left once another was refused: it comes behind it, or goes with it. */
+  #isGoneBy(refused: Step, step: Step): boolean {
+    const at = this.positionOf(refused);
+    const { refusalMayHaveTaken = false, refusalUndoes = [] } = this.step(at);
+    if (step === refused) return !refusalMayHaveTaken;
+    return this.positionOf(step) > at || refusalUndoes.includes(step);
   }
 }
 

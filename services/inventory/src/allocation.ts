@@ -50,10 +50,11 @@ export function whenAuthorised({ state, expiresAt }: Allocation, authorisedAt: I
     case "EXPIRED":
     case "REFUSED":
     case "ATTACHED":
-    case "RELEASED":
       return lapseWithNothing;
     case "SOLD":
     case "LAPSED":
+    // It is over, and was told so: where nobody leads the order, its end may be heard before this.
+    case "RELEASED":
       return undefined;
     default:
       return state satisfies never;

@@ -1,4 +1,6 @@
 import type { orderAuthorised } from "@onsale/contracts/orders";
+import type { paymentAuthorised } from "@onsale/contracts/payments";
+import type { pointsHeld } from "@onsale/contracts/wallet";
 import { causedBy, type Delivered } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { type Allocation, whenAuthorised } from "./allocation.ts";
@@ -7,13 +9,15 @@ import { lockAllocations } from "./store/allocation.ts";
 import { holdsOf } from "./store/hold.ts";
 import { telemetry } from "./telemetry.ts";
 
-type Authorised = Delivered<typeof orderAuthorised>;
+type Authorised = Delivered<typeof orderAuthorised | typeof paymentAuthorised | typeof pointsHeld>;
 
 /**
  * Sells the held units to orders whose payment is authorised; one whose holds are gone is told that they lapsed. An order
  * that inventory never heard of is left to its own deadline: nothing was ever held for it.
  */
-export async function confirmHolds(tx: Transaction, authorised: readonly Authorised[]): Promise<void> {
+export async function confirmHolds(tx: Transaction, facts: readonly Authorised[]): Promise<void> {
+  const authorised = facts.filter(paysForTheWhole);
+  if (authorised.length === 0) return;
   const orderIds = authorised.map(({ data }) => data.orderId);
   const [allocations, holds] = await Promise.all([lockAllocations(tx, orderIds), holdsOf(tx, orderIds)]);
   const events = new Map(authorised.map((event) => [event.data.orderId, event]));
@@ -23,6 +27,10 @@ export async function confirmHolds(tx: Transaction, authorised: readonly Authori
   await takeSteps(tx, due, holds);
   tellAfterCommit(tx, due);
 }
+
+/** Points that are held are the whole of a choreographed order that is paid with nothing else. */
+const paysForTheWhole = (fact: Authorised): boolean =>
+  fact.type !== "points.held.v1" || fact.data.dues?.method === "wallet";
 
 function stepOf(allocation: Allocation, event: Authorised | undefined): DueStep[] {
   const step = event && whenAuthorised(allocation, event.time);

@@ -1,14 +1,22 @@
-import type { BasePorts, Cause } from "@onsale/messaging";
+import type { Cause } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { whenExpired } from "./allocation.ts";
+import type { InventoryPorts } from "./ports.ts";
 import { takeSteps } from "./step-allocations.ts";
 import { lockExpired } from "./store/allocation.ts";
 import { holdsOf } from "./store/hold.ts";
 import { telemetry } from "./telemetry.ts";
 
+/** Who tells that a held order is paid for, by who leads its steps. */
+const payers = { orchestrated: ["orders"], choreographed: ["orders", "payments", "wallet"] } as const;
+
 /** Puts back what is held past its time, for at most `limit` orders and buyers; returns for how many. */
-export async function expireHolds(tx: Transaction, { ids }: Pick<BasePorts, "ids">, limit: number): Promise<number> {
-  const expired = await lockExpired(tx, limit);
+export async function expireHolds(
+  tx: Transaction,
+  { ids, saga = "orchestrated" }: Pick<InventoryPorts, "ids" | "saga">,
+  limit: number,
+): Promise<number> {
+  const expired = await lockExpired(tx, { heardOf: payers[saga], limit });
   if (expired.length === 0) return 0;
   const holds = await holdsOf(
     tx,

@@ -1,5 +1,7 @@
 import { stockReleased } from "@onsale/contracts/inventory";
-import type { orderCancelled, orderRejected } from "@onsale/contracts/orders";
+import type { orderCancelled, orderRejected, orderWithdrawn } from "@onsale/contracts/orders";
+import type { paymentCaptureRefused, paymentDeclined } from "@onsale/contracts/payments";
+import type { pointsRefused } from "@onsale/contracts/wallet";
 import { causedBy, type Delivered, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { whenEnded } from "./allocation.ts";
@@ -8,7 +10,14 @@ import { entomb, lockAllocations } from "./store/allocation.ts";
 import { holdsOf } from "./store/hold.ts";
 import { telemetry } from "./telemetry.ts";
 
-type Ended = Delivered<typeof orderRejected | typeof orderCancelled>;
+type Ended = Delivered<
+  | typeof orderRejected
+  | typeof orderCancelled
+  | typeof orderWithdrawn
+  | typeof paymentDeclined
+  | typeof paymentCaptureRefused
+  | typeof pointsRefused
+>;
 
 /**
  * Gives back what ended orders hold or were sold, and tells them that nothing of their stock is left. An order that was

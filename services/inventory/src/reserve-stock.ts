@@ -1,7 +1,7 @@
 import type { HoldId, OrderId, Sku } from "@onsale/contracts/ids";
 import { type StockRefusal, stockRejected, stockReserved } from "@onsale/contracts/inventory";
 import type { Units } from "@onsale/contracts/money";
-import type { orderPlaced } from "@onsale/contracts/orders";
+import type { Dues, orderPlaced } from "@onsale/contracts/orders";
 import { type Instant, later } from "@onsale/contracts/time";
 import { causedBy, type Delivered, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
@@ -29,6 +29,8 @@ interface OrderWish extends Wish {
   readonly orderId: OrderId;
   /** The order's ticket: lower came earlier. */
   readonly arrival: number;
+  /** Of a choreographed order: what whoever hears of its holds has to know. */
+  readonly dues?: Static<typeof Dues>;
 }
 
 /**
@@ -78,7 +80,21 @@ function toWish(event: Placed): OrderWish {
   const units = new Map<Sku, number>();
   for (const line of lines) units.set(line.sku, (units.get(line.sku) ?? 0) + line.units);
   const brings = [...new Set(holdIds)];
-  return { orderId, buyerId, arrival, units, names: new Map(), brings, saidAt: event.time, cause: causedBy(event) };
+  const wish = {
+    orderId,
+    buyerId,
+    arrival,
+    units,
+    names: new Map(),
+    brings,
+    saidAt: event.time,
+    cause: causedBy(event),
+  };
+  return event.data.style === "choreographed" ? { ...wish, dues: duesOf(event.data) } : wish;
+}
+
+function duesOf({ buyerId, payment: { method, pointsMinor }, totalMinor, currency }: Placed["data"]) {
+  return { buyerId, method, cardMinor: totalMinor - pointsMinor, pointsMinor, currency };
 }
 
 function firstOfEachOrder(wishes: readonly OrderWish[]): OrderWish[] {
@@ -137,13 +153,17 @@ function movements(decision: Decision<OrderWish>): Movement[] {
 }
 
 function announcement(decision: Decision<OrderWish>, expiresAt: Instant) {
-  const { orderId, cause } = decision.wish;
+  const { orderId, cause, dues } = decision.wish;
   if (decision.kind === "refused") {
     const { reason, skus } = decision;
     return fact(stockRejected, { data: { orderId, reason: told[reason], skus: [...skus] }, sequence: 1, cause });
   }
   const holds = wholeHolds([...decision.brought, ...decision.holds]);
-  return fact(stockReserved, { data: { orderId, holds, expiresAt }, sequence: 1, cause });
+  return fact(stockReserved, {
+    data: { orderId, holds, expiresAt, ...(dues && { dues }) },
+    sequence: 1,
+    cause,
+  });
 }
 
 /** An order names no units, so it is never told of them. */

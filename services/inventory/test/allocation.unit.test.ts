@@ -33,7 +33,7 @@ test.each([
   ["REFUSED", inTime, lapseWithNothing],
   ["EXPIRED", inTime, lapseWithNothing],
   ["LAPSED", inTime, undefined],
-  ["RELEASED", inTime, lapseWithNothing],
+  ["RELEASED", inTime, undefined],
 ] as const)("authorised while %s at %s", (state, authorisedAt, step) => {
   expect(whenAuthorised(allocation(state), authorisedAt)).toEqual(step);
 });

@@ -189,13 +189,13 @@ describe("confirming", () => {
     ]);
   });
 
-  test("an order that was refused, or released before, lapses with nothing to give back", async () => {
+  test("an order that was refused lapses with nothing to give back; to one that was released before it is no news", async () => {
     await receive(shop, { mug: 1 });
     await reserve(placed(1, { mug: 1 }), placed(2, { mug: 1 }));
     await hear(shop, "release-holds", [cancelled(1)]);
     const late = { ...(await authorised(1)), sequence: 10 };
     await hear(shop, "confirm-holds", [late, await authorised(2), await authorised(3)]);
-    expect(await states(shop)).toEqual({ 1: "LAPSED", 2: "LAPSED" });
+    expect(await states(shop)).toEqual({ 1: "RELEASED", 2: "LAPSED" });
     expect(await books(shop)).toEqual({ mug: [1, 0, 0] });
   });
 

@@ -11,6 +11,8 @@ create table orders (
   total_minor bigint not null check (total_minor between 1 and 1000000000000),
   line_count int not null check (line_count between 1 and 1000),
   payment_method text not null check (payment_method in ('card', 'wallet', 'split')),
+  -- Who leads its steps: orders, or nobody.
+  style text not null check (style in ('orchestrated', 'choreographed')),
   -- The part of the total that is paid with points.
   points_minor bigint not null,
   -- Everything that the placing of the order set off carries it.
@@ -38,6 +40,12 @@ create table orders (
 ) with (fillfactor = 60);
 -- A person's own orders, newest first: the ids are UUIDv7.
 create index orders_of_buyer on orders (buyer_id, order_id desc);
+
+-- Who leads the steps of this shop's orders, since its first start. One row.
+create table saga_style (
+  is_one boolean primary key default true check (is_one),
+  style text not null check (style in ('orchestrated', 'choreographed'))
+);
 
 -- Lines are written with their order, in one transaction, by one statement of ours; a foreign key would look the order up
 -- once more for each of them and lock its row. The audit checks what it would.

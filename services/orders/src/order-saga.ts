@@ -1,7 +1,7 @@
 /** The steps of an order, who answers each, and how long an answer is waited for. */
 
 import type { OrderId } from "@onsale/contracts/ids";
-import type { PaymentMethod } from "@onsale/contracts/orders";
+import type { PaymentMethod, SagaStyle as StyleSchema } from "@onsale/contracts/orders";
 import { type Instant, later } from "@onsale/contracts/time";
 import {
   type Deadline,
@@ -62,12 +62,17 @@ export type OrderProgress = Progress<OrderStepName>;
 export type OrderSignal = Signal<OrderStepName>;
 export type OrderWait = Wait<OrderStepName>;
 export type OrderMethod = Static<typeof PaymentMethod>;
+export type SagaStyle = Static<typeof StyleSchema>;
 
 /** What the deadlines of orders are filed under, whichever way they are paid. */
 export const sagaName = "order";
 
-const saga = (...steps: readonly [SagaStep<OrderStepName>, ...SagaStep<OrderStepName>[]]): Saga<OrderStepName> =>
-  defineSaga<OrderStepName>({ name: sagaName, steps });
+type Steps = readonly [SagaStep<OrderStepName>, ...SagaStep<OrderStepName>[]];
+
+const led = (...steps: Steps): Saga<OrderStepName> => defineSaga<OrderStepName>({ name: sagaName, steps });
+
+const followed = (...steps: Steps): Saga<OrderStepName> =>
+  defineSaga<OrderStepName>({ name: sagaName, steps, choreographed: true });
 
 /**
  * How an order is paid is the list of its steps. Points are held before a card is asked, because only the card's issuer
@@ -75,20 +80,49 @@ const saga = (...steps: readonly [SagaStep<OrderStepName>, ...SagaStep<OrderStep
  * points back, and the order's end releases what was held for it or sold to it. A wallet has nothing to capture: it spends
  * what it holds when the order is confirmed, and can't fail then.
  */
-export const orderSagas: Readonly<Record<OrderMethod, Saga<OrderStepName>>> = {
-  card: saga(reserveStock, authorisePayment, confirmStock, capturePayment),
-  wallet: saga(reserveStock, holdPoints, confirmStock),
-  split: saga(reserveStock, holdPoints, authorisePayment, confirmStock, capturePayment),
+const orchestrated: Readonly<Record<OrderMethod, Saga<OrderStepName>>> = {
+  card: led(reserveStock, authorisePayment, confirmStock, capturePayment),
+  wallet: led(reserveStock, holdPoints, confirmStock),
+  split: led(reserveStock, holdPoints, authorisePayment, confirmStock, capturePayment),
 };
 
-/** Every order begins like this, whichever way it is paid. */
-export const firstProgress = orderSagas.card.format(orderSagas.card.start.progress);
+// Where nobody leads, all three give back by themselves and at once, so the order waits for inventory with the others.
+const reservesByItself = {
+  ...reserveStock,
+  undo: { ...reserveStock.undo, withinMs: stepMs, askedBy: withdrawal },
+} as const;
+// A decline and a refused capture are payments' last word: nothing is charged. What may be set aside still, it gives back
+// when it hears of the order's end.
+const authorisesByItself = { ...authorisePayment, refusalMayHaveTaken: false } as const;
+const capturesByItself = { ...capturePayment, refusalUndoes: ["authorise-payment"] } as const;
+// Who says that the holds were gone, says that nothing is held.
+const confirmsByItself = { ...confirmStock, refusalUndoes: ["reserve-stock"] } as const;
+
+const choreographed: Readonly<Record<OrderMethod, Saga<OrderStepName>>> = {
+  card: followed(reservesByItself, authorisesByItself, confirmsByItself, capturesByItself),
+  wallet: followed(reservesByItself, holdPoints, confirmsByItself),
+  split: followed(reservesByItself, holdPoints, authorisesByItself, confirmsByItself, capturesByItself),
+};
+
+/** The steps by who leads them and how the order is paid. Both styles have the same steps and answers. */
+export const orderSagas: Readonly<Record<SagaStyle, Readonly<Record<OrderMethod, Saga<OrderStepName>>>>> = {
+  orchestrated,
+  choreographed,
+};
+
+export const sagaOf = ({ style, method }: Pick<Ordered, "style" | "method">): Saga<OrderStepName> =>
+  orderSagas[style][method];
+
+/** Every order begins like this, whichever way it is paid and whoever leads it. */
+export const firstProgress = orchestrated.card.format(orchestrated.card.start.progress);
 
 /**
  * Milliseconds after which every accepted order has ended, whatever was answered or not, as long as the services are
  * heard: the longest saga at its bounds, and a minute for the job that looks. A hold has to outlive it.
  */
-export const orderBoundMs = Math.max(...Object.values(orderSagas).map(({ boundMs }) => boundMs)) + minute;
+export const orderBoundMs =
+  Math.max(...Object.values(orderSagas).flatMap((sagas) => Object.values(sagas).map(({ boundMs }) => boundMs))) +
+  minute;
 
 /** Bounds that differ from the saga's own, in milliseconds. */
 export type StepTimeoutsMs = Readonly<Partial<Record<OrderWait, number>>>;
@@ -103,27 +137,30 @@ export const lookWait = "look";
 interface Ordered {
   readonly orderId: OrderId;
   readonly method: OrderMethod;
+  readonly style: SagaStyle;
 }
 
 /** No step that is asked at `askedAt` or later is overdue before this. */
-export function nextLook({ orderId, method }: Ordered, askedAt: Instant, timeouts: StepTimeoutsMs): Deadline {
-  const shortestMs = Math.min(...orderSagas[method].steps.map((step) => timeouts[step.name] ?? step.withinMs));
-  return { key: orderId, wait: lookWait, dueAt: later(askedAt, shortestMs) };
+export function nextLook(order: Ordered, askedAt: Instant, timeouts: StepTimeoutsMs): Deadline {
+  const shortestMs = Math.min(...sagaOf(order).steps.map((step) => timeouts[step.name] ?? step.withinMs));
+  return { key: order.orderId, wait: lookWait, dueAt: later(askedAt, shortestMs) };
 }
 
 /** The deadlines of everything that the saga waits for at this point, counted from `since`. */
 export function deadlinesOf(
-  { orderId, method }: Ordered,
+  order: Ordered,
   progress: OrderProgress,
   since: Instant,
   timeouts: StepTimeoutsMs,
 ): Deadline[] {
-  return orderSagas[method].waits(progress).map(({ wait, decidedBy, withinMs }) => ({
-    key: orderId,
-    wait,
-    awaits: decidedBy,
-    dueAt: later(since, timeouts[wait] ?? withinMs),
-  }));
+  return sagaOf(order)
+    .waits(progress)
+    .map(({ wait, decidedBy, withinMs }) => ({
+      key: order.orderId,
+      wait,
+      awaits: decidedBy,
+      dueAt: later(since, timeouts[wait] ?? withinMs),
+    }));
 }
 
 /** What a move of the saga gives new to wait for. Going forward that is left to the look. */
@@ -135,6 +172,10 @@ export function deadlinesAfter(
   timeouts: StepTimeoutsMs,
 ): Deadline[] {
   if (after.phase === "forward" || after.phase === "completed") return [];
-  const known = new Set<string>(orderSagas[order.method].waits(before).map(({ wait }) => wait));
+  const known = new Set<string>(
+    sagaOf(order)
+      .waits(before)
+      .map(({ wait }) => wait),
+  );
   return deadlinesOf(order, after, at, timeouts).filter(({ wait }) => !known.has(wait));
 }

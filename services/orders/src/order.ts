@@ -21,8 +21,9 @@ import {
   type OrderMethod,
   type OrderProgress,
   type OrderStepName,
-  orderSagas,
+  type SagaStyle,
   type StepTimeoutsMs,
+  sagaOf,
 } from "./order-saga.ts";
 
 export type OrderStatus = "PENDING" | "CONFIRMED" | "REJECTED" | "CANCELLED";
@@ -34,6 +35,8 @@ export interface Order {
   readonly totalMinor: AmountMinor;
   readonly lineCount: number;
   readonly method: OrderMethod;
+  /** Who leads its steps, from the first to the last. */
+  readonly style: SagaStyle;
   /** The part of the total that is paid with points. */
   readonly pointsMinor: AmountMinor;
   readonly correlationId: string;
@@ -75,7 +78,10 @@ export interface HistoryEntry {
 }
 
 /** What an order is from the start, and stays. */
-export type Placed = Pick<Order, "buyerId" | "currency" | "lineCount" | "method" | "pointsMinor" | "correlationId">;
+export type Placed = Pick<
+  Order,
+  "buyerId" | "currency" | "lineCount" | "method" | "style" | "pointsMinor" | "correlationId"
+>;
 
 /** One step of an order: the order after it, and everything that has to be written and told together. */
 export interface OrderStep {
@@ -100,14 +106,15 @@ export interface Circumstances {
 /** What the news makes of the order; undefined where it is none: a repeated, late or stray one. */
 export function hear(order: Order, news: News, circumstances: Circumstances): OrderStep | undefined {
   const move: Move<OrderStepName> = news.signal
-    ? orderSagas[order.method].advance(order.progress, news.signal)
+    ? sagaOf(order).advance(order.progress, news.signal)
     : { progress: order.progress, undo: [] };
   const moved = move.progress !== order.progress;
   const balance = balanceAfter(order, news, move);
-  if (!moved && balance === order.balance && !news.noted && move.call === undefined) return undefined;
+  // What turned a choreographed order back may be heard after what was undone for it.
+  const reason = isTurned(move) ? (order.reason ?? news.reason ?? null) : order.reason;
+  const learnt = balance !== order.balance || reason !== order.reason || news.noted === true;
+  if (!moved && !learnt && move.call === undefined) return undefined;
 
-  const turned = move.undo.length > 0 || move.ended === "undone";
-  const reason = turned ? (order.reason ?? news.reason ?? null) : order.reason;
   const after: Order = {
     ...order,
     balance,
@@ -124,6 +131,8 @@ export function hear(order: Order, news: News, circumstances: Circumstances): Or
     ...(move.call !== undefined && { call: move.call }),
   };
 }
+
+const isTurned = ({ progress: { phase } }: Move<OrderStepName>): boolean => phase === "backward" || phase === "undone";
 
 type Telling = (rest: { readonly sequence: number; readonly cause: Cause }) => OutgoingEvent;
 
@@ -206,7 +215,8 @@ function tellingOf(move: Move<OrderStepName>, order: Order): Telling | undefined
     return (rest) => fact(end, { data: { orderId, buyerId, reason: reasonOf(order) }, ...rest });
   }
   if (move.undo.length > 0)
-    return (rest) => fact(orderWithdrawn, { data: { orderId, reason: reasonOf(order) }, ...rest });
+    return (rest) =>
+      fact(orderWithdrawn, { data: { orderId, reason: reasonOf(order), ...carriedDues(order) }, ...rest });
   switch (move.ask) {
     case "hold-points":
       return (rest) =>
@@ -226,6 +236,12 @@ function tellingOf(move: Move<OrderStepName>, order: Order): Telling | undefined
     case undefined:
       return undefined;
   }
+}
+
+/** The wallet may hear of a choreographed order's end first, and has to know then what it must not hold. */
+function carriedDues({ style, buyerId, method, totalMinor, pointsMinor, currency }: Order) {
+  if (style === "orchestrated") return {};
+  return { dues: { buyerId, method, cardMinor: totalMinor - pointsMinor, pointsMinor, currency } };
 }
 
 /** Everything that turns an order back says why; an order without a reason was turned back by a mistake of ours. */

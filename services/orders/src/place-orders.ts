@@ -6,7 +6,7 @@ import { type Cause, fact, publish } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { armFirstDeadlines } from "@onsale/saga";
 import type { HistoryEntry, Placed } from "./order.ts";
-import { nextLook, sagaName } from "./order-saga.ts";
+import { nextLook, type SagaStyle, sagaName } from "./order-saga.ts";
 import {
   type PlacementRefusal,
   type PricedOrder,
@@ -53,6 +53,7 @@ interface Accepted {
   readonly orderId: OrderId;
   readonly arrival: number;
   readonly priced: PricedOrder;
+  readonly style: SagaStyle;
 }
 
 type Decision =
@@ -115,13 +116,13 @@ function decide(
   { placement, orderId, arrival }: Pick<Accepted, "placement" | "orderId" | "arrival">,
   claim: ClaimOutcome,
   products: ReadonlyMap<Sku, KnownProduct>,
-  { allocationRules }: OrderPorts,
+  { allocationRules, saga: style = "orchestrated" }: OrderPorts,
 ): Decision {
   if (claim.kind === "reused") return { kind: "key-reused" };
   // The only answers recorded under keys that are claimed for placing are those that were written here.
   if (claim.kind === "replay") return { kind: "replay", answer: claim.body as PlacedAnswer };
   const priced = priceBasket(placement, products, allocationRules);
-  return priced.kind === "refused" ? priced : { kind: "accepted", placement, orderId, arrival, priced };
+  return priced.kind === "refused" ? priced : { kind: "accepted", placement, orderId, arrival, priced, style };
 }
 
 function outcomeOf(
@@ -170,8 +171,8 @@ async function storePlaced(
     armFirstDeadlines(
       tx,
       sagaName,
-      accepted.map(({ orderId, placement }) =>
-        nextLook({ orderId, method: placement.payment.method }, placedAt, stepTimeoutsMs),
+      accepted.map(({ orderId, placement, style }) =>
+        nextLook({ orderId, method: placement.payment.method, style }, placedAt, stepTimeoutsMs),
       ),
     ),
     publish(
@@ -184,11 +185,13 @@ async function storePlaced(
 const placedAs = ({
   placement: { buyerId, currency, payment, cause },
   priced: { lines, pointsMinor },
+  style,
 }: Accepted): Placed => ({
   buyerId,
   currency,
   lineCount: lines.length,
   method: payment.method,
+  style,
   pointsMinor,
   correlationId: cause.correlationId,
 });
@@ -219,6 +222,7 @@ const announcement = (
     orderId,
     arrival,
     priced: { lines, totalMinor, pointsMinor },
+    style,
   }: Accepted,
   placedAt: string,
 ) =>
@@ -230,6 +234,7 @@ const announcement = (
       totalMinor,
       lines: lines.map(({ sku, quantity, unitPriceMinor }) => ({ sku, units: quantity, unitPriceMinor })),
       payment: { method: payment.method, pointsMinor },
+      ...(style === "choreographed" && { style }),
       holdIds: [...holdIds],
       arrival,
       placedAt,

@@ -2,7 +2,7 @@
 
 import { newsKept } from "./news.ts";
 import { type Balance, type HistoryEntry, hear, nothingPaid, type Order } from "./order.ts";
-import { firstProgress, orderSagas } from "./order-saga.ts";
+import { firstProgress, sagaOf } from "./order-saga.ts";
 
 /**
  * Hears once more what the history says was heard, all of it from the first step on, and gives the order as it stands
@@ -23,7 +23,7 @@ const begin = ({ orderId, at, amountMinor }: HistoryEntry, placed: NonNullable<H
   totalMinor: amountMinor ?? 0,
   status: "PENDING",
   reason: null,
-  progress: orderSagas[placed.method].parse(firstProgress),
+  progress: sagaOf(placed).parse(firstProgress),
   progressedAt: at,
   version: 1,
   eventSequence: 1,
@@ -57,5 +57,5 @@ export type OrderRow = Omit<Order, "progress" | "balance"> & Balance & { readonl
 
 export function rebuildRow(history: readonly HistoryEntry[]): OrderRow {
   const { progress, balance, ...order } = rebuild(history);
-  return { ...order, ...balance, progress: orderSagas[order.method].format(progress) };
+  return { ...order, ...balance, progress: sagaOf(order).format(progress) };
 }

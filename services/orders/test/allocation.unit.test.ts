@@ -103,7 +103,7 @@ test("however things come back, each instrument never gives more than it took, a
   );
   fc.assert(
     fc.property(orders, wishes, ({ lines, totalMinor, pointsMinor, allocations }, script) => {
-      const confirmed = { progress: orderSagas.card.parse("completed") };
+      const confirmed = { progress: orderSagas.orchestrated.card.parse("completed") };
       let held: HeldLine[] = lines.map((line) => ({ ...line, returnedQuantity: 0 }));
       const back = { card: 0, points: 0 };
       const giveBack = (sku: string, quantity: number) => {

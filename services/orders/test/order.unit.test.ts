@@ -2,7 +2,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cancelWished, newsOf, overdue } from "../src/news.ts";
 import { hear, nothingPaid, type Order, type OrderStep } from "../src/order.ts";
-import { type OrderMethod, type OrderProgress, type OrderWait, orderBoundMs, orderSagas } from "../src/order-saga.ts";
+import {
+  type OrderMethod,
+  type OrderProgress,
+  type OrderWait,
+  orderBoundMs,
+  orderSagas,
+  sagaOf,
+} from "../src/order-saga.ts";
 import { type Cell, type Table, tables } from "./order-tables.ts";
 import { allWords, personId, told, type Word } from "./shop.ts";
 
@@ -18,11 +25,12 @@ const orderAt = (place: string, rest: Partial<Order> = {}, method: OrderMethod =
   totalMinor: 1530,
   lineCount: 1,
   method,
+  style: "orchestrated",
   pointsMinor: pointsOf[method],
   correlationId: "c",
   status: place === "completed" ? "CONFIRMED" : "PENDING",
   reason: null,
-  progress: orderSagas[method].parse(place),
+  progress: orderSagas.orchestrated[method].parse(place),
   progressedAt: at,
   version: 7,
   eventSequence: 5,
@@ -44,18 +52,12 @@ function outcomeOf(step: OrderStep | undefined): string {
   const { order, told: event, call, settled } = step;
   const end = order.reason === null ? order.status : `${order.status} ${order.reason}`;
   const told = event ? event.event.type.replace(/\.v1$/, "") : "-";
-  return [
-    orderSagas[order.method].format(order.progress),
-    told,
-    end,
-    call && `call ${call}`,
-    settled && `settled ${settled}`,
-  ]
+  return [sagaOf(order).format(order.progress), told, end, call && `call ${call}`, settled && `settled ${settled}`]
     .filter(Boolean)
     .join(" | ");
 }
 
-const waits: readonly OrderWait[] = orderSagas.split.steps.flatMap(({ name }): OrderWait[] => [
+const waits: readonly OrderWait[] = orderSagas.orchestrated.split.steps.flatMap(({ name }): OrderWait[] => [
   name,
   `undo ${name}`,
   `owed ${name}`,
@@ -87,7 +89,7 @@ describe.each(Object.entries(tables) as [OrderMethod, Table][])(
     });
 
     test("the table has every place that an order can reach", () => {
-      const saga = orderSagas[method];
+      const saga = orderSagas.orchestrated[method];
       const reached = new Set<string>();
       const toVisit: OrderProgress[] = [saga.start.progress];
       for (let progress = toVisit.pop(); progress; progress = toVisit.pop()) {
@@ -286,7 +288,7 @@ class Run {
         this.#hearWord(answers[pick % Math.max(1, this.#answered)]);
         break;
       case "overdue": {
-        const pending = orderSagas[this.order.method].waits(this.order.progress);
+        const pending = sagaOf(this.order).waits(this.order.progress);
         const wait = pending[pick % Math.max(1, pending.length)]?.wait;
         if (wait) this.#hear(`overdue ${wait}`);
         break;

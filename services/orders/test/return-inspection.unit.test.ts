@@ -5,7 +5,7 @@ import { orderSagas } from "../src/order-saga.ts";
 import { areSame, decideInspection, type Finding, gathered, type Verdict } from "../src/return-inspection.ts";
 import { decideReturn, type HeldLine, quantitiesOf } from "../src/returns.ts";
 
-const confirmed = { progress: orderSagas.card.parse("completed") };
+const confirmed = { progress: orderSagas.orchestrated.card.parse("completed") };
 const skus = ["a", "b", "c"];
 
 const mug = (quantity: number, verdict: Verdict): Finding => ({

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { orderSagas } from "../src/order-saga.ts";
 import { decideReturn, type HeldLine } from "../src/returns.ts";
 
-const confirmed = { progress: orderSagas.card.parse("completed") };
+const confirmed = { progress: orderSagas.orchestrated.card.parse("completed") };
 const atOnce = { requested: new Map(), inspect: false };
 
 test("lines of one SKU are taken together", () => {
@@ -34,7 +34,11 @@ test("where somebody looks first, nothing is given back yet, and what was asked 
 test("an order at any other place than completed gives nothing back", () => {
   for (const place of ["forward reserve-stock", "backward authorise-payment", "undone", "undone owed reserve-stock"]) {
     expect(
-      decideReturn({ progress: orderSagas.card.parse(place) }, { held: [], allocations: [], ...atOnce }, []).kind,
+      decideReturn(
+        { progress: orderSagas.orchestrated.card.parse(place) },
+        { held: [], allocations: [], ...atOnce },
+        [],
+      ).kind,
       place,
     ).toBe("not-returnable");
   }

@@ -69,7 +69,7 @@ interface Cell {
   readonly fault: Fault;
 }
 
-const methods = Object.keys(orderSagas) as OrderMethod[];
+const methods = Object.keys(orderSagas.orchestrated) as OrderMethod[];
 const returnSteps = {
   card: { restock: ["inventory", "restocked"], refund: ["payments", "refunded"] },
   wallet: { restock: ["inventory", "restocked"], "refund points": ["wallet", "pointsRefunded"] },
@@ -82,7 +82,7 @@ const returnSteps = {
 
 /** From the sagas themselves, so that a step that is added can't be forgotten here. */
 const cells: readonly Cell[] = methods.flatMap((method) => {
-  const { steps } = orderSagas[method];
+  const { steps } = orderSagas.orchestrated[method];
   const of = (saga: string, step: string, [from, word]: readonly [Participant, Word]) =>
     faults.map((fault): Cell => ({ saga: `${saga}, ${method}`, method, step, from, word, fault }));
   const undone = steps.filter(({ undo }) => undo);

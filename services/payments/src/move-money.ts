@@ -1,6 +1,5 @@
 import type { OrderId } from "@onsale/contracts/ids";
-import { orderPayable, orderReturned, orderSecured, orderWithdrawn } from "@onsale/contracts/orders";
-import { causedBy, type Delivered, type Prepared } from "@onsale/messaging";
+import { causedBy, type Prepared } from "@onsale/messaging";
 import type { Transaction } from "@onsale/postgres";
 import { askProvider, findOut, questionOf } from "./ask-provider.ts";
 import {
@@ -20,10 +19,7 @@ import { PaymentChange, recordSteps } from "./record-steps.ts";
 import { settleAtOnce } from "./settle-answers.ts";
 import { lockPayments } from "./store/payment.ts";
 import { noteFailures, readChoice } from "./store/provider-choice.ts";
-
-/** What an order wants of its payment. They are one consumer's, so that those of one order are served in order. */
-export const moneyEvents = [orderPayable, orderSecured, orderWithdrawn, orderReturned] as const;
-export type MoneyEvent = Delivered<(typeof moneyEvents)[number]>;
+import { type MoneyEvent, type Wanted, wantedBy } from "./wanted-of-payment.ts";
 
 /** A payment's open question, as it was prepared. */
 export interface Asking {
@@ -41,25 +37,31 @@ export async function prepareMoves(
   events: readonly MoneyEvent[],
   { clock, ids, askingAgain, providers }: PaymentsPorts,
 ): Promise<Prepared<Asking>[]> {
+  const wishes = events.flatMap((event) => {
+    const wanted = wantedBy(event);
+    return wanted ? [{ event, wanted }] : [];
+  });
+  if (wishes.length === 0) return [];
   const [payments, choice] = await Promise.all([
-    lockPayments(tx, [...new Set(events.map(({ data }) => data.orderId))]),
+    lockPayments(tx, [...new Set(wishes.map(({ event }) => event.data.orderId))]),
     // Only a payment that begins has to be given to somebody.
-    events.some(({ type }) => type === orderPayable.type) ? readChoice(tx) : undefined,
+    wishes.some(({ wanted }) => wanted.kind === "authorise") ? readChoice(tx) : undefined,
   ]);
   const provider = choice?.active ?? providers[0]?.name ?? null;
   const changes = new Map<OrderId, PaymentChange>();
-  for (const event of events) {
-    const { orderId } = event.data;
+  for (const wish of wishes) {
+    const { orderId } = wish.event.data;
     const change = changes.get(orderId) ?? new PaymentChange(payments.get(orderId));
-    if (change.after === undefined && isNoMatterOfCards(event)) continue;
+    if (change.after === undefined && isOfKnown(wish.wanted)) continue;
     changes.set(orderId, change);
-    // An order that was paid with points alone has no payment, and its returns owe the card nothing.
-    if (event.type === "order.returned.v1" && event.data.refundMinor === 0 && change.after === undefined) continue;
-    change.add(decide(change.after, event, { now: clock.now(), newPaymentId: ids.uuid, provider }), causedBy(event));
+    change.add(
+      decide(change.after, wish, { now: clock.now(), newPaymentId: ids.uuid, provider }),
+      causedBy(wish.event),
+    );
   }
-  const prepared = events.flatMap((event): Prepared<Asking>[] => {
+  const prepared = wishes.flatMap(({ event, wanted }): Prepared<Asking>[] => {
     const { before, after: payment } = changes.get(event.data.orderId) ?? {};
-    if (payment === undefined || !isAskedBy(payment, event)) return [];
+    if (payment === undefined || !isAskedBy(payment, wanted)) return [];
     return [{ eventId: event.id, work: { payment, isFirst: before === undefined } }];
   });
   leaveRestToJob(changes.values(), prepared);
@@ -111,63 +113,66 @@ interface Given {
   readonly provider: string | null;
 }
 
-function decide(payment: Payment | undefined, event: MoneyEvent, given: Given): Step {
-  return payment === undefined ? decideFirst(event, given) : decideNext(payment, event, given.now);
+interface Wish {
+  readonly event: MoneyEvent;
+  readonly wanted: Wanted;
 }
 
-function decideNext(payment: Payment, event: MoneyEvent, now: string): Step {
-  switch (event.type) {
-    case "order.payable.v1":
+const isOfKnown = (wanted: Wanted): boolean => wanted.kind !== "authorise" && wanted.ofKnown;
+
+function decide(payment: Payment | undefined, wish: Wish, given: Given): Step {
+  return payment === undefined ? decideFirst(wish, given) : decideNext(payment, wish.wanted, given.now);
+}
+
+function decideNext(payment: Payment, wanted: Wanted, now: string): Step {
+  switch (wanted.kind) {
+    case "authorise":
       return { payment, facts: [], moved: [], incidents: [] };
-    case "order.secured.v1":
+    case "capture":
       return secure(payment, now);
-    case "order.withdrawn.v1":
+    case "give-back":
       return withdraw(payment, now);
-    case "order.returned.v1":
-      return takeBack(payment, { returnId: event.data.returnId, amountMinor: event.data.refundMinor }, now);
+    case "refund":
+      return takeBack(payment, { returnId: wanted.returnId, amountMinor: wanted.amountMinor }, now);
     default:
-      return event satisfies never;
+      return wanted satisfies never;
   }
 }
 
-/** Goods of an order that was paid with points alone came back: nothing of it is a card's. */
-const isNoMatterOfCards = (event: MoneyEvent): boolean =>
-  event.type === "order.returned.v1" && event.data.refundMinor === 0;
-
 /** For an order without a payment. */
-function decideFirst(event: MoneyEvent, { now, newPaymentId, provider }: Given): Step {
+function decideFirst({ event, wanted }: Wish, { now, newPaymentId, provider }: Given): Step {
   const first = { orderId: event.data.orderId, paymentId: newPaymentId(), cause: causedBy(event) };
-  switch (event.type) {
-    case "order.payable.v1": {
-      const { buyerId, amountMinor, currency } = event.data;
+  switch (wanted.kind) {
+    case "authorise": {
+      const { buyerId, amountMinor, currency } = wanted;
       return begin({ ...first, buyerId, amountMinor, currency, provider }, now);
     }
-    case "order.withdrawn.v1":
+    case "give-back":
       return neverBegun(first);
-    case "order.secured.v1":
-    case "order.returned.v1":
+    case "capture":
+    case "refund":
       // Only a lost event could bring an order so far without a payment; its key is parked, and a person looks.
       throw new Error(`${event.type} came for order ${event.data.orderId}, which never was payable.`);
     default:
-      return event satisfies never;
+      return wanted satisfies never;
   }
 }
 
-/** Whether the open question is the one that this event is about. */
-function isAskedBy({ ask, status }: Payment, event: MoneyEvent): boolean {
+/** Whether the open question is the one that is wanted now. */
+function isAskedBy({ ask, status }: Payment, wanted: Wanted): boolean {
   if (ask === null) return false;
-  switch (event.type) {
-    case "order.payable.v1":
+  switch (wanted.kind) {
+    case "authorise":
       return ask.kind === "authorise";
-    case "order.secured.v1":
+    case "capture":
       return ask.kind === "capture";
-    case "order.withdrawn.v1":
+    case "give-back":
       // Once the order was told that the reversal goes on, it is the job's.
       return status === "WITHDRAWN";
-    case "order.returned.v1":
-      return ask.returnId === event.data.returnId;
+    case "refund":
+      return ask.returnId === wanted.returnId;
     default:
-      return event satisfies never;
+      return wanted satisfies never;
   }
 }
 

@@ -71,7 +71,7 @@ create index entry_of_person on entry (person_id, position);
 
 -- What became of the points of each order that wants some; the key row of the points.* events.
 --   HELD      they are set aside
---   REFUSED   there were not enough
+--   REFUSED   there were not enough, or the order ended before it could have any
 --   SPENT     they are the shop's, less what returns gave back
 --   RELEASED  none of them is taken any more
 create table order_points (

@@ -104,7 +104,7 @@ describe("an order's end", () => {
     await withdraw(1, 2, 3, 99);
     expect(await books(shop)).toEqual({ 1: [100, 0, 0] });
     expect(await lots(shop)).toEqual({ [soon]: 50, [late]: 50 });
-    expect(await states(shop)).toEqual({ 1: "RELEASED", 2: "RELEASED", 3: "RELEASED" });
+    expect(await states(shop)).toEqual({ 1: "RELEASED", 2: "RELEASED", 3: "REFUSED" });
     expect((await told(shop)).slice(4)).toEqual([
       "points.released 1 30",
       "points.released 2 40",

@@ -19,35 +19,45 @@ export interface Hearer {
   readonly on: readonly EventDefinition[];
 }
 
+const composed: readonly { name: string; consumers: readonly Hearer[]; choreographed: readonly Hearer[] }[] = [
+  ...[accounts, catalog, inventory, notifications, orders, payments, wallet],
+];
+
 /** Every service by its name, with those in it who hear. */
 export const services: Readonly<Record<string, readonly Hearer[]>> = Object.fromEntries(
-  [accounts, catalog, inventory, notifications, orders, payments, wallet].map(({ name, consumers }) => [
-    name,
-    consumers,
-  ]),
+  composed.map(({ name, consumers }) => [name, consumers]),
+);
+
+/** Those who hear others where nobody leads an order. */
+const choreographed: readonly Hearer[] = composed.flatMap((service) =>
+  service.choreographed.filter((hearer) => !service.consumers.includes(hearer)),
 );
 
 export function eventsPage(house: House): string {
   const meanings = meaningsOf(house);
   const hearers = Object.values(services).flat();
+  const known = { hearers: [...hearers, ...choreographed], meanings };
   return [
     "# Events",
     "",
     "Every fact that one service tells the others, by its owner. All types with one first word share a key and count one",
     "sequence per key. Defined in `contracts/src`; heard by consumers in the services' `src/consumers.ts`.",
-    ...Object.entries(eventsByOwner).flatMap(([owner, events]) => ownersPart(owner, events, { hearers, meanings })),
+    ...Object.entries(eventsByOwner).flatMap(([owner, events]) => ownersPart(owner, events, known)),
     "",
     "## Who hears what",
     "",
     "A `batch` consumer decides in one transaction for all events it is given; an `each` consumer calls somebody outside.",
     "",
-    ...table(
-      ["consumer", "kind", "hears"],
-      hearers.map(({ name, kind, on }) => [code(name), kind, on.map(({ type }) => code(type)).join(" ")]),
-    ),
+    ...table(["consumer", "kind", "hears"], hearers.map(hearing)),
+    "",
+    "Where nobody leads an order's steps (`ONSALE_SAGA=choreographed`), these hear others:",
+    "",
+    ...table(["consumer", "kind", "hears"], choreographed.map(hearing)),
     "",
   ].join("\n");
 }
+
+const hearing = ({ name, kind, on }: Hearer) => [code(name), kind, on.map(({ type }) => code(type)).join(" ")];
 
 interface Known {
   readonly hearers: readonly Hearer[];
@@ -56,14 +66,14 @@ interface Known {
 
 function ownersPart(owner: string, events: readonly EventDefinition[], { hearers, meanings }: Known): string[] {
   const heardBy = ({ type }: EventDefinition) =>
-    hearers.filter(({ on }) => on.some((it) => it.type === type)).map(({ name }) => code(name));
+    new Set(hearers.filter(({ on }) => on.some((it) => it.type === type)).map(({ name }) => code(name)));
   const rows = events.map((event) => [
     code(event.type),
     meanings.get(event.type) ?? "",
     code(event.key),
     lanes.filter((lane) => event.lanes[lane]).join(", ") + (event.laneChange === "latest-wins" ? "; latest wins" : ""),
     event.personal.map(code).join(" "),
-    heardBy(event).join(" "),
+    [...heardBy(event)].join(" "),
   ]);
   return ["", `## ${owner}`, "", ...table(["type", "what it says", "key", "lanes", "personal", "heard by"], rows)];
 }

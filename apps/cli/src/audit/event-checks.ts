@@ -1,5 +1,7 @@
 /** What the outboxes and inboxes promise: nothing told is lost, nothing else is heard, and the order per key is kept. */
 
+import type { SagaStyle } from "@onsale/orders";
+import { readSagaStyle } from "@onsale/orders/saga-style";
 import { array, composedSql, identifier, sql, text } from "@onsale/postgres";
 import { type Check, finding, onlyRow, statementCheck, together } from "./check.ts";
 import { owners, type Subscription, services, subscriptions } from "./subscriptions.ts";
@@ -176,8 +178,13 @@ const writtenSql = sql("audit.events-written", { takes: [], gives: finding })`
 
 const contiguous = owners.map(contiguousSql);
 const parked = services.map(({ name }) => parkedSql(name));
-const heard = subscriptions.map((subscription) => ({ ...subscription, statement: heardSql(subscription) }));
-const registered = subscriptions.map((subscription) => ({ ...subscription, statement: registeredSql(subscription) }));
+const checked = (style: SagaStyle) =>
+  subscriptions[style].map((subscription) => ({
+    ...subscription,
+    heard: heardSql(subscription),
+    registered: registeredSql(subscription),
+  }));
+const checkedIn = { orchestrated: checked("orchestrated"), choreographed: checked("choreographed") };
 
 export const eventChecks: readonly Check[] = [
   {
@@ -208,8 +215,8 @@ export const eventChecks: readonly Check[] = [
     title: "Every reader has applied everything that it listens to, and nothing that was never told.",
     async run({ tx }) {
       const findings = [];
-      for (const { statement, reader, types, aggregates } of heard) {
-        findings.push(onlyRow(await tx.query(statement, [reader, types, aggregates])));
+      for (const { heard, reader, types, aggregates } of checkedIn[await readSagaStyle(tx)]) {
+        findings.push(onlyRow(await tx.query(heard, [reader, types, aggregates])));
       }
       return together(findings);
     },
@@ -220,7 +227,9 @@ export const eventChecks: readonly Check[] = [
     title: "Every reader has a cursor over every outbox that it listens to, of this server.",
     async run({ tx }) {
       const findings = [];
-      for (const { statement, reader } of registered) findings.push(onlyRow(await tx.query(statement, [reader])));
+      for (const { registered, reader } of checkedIn[await readSagaStyle(tx)]) {
+        findings.push(onlyRow(await tx.query(registered, [reader])));
+      }
       return together(findings);
     },
   },

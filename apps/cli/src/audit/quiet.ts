@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { SagaStyle } from "@onsale/orders";
+import { readSagaStyle } from "@onsale/orders/saga-style";
 import { array, bigint, composedSql, identifier, type Queryable, sql, text } from "@onsale/postgres";
 import { type Subscription, subscriptions } from "./subscriptions.ts";
 
@@ -60,13 +62,15 @@ const unheardSql = ({ schema, source }: Pick<Subscription, "schema" | "source">)
       where heard.sequence is null or heard.sequence < told.sequence`,
   });
 
-const unheard = subscriptions.map((subscription) => ({ ...subscription, statement: unheardSql(subscription) }));
+const unheard = (style: SagaStyle) =>
+  subscriptions[style].map((subscription) => ({ ...subscription, statement: unheardSql(subscription) }));
+const unheardIn = { orchestrated: unheard("orchestrated"), choreographed: unheard("choreographed") };
 
 export async function openWork(tx: Queryable): Promise<OpenWork> {
   const [open] = await tx.query(openWorkSql, []);
   if (!open) throw new Error("Open work was counted in no row.");
   let unheardKeys = 0;
-  for (const { statement, reader, types } of unheard) {
+  for (const { statement, reader, types } of unheardIn[await readSagaStyle(tx)]) {
     const [row] = await tx.query(statement, [reader, types]);
     unheardKeys += row?.keys ?? 0;
   }

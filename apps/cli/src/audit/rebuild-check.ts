@@ -11,14 +11,19 @@ const ordersSql = sql("audit.orders-chunk", {
   takes: [uuid, bigint],
   gives: {
     ...{ orderId: uuid, buyerId: uuid, currency: text, totalMinor: bigint, lineCount: integer, pointsMinor: bigint },
-    ...{ method: as<OrderRow["method"]>(text), correlationId: text, status: as<OrderRow["status"]>(text) },
+    ...{
+      method: as<OrderRow["method"]>(text),
+      style: as<OrderRow["style"]>(text),
+      correlationId: text,
+      status: as<OrderRow["status"]>(text),
+    },
     ...{ reason: nullable(as<NonNullable<OrderRow["reason"]>>(text)), progress: text, progressedAt: instant },
     ...{ version: integer, eventSequence: integer, paidMinor: bigint, refundedMinor: bigint },
     ...{ paidPointsMinor: bigint, refundedPointsMinor: bigint },
   },
 })`
   select order_id as "orderId", buyer_id as "buyerId", currency, total_minor as "totalMinor", line_count as "lineCount",
-    points_minor as "pointsMinor", payment_method as method, correlation_id as "correlationId", status, reason, progress,
+    points_minor as "pointsMinor", payment_method as method, style, correlation_id as "correlationId", status, reason, progress,
     progressed_at as "progressedAt", version, event_sequence as "eventSequence", paid_minor as "paidMinor",
     refunded_minor as "refundedMinor", paid_points_minor as "paidPointsMinor", refunded_points_minor as "refundedPointsMinor"
   from orders.orders where order_id > $1 order by order_id limit $2`;

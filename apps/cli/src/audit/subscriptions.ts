@@ -6,19 +6,22 @@ import { eventsByOwner } from "@onsale/contracts/events";
 import { inventory } from "@onsale/inventory";
 import type { EventDefinition } from "@onsale/messaging";
 import { notifications } from "@onsale/notifications";
-import { orders } from "@onsale/orders";
+import { orders, type SagaStyle } from "@onsale/orders";
 import { payments } from "@onsale/payments";
 import type { ServiceDefinition } from "@onsale/runtime";
 import { wallet } from "@onsale/wallet";
 
 /** What the audit knows of a service. */
 type Service = Pick<ServiceDefinition, "name" | "migrations"> & {
-  readonly consumers: readonly {
-    readonly kind: "batch" | "each";
-    readonly name: string;
-    readonly on: readonly EventDefinition[];
-  }[];
+  readonly consumers: readonly Listener[];
+  readonly choreographed: readonly Listener[];
 };
+
+interface Listener {
+  readonly kind: "batch" | "each";
+  readonly name: string;
+  readonly on: readonly EventDefinition[];
+}
 
 export const services: readonly Service[] = [accounts, catalog, inventory, orders, payments, wallet, notifications];
 
@@ -36,8 +39,14 @@ export interface Subscription {
   readonly aggregates: readonly string[];
 }
 
+/** By who leads the orders' steps. */
+export const subscriptions: Readonly<Record<SagaStyle, readonly Subscription[]>> = {
+  orchestrated: services.flatMap(({ name, consumers }) => subscriptionsOf(name, consumers)),
+  choreographed: services.flatMap(({ name, choreographed }) => subscriptionsOf(name, choreographed)),
+};
+
 /** All batch consumers of a service read as one; each of the others for itself. */
-export const subscriptions: readonly Subscription[] = services.flatMap(({ name: schema, consumers }) => {
+function subscriptionsOf(schema: string, consumers: readonly Listener[]): Subscription[] {
   const readers = Map.groupBy(consumers, ({ kind, name }) => (kind === "batch" ? schema : name));
   return [...readers].flatMap(([reader, own]) => {
     const bySource = Map.groupBy(
@@ -52,7 +61,7 @@ export const subscriptions: readonly Subscription[] = services.flatMap(({ name: 
       aggregates: [...new Set(definitions.map(({ aggregate }) => aggregate))],
     }));
   });
-});
+}
 
 function ownerOf({ type }: EventDefinition): string {
   const [owner] = Object.entries(eventsByOwner).find(([, events]) => events.some((event) => event.type === type)) ?? [];

@@ -1,3 +1,4 @@
+import type { SagaStyle } from "@onsale/orders";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DataAndOutput, printResult, withDataAndOutput } from "../output.ts";
 import { wholeNumber } from "../seed.ts";
@@ -13,6 +14,8 @@ export interface ReplayCommand extends DataAndOutput {
   readonly faults?: true;
   readonly inventory: "postgres" | "redis";
   readonly pay: PaymentChoice;
+  /** Absent: as the shop has it. */
+  readonly saga?: SagaStyle;
 }
 
 export function register(program: Command): void {
@@ -34,7 +37,10 @@ export function register(program: Command): void {
         .default("postgres", "as the shop has it"),
     )
     .addOption(
-      new Option("--saga <kind>", "who leads an order's steps").choices(["orchestrated"]).default("orchestrated"),
+      new Option(
+        "--saga <style>",
+        "who leads an order's steps: the orders service, or nobody (default: as the shop was begun)",
+      ).choices(["orchestrated", "choreographed"]),
     )
     .action(async (file: string | undefined, options: ReplayCommand) => {
       const { performReplay } = await import("./perform.ts");

@@ -7,6 +7,7 @@ import { configuration } from "../configuration.ts";
 import { foldersIn } from "../data-folder.ts";
 import { loggedIn } from "../logged-in.ts";
 import { CommandFailure, say } from "../output.ts";
+import { begunSaga } from "../saga-style.ts";
 import { keptSecret } from "../secrets.ts";
 import { type Session, withServer } from "../session.ts";
 import { Shop, UnexpectedAnswerError } from "../shop.ts";
@@ -43,11 +44,8 @@ export async function performReplay(file: string = exampleFile, command: ReplayC
     const opening = { verb: "replay", withRedis: command.inventory === "redis" && configuration().redis === undefined };
     return await withServer(
       command.data,
-      (session) => {
-        if (command.inventory === "redis" && session.redis === undefined) throw new CommandFailure(withoutGate);
-        return playAndAudit(options, command, session);
-      },
-      opening,
+      (session) => playIn(session, options, command),
+      command.saga === undefined ? opening : { ...opening, saga: command.saga },
     );
   } catch (error) {
     throw isForPeople(error) ? new CommandFailure(error.message) : error;
@@ -56,6 +54,16 @@ export async function performReplay(file: string = exampleFile, command: ReplayC
 
 const withoutGate =
   "The shop that is open on this data has no gate in Redis: open it with `up --with redis`, or with ONSALE_REDIS.";
+
+async function playIn(session: Session, options: ReplayOptions, command: ReplayCommand): Promise<ReplayReport> {
+  if (command.inventory === "redis" && session.redis === undefined) throw new CommandFailure(withoutGate);
+  const style = await begunSaga(session.databaseUrl);
+  if (command.saga !== undefined && command.saga !== style)
+    throw new CommandFailure(
+      `The shop that is open on this data is ${style}; --saga ${command.saga} needs one that was begun so: choose another folder with --data.`,
+    );
+  return await playAndAudit(options, command, session);
+}
 
 async function planFile(file: string): Promise<{ plan: Plan; contentHash: string }> {
   const planner = new Planner();

@@ -99,27 +99,31 @@ const buyerHoldSql = sql("inventory.buyer-hold", { takes: [as<HoldId>(uuid)], gi
 export const buyerHold = async (database: Queryable, holdId: HoldId): Promise<Allocation | undefined> =>
   (await database.query(buyerHoldSql, [holdId]))[0];
 
-// What orders told before the hold's end must have been applied first: an authorisation that waits in a feed which was
-// down, or behind a key that was set aside, came in time. The feed's progress lies in this schema (kit/messaging).
-const lockExpiredSql = sql("inventory.lock-expired", { takes: [bigint], gives: allocationColumns })`
+// What was told before the hold's end must have been applied first: an authorisation that waits in a feed which was down, or
+// behind a key that was set aside, came in time. The feed's progress lies in this schema (kit/messaging).
+const lockExpiredSql = sql("inventory.lock-expired", { takes: [array(text), bigint], gives: allocationColumns })`
   select a.allocation_id as "allocationId", a.kind, a.state, a.version, a.buyer_id as "buyerId", a.expires_at as "expiresAt"
   from inventory.allocation a
   where a.state = 'HELD'
     and a.expires_at < (
-      select least(clock_timestamp(), coalesce(min(watermark), '-infinity')) from inventory.reader_cursor
-      where reader = 'inventory' and source = 'orders')
+      select least(clock_timestamp(), min(coalesce(heard.watermark, '-infinity')))
+      from unnest($1::text[]) as told(source)
+      left join inventory.reader_cursor heard on heard.reader = 'inventory' and heard.source = told.source)
     and not exists (
       select from inventory.parked_key p
-      where p.reader = 'inventory' and p.aggregate = 'order' and p.key = a.allocation_id::text)
+      where p.reader = 'inventory' and p.aggregate in ('order', 'payment', 'points') and p.key = a.allocation_id::text)
   order by a.expires_at
-  limit $1
+  limit $2
   for update of a skip locked`;
 
 /**
- * Locks allocations whose holds have passed their end by the database's clock, longest past first, at most `limit`;
- * leaves out those that somebody else is working on.
+ * Locks allocations whose holds have passed their end by the database's clock and by what was heard of these services, longest
+ * past first, at most `limit`; leaves out those that somebody else is working on.
  */
-export const lockExpired = (tx: Transaction, limit: number): Promise<Allocation[]> => tx.query(lockExpiredSql, [limit]);
+export const lockExpired = (
+  tx: Transaction,
+  { heardOf, limit }: { readonly heardOf: readonly string[]; readonly limit: number },
+): Promise<Allocation[]> => tx.query(lockExpiredSql, [heardOf, limit]);
 
 const stepAllocationsSql = sql("inventory.step-allocations", {
   takes: [text, integer, array(as<AllocationId>(uuid))],

@@ -14,7 +14,7 @@ import {
 } from "@onsale/postgres";
 import type { EndReason } from "../news.ts";
 import type { Balance, Order, OrderStatus } from "../order.ts";
-import { firstProgress, type OrderMethod, orderSagas } from "../order-saga.ts";
+import { firstProgress, type OrderMethod, sagaOf } from "../order-saga.ts";
 
 const orderColumns = {
   orderId: as<OrderId>(uuid),
@@ -23,6 +23,7 @@ const orderColumns = {
   totalMinor: bigint,
   lineCount: integer,
   method: as<Order["method"]>(text),
+  style: as<Order["style"]>(text),
   pointsMinor: bigint,
   correlationId: text,
   status: as<OrderStatus>(text),
@@ -41,7 +42,7 @@ type OrderRow = Omit<Order, "progress" | "balance"> & Balance & { readonly progr
 
 const toOrder = ({ paidMinor, refundedMinor, paidPointsMinor, refundedPointsMinor, ...row }: OrderRow): Order => ({
   ...row,
-  progress: orderSagas[row.method].parse(row.progress),
+  progress: sagaOf(row).parse(row.progress),
   balance: { paidMinor, refundedMinor, paidPointsMinor, refundedPointsMinor },
 });
 const byId = (rows: readonly OrderRow[]): Map<OrderId, Order> =>
@@ -49,7 +50,7 @@ const byId = (rows: readonly OrderRow[]): Map<OrderId, Order> =>
 
 const lockOrdersSql = sql("orders.lock-orders", { takes: [array(uuid)], gives: orderColumns })`
   select order_id as "orderId", buyer_id as "buyerId", currency, total_minor as "totalMinor", line_count as "lineCount",
-    payment_method as method, points_minor as "pointsMinor", correlation_id as "correlationId", status, reason, progress,
+    payment_method as method, style, points_minor as "pointsMinor", correlation_id as "correlationId", status, reason, progress,
     progressed_at as "progressedAt", version, event_sequence as "eventSequence", paid_minor as "paidMinor",
     refunded_minor as "refundedMinor", paid_points_minor as "paidPointsMinor", refunded_points_minor as "refundedPointsMinor"
   from orders.orders where order_id = any($1) order by order_id for no key update`;
@@ -60,7 +61,7 @@ export const lockOrders = async (tx: Transaction, orderIds: readonly OrderId[]):
 
 const lockFreeOrdersSql = sql("orders.lock-free-orders", { takes: [array(uuid)], gives: orderColumns })`
   select order_id as "orderId", buyer_id as "buyerId", currency, total_minor as "totalMinor", line_count as "lineCount",
-    payment_method as method, points_minor as "pointsMinor", correlation_id as "correlationId", status, reason, progress,
+    payment_method as method, style, points_minor as "pointsMinor", correlation_id as "correlationId", status, reason, progress,
     progressed_at as "progressedAt", version, event_sequence as "eventSequence", paid_minor as "paidMinor",
     refunded_minor as "refundedMinor", paid_points_minor as "paidPointsMinor", refunded_points_minor as "refundedPointsMinor"
   from orders.orders where order_id = any($1) order by order_id for no key update skip locked`;
@@ -102,7 +103,7 @@ export async function updateOrders(tx: Transaction, orders: readonly Order[]): P
     orders.map((order) => order.orderId),
     orders.map((order) => order.status),
     orders.map((order) => order.reason),
-    orders.map((order) => orderSagas[order.method].format(order.progress)),
+    orders.map((order) => sagaOf(order).format(order.progress)),
     orders.map((order) => order.progressedAt),
     orders.map((order) => order.version),
     orders.map((order) => order.eventSequence),
@@ -117,7 +118,15 @@ export async function updateOrders(tx: Transaction, orders: readonly Order[]): P
 export interface NewOrder
   extends Pick<
     Order,
-    "orderId" | "buyerId" | "currency" | "totalMinor" | "lineCount" | "method" | "pointsMinor" | "correlationId"
+    | "orderId"
+    | "buyerId"
+    | "currency"
+    | "totalMinor"
+    | "lineCount"
+    | "method"
+    | "style"
+    | "pointsMinor"
+    | "correlationId"
   > {
   /** Its ticket. */
   readonly arrival: number;
@@ -134,6 +143,7 @@ const insertOrdersSql = sql("orders.insert-orders", {
     array(text),
     array(text),
     array(bigint),
+    array(text),
     text,
     text,
     instant,
@@ -141,12 +151,13 @@ const insertOrdersSql = sql("orders.insert-orders", {
   gives: {},
 })`
   insert into orders.orders (order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id,
-    points_minor, status, progress, placed_at, progressed_at, version, event_sequence, paid_minor, refunded_minor,
+    points_minor, style, status, progress, placed_at, progressed_at, version, event_sequence, paid_minor, refunded_minor,
     paid_points_minor, refunded_points_minor)
-  select order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id, points_minor,
-    $10::text, $11::text, $12::timestamptz, $12::timestamptz, 1, 1, 0, 0, 0, 0
-  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::bigint[])
-    as placed(order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id, points_minor)`;
+  select order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id, points_minor, style,
+    $11::text, $12::text, $13::timestamptz, $13::timestamptz, 1, 1, 0, 0, 0, 0
+  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::bigint[],
+      $10::text[])
+    as placed(order_id, buyer_id, arrival, currency, total_minor, line_count, payment_method, correlation_id, points_minor, style)`;
 
 /** Inserts orders that were placed together, at their first step. */
 export async function insertOrders(tx: Transaction, orders: readonly NewOrder[], placedAt: string): Promise<void> {
@@ -160,6 +171,7 @@ export async function insertOrders(tx: Transaction, orders: readonly NewOrder[],
     orders.map((order) => order.method),
     orders.map((order) => order.correlationId),
     orders.map((order) => order.pointsMinor),
+    orders.map((order) => order.style),
     "PENDING",
     firstProgress,
     placedAt,
