@@ -15,16 +15,21 @@ interface ProcessTimes {
   readonly seconds: number;
 }
 
-/** Sums the processes below `rootPid`, the server: itself, PostgreSQL, and the card provider. `except` is not of the shop. */
+/** Sums the processes below `rootPid`, the server: itself, PostgreSQL, Redis, and the card provider. `except` is not of the shop. */
 export function cpuSecondsBelow(rootPid: number, except: number | undefined): CpuSeconds {
   const all = readProcesses();
   const sums: Record<string, number> = {};
   for (const one of descendantsOf(rootPid, all)) {
     if (one.pid === except) continue;
-    const name = one.pid === rootPid ? "server" : one.command.startsWith("postgres") ? "PostgreSQL" : "card provider";
+    const name = one.pid === rootPid ? "server" : nameOf(one.command);
     sums[name] = (sums[name] ?? 0) + one.seconds;
   }
   return sums;
+}
+
+function nameOf(command: string): string {
+  if (command.startsWith("postgres")) return "PostgreSQL";
+  return command.startsWith("redis") ? "Redis" : "card provider";
 }
 
 function readProcesses(): ProcessTimes[] {
