@@ -35,6 +35,15 @@ export async function checkPassword(
   return checked === busy ? { kind: "busy" } : checked;
 }
 
+/** Seconds until somebody may try again, from there and for this account; undefined where they may now. */
+export async function usedUp(
+  { database, ports }: Pick<ServiceContext<AccountsPorts>, "database" | "ports">,
+  attempt: Attempt,
+): Promise<Limited | undefined> {
+  const untilFree = secondsUntilFree(await readTries(database, keysOf(ports.secret, attempt), attempt.email));
+  return untilFree > 0 ? limited(untilFree) : undefined;
+}
+
 function limited(retryAfterSeconds: number): Limited {
   telemetry.triesUsedUp();
   return { kind: "limited", retryAfterSeconds };

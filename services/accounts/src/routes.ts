@@ -2,10 +2,8 @@ import { BuyerId } from "@onsale/contracts/ids";
 import { type HttpServer, problem } from "@onsale/http";
 import type { ServiceContext } from "@onsale/runtime";
 import { Type } from "typebox";
-import { normalizeEmail } from "./account.ts";
 import { addressRoutes } from "./address-routes.ts";
 import { adminRoutes } from "./admin-routes.ts";
-import { isConfigured } from "./configured-account.ts";
 import { errors } from "./errors.ts";
 import { Email, Name, NewPassword, Password } from "./fields.ts";
 import { logIn } from "./log-in.ts";
@@ -52,11 +50,9 @@ function registering(http: HttpServer, context: Context): void {
         response: { 201: Type.Object({ accountId: BuyerId, ...TokenPair.properties }) },
       },
     },
-    async ({ body, headers, cause }, reply) => {
-      // Whoever registered the operator's address first would own the account that the operator's rights go to.
-      if (isConfigured(context.ports, normalizeEmail(body.email))) throw problem(409, errors.EMAIL_TAKEN);
+    async ({ body, headers, ip, cause }, reply) => {
       const userAgent = shortUserAgent(headers["user-agent"]);
-      const signedUp = await signUp(context, body, { userAgent, cause });
+      const signedUp = await signUp(context, body, { address: ip, userAgent, cause });
       switch (signedUp.kind) {
         case "signed-up":
           reply.code(201).header("cache-control", "no-store");
@@ -64,7 +60,8 @@ function registering(http: HttpServer, context: Context): void {
         case "email-taken":
           throw problem(409, errors.EMAIL_TAKEN);
         case "busy":
-          throw refused({ kind: "busy" });
+        case "limited":
+          throw refused(signedUp);
         default:
           return signedUp satisfies never;
       }

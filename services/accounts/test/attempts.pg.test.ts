@@ -1,5 +1,5 @@
-import { bytes, sql } from "@onsale/postgres";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { bytes, double, sql } from "@onsale/postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allowances, keysOf } from "../src/attempt.ts";
 import { jobs } from "../src/jobs.ts";
 import { House, password, passwordsHashed } from "./house.ts";
@@ -74,6 +74,37 @@ test("a forged X-Forwarded-For is no other place", async () => {
   expect(answers.at(-1)).toBe(429);
 });
 
+describe("registering with an address that is taken", () => {
+  const register = (email: string, from: string, given = "another password") =>
+    house.call("POST", "/v1/accounts", { email, password: given, name: "Ann" }, { from });
+
+  test("costs the work of a new account, and a guess counts as at the log-in: a list of addresses ends after a hundred", async () => {
+    await house.account("gina@example.com");
+    const worked = async (email: string) => {
+      const before = await passwordsHashed();
+      const { status } = await register(email, "10.0.5.1");
+      return { status, hashed: (await passwordsHashed()) - before };
+    };
+    expect(await worked("gina@example.com")).toEqual({ status: 409, hashed: 1 });
+    expect(await worked("hugo@example.com")).toEqual({ status: 201, hashed: 1 });
+    const place = keysOf(house.context().ports.secret, { email: "", address: "10.0.5.1" }).place;
+    expect(await house.database.query(countOfSql, [place])).toEqual([{ seconds: allowances.place.everyMs / 1_000 }]);
+    await house.database.execute(allUsedUpSql, [place]);
+    // Known and unknown alike.
+    for (const email of ["gina@example.com", "ivan@example.com"])
+      expect(await register(email, "10.0.5.1")).toMatchObject({ status: 429, body: { code: "TOO_MANY_ATTEMPTS" } });
+    expect((await register("ivan@example.com", "10.0.5.2")).status).toBe(201);
+  });
+
+  test("by its owner, who forgot, counts nothing", async () => {
+    await house.account("jane@example.com");
+    expect((await register("jane@example.com", "10.0.5.3", password)).status).toBe(409);
+    const keys = keysOf(house.context().ports.secret, { email: "jane@example.com", address: "10.0.5.3" });
+    for (const counted of [keys.place, keys.account, keys.placeAndAccount])
+      expect(await house.database.query(countOfSql, [counted])).toEqual([]);
+  });
+});
+
 test("a thief of an access token can't try passwords at the other doors either", async () => {
   const eve = await house.member("eve");
   const doors = ["password", "erasure"].map(
@@ -99,8 +130,11 @@ test("counts tell no addresses, and are forgotten when they are over", async () 
 
 const keyOf = (email: string) => keysOf(house.context().ports.secret, { email, address: "" }).account;
 
+const countOfSql = sql("test.count-of", { takes: [bytes], gives: { seconds: double } })`
+  select round(extract(epoch from free_at - now()))::float8 as seconds from accounts.attempt where counted = $1`;
 const countsSql = sql("test.counts", { takes: [], gives: { counted: bytes } })`select counted from accounts.attempt`;
 const pastSql = sql("test.pass-time", { takes: [], gives: {} })`
   update accounts.attempt set free_at = now() - interval '1 second'`;
 const allUsedUpSql = sql("test.use-up", { takes: [bytes], gives: {} })`
-  insert into accounts.attempt values ($1, now() + interval '2 hours')`;
+  insert into accounts.attempt values ($1, now() + interval '2 hours')
+  on conflict (counted) do update set free_at = excluded.free_at`;
