@@ -5,18 +5,22 @@
  */
 
 import { randomUUID } from "node:crypto";
+import { idempotently } from "@onsale/http";
 import { bigint, type Database, databaseNow, json, sql, text } from "@onsale/postgres";
 import { openTasksOfKey } from "@onsale/saga";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { cancelOrder } from "../src/cancel-order.ts";
 import { endOverdueOrders } from "../src/end-overdue-orders.ts";
+import { inspectReturn } from "../src/inspect-return.ts";
+import { lapseReturns } from "../src/lapse-returns.ts";
 import { type OrderMethod, type OrderStepName, orderSagas } from "../src/order-saga.ts";
 import { placeOrders } from "../src/place-orders.ts";
 import { rebuild } from "../src/rebuild.ts";
 import { returnLines } from "../src/return-lines.ts";
 import { lockOrders } from "../src/store/order.ts";
 import { readHistory } from "../src/store/order-history.ts";
+import { returnsOfOrder } from "../src/store/order-return.ts";
 import { type Answer, audience, Books, type Participant, participants, type Told } from "./participants.ts";
 import {
   content,
@@ -24,6 +28,7 @@ import {
   faultsIn,
   heard,
   impatient,
+  inspectFirst,
   personId,
   ports,
   sell,
@@ -358,4 +363,132 @@ test("every step of every saga, failed in every way, has a final end, and the bo
     "|---|---|---|---|",
   ];
   await expect([...head, ...rows, ""].join("\n")).toMatchFileSnapshot("./saga-matrix.md");
+});
+
+/** A return that somebody looks at has two steps that nobody answers: it is asked for, and looked at. */
+type Request = "ask" | "look";
+interface RequestCell {
+  readonly method: OrderMethod;
+  readonly step: Request;
+  readonly fault: Fault;
+}
+const requestCells: readonly RequestCell[] = methods.flatMap((method) =>
+  (["ask", "look"] as const).flatMap((step) => faults.map((fault): RequestCell => ({ method, step, fault }))),
+);
+
+/** A life whose buyer sends two of three pieces back; one of them is taken, the other is not. */
+class Sending {
+  readonly life: Life;
+  readonly lapseMs: number;
+  returnId = "";
+  #requests = 0;
+
+  constructor(life: Life, lapseMs: number) {
+    this.life = life;
+    this.lapseMs = lapseMs;
+  }
+
+  async ask(database = shop, key = `ask-${this.life.orderId}`): Promise<string> {
+    const { orderId, buyerId } = this.life;
+    const wanted = { orderId, buyerId, lines: [{ sku: "mug", quantity: 2 }], kind: "RETURN" } as const;
+    const claim = { personId: buyerId, key, fingerprint: "two mugs" };
+    const { body } = await idempotently(database, claim, async (tx) => ({
+      status: 202,
+      body: await returnLines(tx, { ...wanted, cause: this.#cause() }, { ...ports(), returnLapseMs: this.lapseMs }),
+    }));
+    if (body.kind === "requested") this.returnId = body.returnId;
+    return body.kind;
+  }
+
+  async look(database = shop): Promise<string> {
+    const findings = [
+      { sku: "mug", quantity: 1, verdict: "WRITTEN_OFF", reason: null },
+      { sku: "mug", quantity: 1, verdict: "REFUSED", reason: "USED" },
+    ] as const;
+    const report = { returnId: this.returnId, findings, note: null, inspectedBy: personId(99), cause: this.#cause() };
+    return (await database.transaction((tx) => inspectReturn(tx, report, ports()))).kind;
+  }
+
+  lapse = () => lapseReturns(shop, ports(), new AbortController().signal);
+  cancel = () =>
+    cancelOrder(
+      shop,
+      { orderId: this.life.orderId, buyerId: this.life.buyerId, cause: this.#cause() },
+      ports(impatient),
+    );
+
+  #cause = () => ({ correlationId: "a-click", causationId: `${this.life.orderId}-${++this.#requests}` });
+}
+
+const breaks = {
+  "failed once": "at once",
+  "killed before its commit": "before commit",
+  "killed after its commit": "after commit",
+} as const;
+
+/** What was answered, one after the other. */
+async function send(sending: Sending, { step, fault }: RequestCell): Promise<string[]> {
+  const request = (database?: Database) => (step === "ask" ? sending.ask(database) : sending.look(database));
+  const before = step === "ask" ? [] : [await sending.ask()];
+  const after = async () => (step === "ask" ? [await sending.look()] : []);
+  switch (fault) {
+    case "failed once":
+    case "killed before its commit":
+    case "killed after its commit":
+      await expect(request(failing(breaks[fault]))).rejects.toThrow("broken off");
+      return [...before, await request(), ...(await after())];
+    case "delivered twice":
+      return [...before, await request(), await request(), ...(await after())];
+    case "failed for ever":
+      for (let tries = 0; tries < 3; tries++)
+        await expect(request(failing("before commit"))).rejects.toThrow("broken off");
+      await sending.lapse();
+      return before;
+    case "delayed past its deadline": {
+      const early = step === "ask" ? [await sending.ask()] : [];
+      await sending.lapse();
+      const late = step === "ask" ? await sending.ask(shop, `late-${sending.life.orderId}`) : await sending.look();
+      return [...before, ...early, late, ...(await after())];
+    }
+    case "delivered in the wrong order":
+      await sending.cancel();
+      return [...before, await request()];
+    default:
+      return fault satisfies never;
+  }
+}
+
+async function runRequest(cell: RequestCell): Promise<string> {
+  const life = await placed(cell.method);
+  await life.settle();
+  const late = cell.fault === "failed for ever" || cell.fault === "delayed past its deadline";
+  const sending = new Sending(life, late ? 0 : 60_000);
+  const answers = await send(sending, cell);
+  await life.settle();
+  const states = (await returnsOfOrder(shop, life.orderId)).map(({ state, reason }) =>
+    reason ? `${state} ${reason}` : state,
+  );
+  expect(life.books.restockedUnits).toBe(states.filter((state) => state === "ACCEPTED").length);
+  return `${answers.join(", ") || "nothing"} | ${states.join(", ") || "none"} | ${await ending(life)}`;
+}
+
+test("a return that somebody looks at, failed in every way, has a final end, and the books agree", {
+  timeout: 120_000,
+}, async () => {
+  await inspectFirst(shop);
+  const rows: string[] = [];
+  for (const cell of requestCells) {
+    const name = `${cell.method} | ${cell.step} | ${cell.fault}`;
+    rows.push(`| ${name} | ${await runRequest(cell).catch((error) => fail(`${name}: ${error.message}`))} |`);
+  }
+  await inspectFirst(shop, false);
+  const head = [
+    "# A return that somebody looks at, failed in every way",
+    "",
+    "Two of three pieces are sent back; one of them is taken, the other is not.",
+    "",
+    "| paid by | step | fault | answers | returns | end |",
+    "|---|---|---|---|---|---|",
+  ];
+  await expect([...head, ...rows, ""].join("\n")).toMatchFileSnapshot("./return-matrix.md");
 });
