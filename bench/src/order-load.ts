@@ -6,7 +6,7 @@
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Pool } from "undici";
+import { type Dispatcher, Pool } from "undici";
 import type { LogIn } from "./report.ts";
 import { type Buyer, type LoggedIn, loggedIn } from "./shop-operator.ts";
 
@@ -63,7 +63,7 @@ const channelWay = (order: LoadOrder, channel: LogIn): Way => {
         buyerId: anyOf(order.buyers).accountId,
         ...wishOf(order),
       }));
-      const { body } = await post(pool, "/v1/order-batches", { token: await token(), body: { orders: wishes } });
+      const { body } = await post(pool, "/v1/order-batches", { token, body: { orders: wishes } });
       const { results } = (await body.json()) as { results?: readonly { orderId?: string }[] };
       return results?.filter(({ orderId }) => orderId !== undefined).length ?? 0;
     },
@@ -86,7 +86,7 @@ const buyerWay = async (order: LoadOrder): Promise<Way> => {
     orders: 1,
     requestsAtOnce: buyersAtOnce,
     async send() {
-      const token = await anyOf(buyers).token();
+      const { token } = anyOf(buyers);
       const { statusCode, body } = await post(pool, "/v1/orders", { token, body: wishOf(order) });
       await body.dump();
       return statusCode === 202 ? 1 : 0;
@@ -94,17 +94,29 @@ const buyerWay = async (order: LoadOrder): Promise<Way> => {
   };
 };
 
-const post = (pool: Pool, path: string, { token, body }: { token: string; body: unknown }) =>
-  pool.request({
-    method: "POST",
-    path,
-    headers: {
-      authorization: `Bearer ${token}`,
+interface Request extends LoggedIn {
+  readonly body: unknown;
+}
+
+/** Seconds after which a shop that had no time is asked again, as it says itself, and how often: two minutes of standstill. */
+const againAfterSeconds = 1;
+const triesAtMost = 120;
+
+/** Whoever is answered that it took too long doesn't know whether it was done, and asks again with the same keys. */
+async function post(pool: Pool, path: string, { token, body }: Request): Promise<Dispatcher.ResponseData> {
+  const key = randomUUID();
+  for (let tries = 1; ; tries++) {
+    const headers = {
+      authorization: `Bearer ${await token()}`,
       "content-type": "application/json",
-      "idempotency-key": randomUUID(),
-    },
-    body: JSON.stringify(body),
-  });
+      "idempotency-key": key,
+    };
+    const answer = await pool.request({ method: "POST", path, headers, body: JSON.stringify(body) });
+    if (answer.statusCode !== 503 || tries === triesAtMost) return answer;
+    await answer.body.dump();
+    await sleep(againAfterSeconds * 1_000);
+  }
+}
 
 const wishOf = ({ skus, method }: LoadOrder) => ({
   currency: "GBP",
