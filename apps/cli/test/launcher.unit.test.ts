@@ -50,7 +50,7 @@ beforeEach(async () => {
   // What the command line gets: its arguments, its process and its Node.
   await writeFile(
     join(home, "apps/cli/src/main.ts"),
-    "process.stdout.write(JSON.stringify({ args: process.argv.slice(2), pid: process.pid, node: process.argv0 }));",
+    "process.stdout.write(JSON.stringify({ args: process.argv.slice(2), pid: process.pid, node: process.argv0, flags: process.execArgv }));",
   );
   for (const tool of tools) symlinkSync(await which(tool), join(bin, tool));
 });
@@ -113,7 +113,10 @@ describe("finding Node", () => {
     await withNode();
     await withNpm();
     const { stdout, pid } = await run(["up", "a b", "", "*"]);
-    expect(JSON.parse(stdout)).toMatchObject({ args: ["up", "a b", "", "*"], pid });
+    expect(JSON.parse(stdout)).toMatchObject({
+      ...{ args: ["up", "a b", "", "*"], pid },
+      flags: ["--max-semi-space-size=64"],
+    });
     expect(npmCalls()).toEqual([expect.stringMatching(/^ci --omit=dev/)]);
   });
 
