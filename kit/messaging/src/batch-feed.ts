@@ -3,7 +3,7 @@ import type { BasePorts, BatchConsumer } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
 import { Feed, type FeedOptions, isFaultOfMachine, PoisonError } from "./feed.ts";
 import { claimFresh, inboxKey, unseen } from "./inbox.ts";
-import type { Chunk, LogReader, ReadEvent } from "./log.ts";
+import type { Chunk, Cursor, LogReader, ReadEvent } from "./log.ts";
 import { isParked, lockAttempt, lockParked, park, unparkEvent, waitBehind } from "./parking.ts";
 import type { Progress } from "./progress.ts";
 
@@ -28,6 +28,15 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
   }
 
   protected override async serve(progress: Progress, reader: LogReader, signal: AbortSignal): Promise<void> {
+    const ahead = new ReadingAhead(reader);
+    try {
+      await this.#serve(progress, reader, ahead, signal);
+    } finally {
+      await ahead.end();
+    }
+  }
+
+  async #serve(progress: Progress, reader: LogReader, ahead: ReadingAhead, signal: AbortSignal): Promise<void> {
     let cursor = progress.saved;
     // What the last owner had under way when it was killed: one by one, so that of a poison event's neighbours none is
     // held up and the event itself is found.
@@ -37,7 +46,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
       await progress.reportNowAndThen();
       await this.#redriveWhenDue(signal);
       const limit = await this.gate.turn(this.name.lane, batchLimit, signal);
-      const chunk = await reader.read(cursor, suspects > 0 || poison ? 1 : limit);
+      const chunk = await ahead.read(cursor, suspects > 0 || poison ? 1 : limit);
       cursor = chunk.after;
       suspects = chunk.drained ? 0 : suspects - chunk.events.length;
       const [first] = chunk.events;
@@ -45,6 +54,8 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
         await this.rest(progress, reader, chunk, signal);
         continue;
       }
+      // In the bulk lane how much may be read is known only when its turn has come.
+      if (!chunk.drained && suspects <= 0 && this.name.lane === "online") ahead.begin(cursor, batchLimit);
       if (!poison || !(await this.#parkPoison(progress, first.event, chunk)))
         await this.gate.run(this.name.lane, () => this.#apply(progress, chunk.events, chunk));
       poison = false;
@@ -141,12 +152,48 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
   }
 }
 
+/**
+ * Reads the next events while those before them are applied, so that neither this process nor the server waits for the
+ * other: without it they took turns. One chunk ahead at most; where applying fails it is dropped, and read again.
+ */
+class ReadingAhead {
+  readonly #reader: LogReader;
+  #coming: Promise<Chunk> | undefined;
+
+  constructor(reader: LogReader) {
+    this.#reader = reader;
+  }
+
+  begin(cursor: Cursor, limit: number): void {
+    this.#coming = this.#reader.read(cursor, limit);
+    // Whoever asks for it hears of a failure; if nobody does, the feed has ended for another reason.
+    this.#coming.catch(() => undefined);
+  }
+
+  read(cursor: Cursor, limit: number): Promise<Chunk> {
+    const chunk = this.#coming ?? this.#reader.read(cursor, limit);
+    this.#coming = undefined;
+    return chunk;
+  }
+
+  /** A reader is not closed while it reads. */
+  async end(): Promise<void> {
+    await this.#coming?.catch(() => undefined);
+  }
+}
+
 function groupByType<C extends { on: readonly { type: string }[] }>(
   consumers: readonly C[],
 ): ReadonlyMap<string, readonly C[]> {
-  const byType = new Map<string, C[]>();
-  for (const consumer of consumers) {
-    for (const { type } of consumer.on) byType.set(type, [...(byType.get(type) ?? []), consumer]);
+  const types = new Set(consumers.flatMap(({ on }) => on).map(({ type }) => type));
+  // One list for all types that the same consumers hear, so that two lists are the same when they are one.
+  const lists = new Map<string, readonly C[]>();
+  const byType = new Map<string, readonly C[]>();
+  for (const type of types) {
+    const own = consumers.filter(({ on }) => on.some((definition) => definition.type === type));
+    const name = own.map((consumer) => consumers.indexOf(consumer)).join();
+    lists.set(name, lists.get(name) ?? own);
+    byType.set(type, lists.get(name) ?? own);
   }
   return byType;
 }
@@ -158,13 +205,18 @@ type BatchEnd = Pick<Chunk, "after" | "watermark">;
 type Round<C> = ReadonlyMap<C, readonly Delivered[]>;
 
 function roundsOf<C>(events: readonly Delivered[], byType: ReadonlyMap<string, readonly C[]>): Round<C>[] {
+  const [first] = events;
+  const whole = first && byType.get(first.type);
+  // Often one handler has the whole batch.
+  if (whole && events.every(({ type }) => byType.get(type) === whole))
+    return [new Map(whole.map((consumer) => [consumer, events]))];
   const rounds: Map<C, Delivered[]>[] = [];
   const lastOfKey = new Map<string, { round: number; consumers: readonly C[] }>();
   for (const event of events) {
-    const consumers = byType.get(event.type) ?? [];
+    const consumers = byType.get(event.type) ?? nobody;
     const key = inboxKey(event);
     const last = lastOfKey.get(key);
-    const round = last === undefined ? 0 : sameMembers(last.consumers, consumers) ? last.round : last.round + 1;
+    const round = last === undefined ? 0 : last.consumers === consumers ? last.round : last.round + 1;
     lastOfKey.set(key, { round, consumers });
     rounds[round] ??= new Map();
     for (const consumer of consumers) addTo(rounds[round], consumer, event);
@@ -172,8 +224,7 @@ function roundsOf<C>(events: readonly Delivered[], byType: ReadonlyMap<string, r
   return rounds;
 }
 
-const sameMembers = <C>(one: readonly C[], other: readonly C[]): boolean =>
-  one.length === other.length && one.every((member, index) => member === other[index]);
+const nobody: readonly never[] = [];
 
 function addTo<C>(round: Map<C, Delivered[]>, consumer: C, event: Delivered): void {
   const events = round.get(consumer);

@@ -107,7 +107,8 @@ export class EventFlight<Ports extends BasePorts> {
   accept({ events, after, drained }: Chunk): void {
     this.#suspects = drained ? 0 : this.#suspects - events.length;
     const fetchedAt = Date.now();
-    for (const one of events) this.#enqueue({ ...one, fetchedAt, settled: false });
+    for (const { event, after: behind, moments } of events)
+      this.#enqueue({ event, after: behind, ...(moments && { moments }), fetchedAt, settled: false });
     this.#readTo = after;
     this.#changed.notify();
   }

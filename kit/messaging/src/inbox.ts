@@ -10,67 +10,52 @@ const claimSql = sql("messaging.claim-inbox", {
   on conflict (reader, aggregate, key) do update set sequence = excluded.sequence where seen.sequence < excluded.sequence
   returning seen.key, old.sequence as before`;
 
+type Claimable = Pick<Delivered, "type" | "key" | "sequence">;
+
 /**
  * Claims events for a reader in the transaction of their effects, and gives those that it had not had yet. What counts is
  * the highest sequence per key, kept for ever, so that no redelivery is ever late enough to act twice.
  */
-export async function claimFresh<Event extends Pick<Delivered, "type" | "key" | "sequence">>(
+export async function claimFresh<Event extends Claimable>(
   tx: Transaction,
   reader: string,
   events: readonly Event[],
-): Promise<Event[]> {
-  const before = await claim(tx, reader, highestOfEach(events));
+): Promise<readonly Event[]> {
+  // A statement for each aggregate, of which a batch has one or two, so that only keys and sequences travel. Sorted, as the
+  // keys are, so that two claims over the same keys wait for each other instead of deadlocking.
+  const aggregates = [...Map.groupBy(events, ({ type }) => aggregateOf(type))].sort(([one], [other]) =>
+    one < other ? -1 : 1,
+  );
+  const fresh = await Promise.all(
+    aggregates.map(([aggregate, own]) => claimOfAggregate(tx, { reader, aggregate }, own)),
+  );
+  const [only] = fresh;
+  if (only && fresh.length === 1) return only;
+  const all = new Set(fresh.flat());
+  return events.filter((event) => all.has(event));
+}
+
+async function claimOfAggregate<Event extends Claimable>(
+  tx: Transaction,
+  { reader, aggregate }: { readonly reader: string; readonly aggregate: string },
+  events: readonly Event[],
+): Promise<readonly Event[]> {
+  const highest = new Map<string, number>();
+  for (const { key, sequence } of events) highest.set(key, Math.max(highest.get(key) ?? 0, sequence));
+  const keys = [...highest.keys()].sort();
+  const rows = await tx.query(claimSql, [reader, aggregate, keys, keys.map((key) => highest.get(key) ?? 0)]);
+  // Nearly always: each of another key, and nobody has had any.
+  if (rows.length === events.length) return events;
+  const before = new Map(rows.map((row) => [row.key, row.before ?? 0]));
   const had = new Set<string>();
-  return events.filter((event) => {
-    const seen = before.get(inboxKey(event));
-    const once = `${inboxKey(event)} ${event.sequence}`;
-    if (seen === undefined || event.sequence <= seen || had.has(once)) return false;
+  return events.filter(({ key, sequence }) => {
+    const seen = before.get(key);
+    const once = `${key} ${sequence}`;
+    if (seen === undefined || sequence <= seen || had.has(once)) return false;
     had.add(once);
     return true;
   });
 }
-
-/** The highest sequence of each key, by aggregate. */
-function highestOfEach(
-  events: readonly Pick<Delivered, "type" | "key" | "sequence">[],
-): Map<string, Map<string, number>> {
-  const highest = new Map<string, Map<string, number>>();
-  for (const { type, key, sequence } of events) {
-    const aggregate = aggregateOf(type);
-    const keys = highest.get(aggregate) ?? new Map<string, number>();
-    highest.set(aggregate, keys);
-    keys.set(key, Math.max(keys.get(key) ?? 0, sequence));
-  }
-  return highest;
-}
-
-/**
- * Gives the sequence that was known of each key whose sequence rises, 0 for none, by `inboxKey`. A statement for each
- * aggregate, of which a batch has one or two, so that only keys and sequences travel.
- */
-async function claim(
-  tx: Transaction,
-  reader: string,
-  highest: ReadonlyMap<string, ReadonlyMap<string, number>>,
-): Promise<Map<string, number>> {
-  // Sorted, so that two claims over the same keys wait for each other instead of deadlocking.
-  const claimed = await Promise.all(
-    [...highest].sort(byName).map(async ([aggregate, sequences]) => {
-      const keys = [...sequences].sort(byName);
-      const rows = await tx.query(claimSql, [
-        reader,
-        aggregate,
-        keys.map(([key]) => key),
-        keys.map(([, sequence]) => sequence),
-      ]);
-      return rows.map(({ key, before }) => [`${aggregate} ${key}`, before ?? 0] as const);
-    }),
-  );
-  return new Map(claimed.flat());
-}
-
-const byName = ([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number =>
-  one < other ? -1 : 1;
 
 const seenSql = sql("messaging.seen-in-inbox", {
   takes: [text, array(text), array(text)],

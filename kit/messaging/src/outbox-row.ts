@@ -35,9 +35,8 @@ export interface OutboxRow {
 /** The event that lies in the `lane` of `source` as this row. */
 export function toDelivered(row: OutboxRow, { source, lane }: { source: string; lane: Lane }): Delivered {
   const { replayof: replayOf } = row.headers;
-  return {
+  const event: Delivered = {
     id: row.id,
-    ...(replayOf !== undefined && { replayOf }),
     type: row.type,
     source,
     incarnation: row.incarnation,
@@ -48,6 +47,7 @@ export function toDelivered(row: OutboxRow, { source, lane }: { source: string; 
     cause: causeOf(row.headers),
     data: row.payload as Delivered["data"],
   };
+  return replayOf === undefined ? event : { ...event, replayOf };
 }
 
 /** The cause as the outbox spells it, in this language's spelling. */

@@ -11,7 +11,8 @@ import {
   text,
   xid8,
 } from "@onsale/postgres";
-import type { Lane } from "./event.ts";
+import type { Delivered, Lane } from "./event.ts";
+import type { HopMoments } from "./hops.ts";
 import type { Chunk, ReadEvent } from "./log.ts";
 import { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox-row.ts";
 import { hasOpenTransactions, type WindowSource } from "./window.ts";
@@ -105,7 +106,7 @@ export class SnapshotReader {
   readonly #arrivalsSql: ReturnType<typeof arrivalsSql>;
   #session: string | undefined;
   /** When the window's snapshot was taken, which shows what it brings. */
-  #shownAt: number | undefined;
+  #moments: HopMoments = {};
   #late: { readonly of: string; readonly xids: readonly string[] } | undefined;
 
   constructor(options: {
@@ -151,7 +152,7 @@ export class SnapshotReader {
     const { snapshot: nextSnap, highs, takenAt, session } = await this.#windows.next();
     if (this.#session !== undefined && this.#session !== session) throw new SessionLostError();
     this.#session = session;
-    this.#shownAt = Date.parse(takenAt);
+    this.#moments = { visible: Date.parse(takenAt) };
     const allocated = Math.max(highs[this.#lane], high);
     const nextHigh = Math.min(allocated, high + windowCap);
     return { snap, high, window: { nextSnap, nextHigh, at: 0, ...(nextHigh === allocated && { takenAt }) } };
@@ -200,9 +201,26 @@ export class SnapshotReader {
   }
 
   #toReadEvent(open: OpenCursor, row: OutboxRow & { readonly position: number }): ReadEvent<OutboxCursor> {
-    const event = toDelivered(row, { source: this.#source, lane: this.#lane });
-    const after = { ...open, window: { ...open.window, at: row.position } };
-    return { event, after, ...(this.#shownAt !== undefined && { moments: { visible: this.#shownAt } }) };
+    return new ReadRow(toDelivered(row, { source: this.#source, lane: this.#lane }), open, row.position, this.#moments);
+  }
+}
+
+/** The cursor behind a row is made when it is asked for: of most batches only that of the last row is. */
+class ReadRow implements ReadEvent<OutboxCursor> {
+  readonly event: Delivered;
+  readonly moments: HopMoments;
+  readonly #open: OpenCursor;
+  readonly #position: number;
+
+  constructor(event: Delivered, open: OpenCursor, position: number, moments: HopMoments) {
+    this.event = event;
+    this.moments = moments;
+    this.#open = open;
+    this.#position = position;
+  }
+
+  get after(): OutboxCursor {
+    return { ...this.#open, window: { ...this.#open.window, at: this.#position } };
   }
 }
 
