@@ -87,8 +87,10 @@ const booksSql = sql("test.inventory-books", {
         left join inventory.hold h using (hold_id) left join inventory.allocation a using (allocation_id)
         where u.sku = s.sku) as named using (unit)
       where (moved.received, moved.held, moved.sold, holder) is distinct from
-        (1, (named.state = 'HELD')::int, (named.state = 'SOLD')::int, nullif(named.state, 'FREE')))
-      + (select case when s.identified then s.received else 0 end - count(*) from inventory.unit u where u.sku = s.sku)
+        ((named.state <> 'GONE')::int, (named.state = 'HELD')::int, (named.state = 'SOLD')::int,
+          case when named.state not in ('FREE', 'GONE') then named.state end))
+      + (select case when s.identified then s.received else 0 end - count(*) from inventory.unit u
+        where u.sku = s.sku and u.state <> 'GONE')
       as "strayUnits",
     -- By location: its own ledger, and the orders' holds there; where there are no locations nothing moved elsewhere.
     (select count(*) from (

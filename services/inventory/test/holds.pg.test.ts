@@ -220,6 +220,22 @@ describe("units that have names", () => {
     expect(await books(shop)).toEqual({ hall: [4, 0, 0] });
   });
 
+  test("one that comes back damaged is gone, and nobody can have it any more", async () => {
+    const [holdId = ""] = await held(1, { hall: ["A-3", "A-10"] });
+    await reserve(await bringing(1, { hall: 2 }, [holdId]));
+    await hear(shop, "confirm-holds", [
+      eventOf(orderAuthorised, { orderId: orderId(1) }, { sequence: 3, time: await databaseNow(shop) }),
+    ]);
+    const lines = [{ sku: "hall", units: 1, damage: "QUARANTINED" as const }];
+    await hear(shop, "restock-returns", [
+      eventOf(orderReturned, { orderId: orderId(1), returnId: returnId(1), lines }, { sequence: 6 }),
+    ]);
+    await hear(shop, "release-holds", [eventOf(orderCancelled, { orderId: orderId(1) }, { sequence: 9 })]);
+    expect(await seats()).toEqual({ "A-1": "FREE", "A-2": "FREE", "A-3": "FREE", "A-10": "GONE" });
+    expect(await books(shop)).toEqual({ hall: [3, 0, 0] });
+    expect(await take(request(2, { hall: ["A-10"] }))).toMatchObject([{ kind: "refused", reason: "UNITS_TAKEN" }]);
+  });
+
   test("who names none gets the first that are free; when all are taken the hall is sold out", async () => {
     await held(1, { hall: ["A-1"] });
     await reserve(

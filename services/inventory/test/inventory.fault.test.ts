@@ -66,10 +66,11 @@ describe("every crash point", { timeout }, () => {
   });
 
   test("restocking", async () => {
-    const lines = [{ sku: "mug", units: 1 }];
-    const returned = [1, 2].map((number) =>
-      eventOf(orderReturned, { orderId: orderId(1), returnId: returnId(number), lines }, { sequence: 4 + number }),
-    );
+    const returned = [{}, { damage: "QUARANTINED" as const }].map((damage, number) => {
+      const lines = [{ sku: "mug", units: 1, ...damage }];
+      const about = { orderId: orderId(1), returnId: returnId(number), lines };
+      return eventOf(orderReturned, about, { sequence: 5 + number });
+    });
     await everyCrashOf("restock-returns", returned, sold);
   });
 

@@ -272,6 +272,21 @@ describe("restocking", () => {
     expect((await told(shop)).filter((it) => it === "stock.restocked 1")).toHaveLength(2);
   });
 
+  test("what came back damaged is kept apart or gone, and not for sale", async () => {
+    const lines = [
+      { sku: "mug", units: 1 },
+      { sku: "mug", units: 2, damage: "QUARANTINED" as const },
+      { sku: "mug", units: 1, damage: "WRITTEN_OFF" as const },
+    ];
+    const event = eventOf(orderReturned, { orderId: orderId(1), returnId: returnId(1), lines }, { sequence: 7 });
+    await hear(shop, "restock-returns", [event]);
+    // One of five is still sold, one is on the shelf; the other three have left what there is to sell.
+    expect(await books(shop)).toEqual({ cup: [5, 0, 2], mug: [2, 0, 1] });
+    expect(await stockOf(shop, "mug")).toMatchObject({ available: 1, quarantined: 2 });
+    await hear(shop, "release-holds", [cancelled(1)]);
+    expect(await books(shop)).toEqual({ cup: [5, 0, 0], mug: [2, 0, 0] });
+  });
+
   test("a cancellation gives back what is left after a return, and a return after it gives back nothing", async () => {
     await hear(shop, "restock-returns", [returned(1, 1, { mug: 2 })]);
     await hear(shop, "release-holds", [cancelled(1)]);
