@@ -179,6 +179,8 @@ const told: Readonly<Record<Refusal, Static<typeof StockRefusal>>> = {
 
 /** Whoever hears of a hold need not know at how many locations it lies. */
 function wholeHolds(holds: readonly Pick<BuyerHold, "holdId" | "sku" | "units">[]) {
+  const [first] = holds;
+  if (first && holds.length === 1) return [{ holdId: first.holdId, sku: first.sku, units: first.units }];
   const whole = new Map<HoldId, { holdId: HoldId; sku: Sku; units: Units }>();
   for (const { holdId, sku, units } of holds)
     whole.set(holdId, { holdId, sku, units: (whole.get(holdId)?.units ?? 0) + units });

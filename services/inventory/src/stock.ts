@@ -125,10 +125,13 @@ export function decideReservations<W extends Wish>(
     buyerHolds: new Map(given.buyerHolds.map((hold) => [hold.holdId, hold])),
   };
   return wishes.map((wish) => {
-    const refusal = whyNotBrought(left, wish) ?? whyRefused(left, wish, missingOf(left, wish));
+    const brought = broughtBy(left, wish);
+    const missing = missingOf(wish, brought);
+    const refusal = whyNotBrought(wish, brought) ?? whyRefused(left, wish, missing);
     if (refusal) return { kind: "refused", wish, units: [], short: shortOf(left, wish, refusal), ...refusal };
-    const missing = missingOf(left, wish);
-    return { kind: "reserved", wish, brought: attach(left, wish), holds: take(left, wish, missing, given) };
+    // No other wish gets them.
+    for (const { holdId } of brought) left.buyerHolds.delete(holdId);
+    return { kind: "reserved", wish, brought, holds: take(left, wish, missing, given) };
   });
 }
 
@@ -145,12 +148,14 @@ interface Left {
 type Because = Pick<Refused, "reason" | "skus"> & Partial<Pick<Refused, "units">>;
 type Wanted = ReadonlyMap<Sku, Units>;
 
-const broughtBy = ({ buyerHolds }: Left, { brings }: Wish): BuyerHold[] =>
-  brings.flatMap((holdId) => buyerHolds.get(holdId) ?? []);
+const nothing: readonly BuyerHold[] = [];
+
+const broughtBy = ({ buyerHolds }: Left, { brings }: Wish): readonly BuyerHold[] =>
+  brings.length === 0 ? nothing : brings.flatMap((holdId) => buyerHolds.get(holdId) ?? []);
 
 /** Brought holds must be the buyer's, in time, and parts of what the wish is for. */
-function whyNotBrought(left: Left, wish: Wish): Because | undefined {
-  const brought = broughtBy(left, wish);
+function whyNotBrought(wish: Wish, brought: readonly BuyerHold[]): Because | undefined {
+  if (wish.brings.length === 0) return undefined;
   const isGood = ({ buyerId, state, expiresAt }: BuyerHold) =>
     buyerId === wish.buyerId && state === "HELD" && expiresAt !== null && wish.saidAt <= expiresAt;
   // One that is not there and one of somebody else are told like one that is over: it is nobody's business which it was.
@@ -161,10 +166,10 @@ function whyNotBrought(left: Left, wish: Wish): Because | undefined {
 }
 
 /** What a wish is for, less what it brings. */
-function missingOf(left: Left, wish: Wish): Wanted {
-  const brought = sumBySku(broughtBy(left, wish));
-  if (brought.size === 0) return wish.units;
-  const rest = [...wish.units].map(([sku, units]) => [sku, units - (brought.get(sku) ?? 0)] as const);
+function missingOf({ units: wanted }: Wish, brought: readonly BuyerHold[]): Wanted {
+  if (brought.length === 0) return wanted;
+  const there = sumBySku(brought);
+  const rest = [...wanted].map(([sku, units]) => [sku, units - (there.get(sku) ?? 0)] as const);
   return new Map(rest.filter(([, units]) => units > 0));
 }
 
@@ -191,11 +196,13 @@ function shortOf({ available }: Left, { units }: Wish, { reason, skus }: Because
 }
 
 function refusalOf(reason: Refusal, missing: Wanted, standsInTheWay: (sku: Sku, units: Units) => boolean) {
-  const skus = [...missing].filter(([sku, units]) => standsInTheWay(sku, units)).map(([sku]) => sku);
+  const skus: Sku[] = [];
+  for (const [sku, units] of missing) if (standsInTheWay(sku, units)) skus.push(sku);
   return skus.length > 0 ? { reason, skus } : undefined;
 }
 
 function unitsRefused(reason: Refusal, { names }: Wish, standsInTheWay: (sku: Sku, unit: UnitName) => boolean) {
+  if (names.size === 0) return undefined;
   const units = [...names].flatMap(([sku, wanted]) =>
     wanted.filter((unit) => standsInTheWay(sku, unit)).map((unit) => ({ sku, unit })),
   );
@@ -207,27 +214,20 @@ function isOverLimit({ shelves, taken }: Left, buyerId: BuyerId, sku: Sku, units
   return limit !== null && (taken.get(takeKey(buyerId, sku)) ?? 0) + units > limit;
 }
 
-/** No other wish gets them. */
-function attach(left: Left, wish: Wish): BuyerHold[] {
-  const brought = broughtBy(left, wish);
-  for (const { holdId } of brought) left.buyerHolds.delete(holdId);
-  return brought;
-}
-
 function take<W extends Wish>(left: Left, wish: W, missing: Wanted, given: Given<W>): Hold[] {
   const { shelves, available, taken } = left;
   const { buyerId } = wish;
-  return [...missing].flatMap(([sku, wanted]) => {
+  const holds: Hold[] = [];
+  for (const [sku, wanted] of missing) {
     const limited = (shelves.get(sku)?.perBuyerLimit ?? null) !== null;
     available.set(sku, (available.get(sku) ?? 0) - wanted);
     if (limited) taken.set(takeKey(buyerId, sku), (taken.get(takeKey(buyerId, sku)) ?? 0) + wanted);
     const holdId = given.newHoldId(wish, sku);
     const names = takeNamed(left, sku, wish.names.get(sku), wanted);
-    return takeFrom(left, { sku, units: wanted }, given.chooseLocations).map((place) => ({
-      ...{ holdId, sku, ...place },
-      ...{ names, limited },
-    }));
-  });
+    for (const { location, units } of takeFrom(left, { sku, units: wanted }, given.chooseLocations))
+      holds.push({ holdId, sku, location, units, names, limited });
+  }
+  return holds;
 }
 
 /** Takes the units that are wanted by name, or the first that are free; none where the SKU's have no names. */

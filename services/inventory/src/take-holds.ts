@@ -3,6 +3,7 @@ import type { Units } from "@onsale/contracts/money";
 import { type Instant, later } from "@onsale/contracts/time";
 import { claimKeys, type IdempotencyClaim, releaseKeys } from "@onsale/http";
 import { databaseNow, type Transaction } from "@onsale/postgres";
+import { tellGate } from "./gate/tell-gate.ts";
 import { type Movement, movesOf } from "./ledger.ts";
 import { moveUnits } from "./move-units.ts";
 import type { InventoryPorts } from "./ports.ts";
@@ -50,7 +51,7 @@ export const takenStatus = 201;
 export async function takeHolds(
   tx: Transaction,
   requests: readonly HoldRequest[],
-  { ids, chooseLocations }: Pick<InventoryPorts, "ids" | "chooseLocations">,
+  { ids, chooseLocations, gate }: Pick<InventoryPorts, "ids" | "chooseLocations" | "gate">,
 ): Promise<HoldsOutcome[]> {
   const now = await databaseNow(tx);
   const wishes = requests.map((request) => toWish(request, now, ids.uuid));
@@ -76,6 +77,7 @@ export async function takeHolds(
       tx,
       refused.map(({ wish }) => wish.claim),
     ),
+    tellGate(tx, gate, { shelves, decisions }),
   ]);
   tx.afterCommit(() => telemetry.holdsTaken({ count: reserved.length }));
   return outcomes(wishes, claims, refused);

@@ -13,7 +13,8 @@ import {
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { believedMs, type GateRequest, StockGate } from "../src/gate/stock-gate.ts";
-import { books, buyerId, content, hear, orderId, placed, receive } from "./books.ts";
+import { takeHolds } from "../src/take-holds.ts";
+import { books, buyerId, content, hear, orderId, placed, ports, receive } from "./books.ts";
 
 type Lines = Record<string, number>;
 
@@ -93,6 +94,21 @@ describe.skipIf(!(await requiresRedis()))("the gate before the ledger", () => {
     );
     expect(await books(shop)).toMatchObject({ ticket: [50, 50, 0] });
     expect((await readOutbox(shop, stockRejected)).filter(({ key }) => numbers.map(orderId).includes(key))).toEqual([]);
+  });
+
+  test("of what buyers set aside it hears at once", async () => {
+    await using place = await testRedis();
+    const gate = new StockGate(place.open(), patient);
+    const shop = own.open("inventory");
+    await receive(shop, { seat: 2 });
+    const wish = {
+      ...{ buyerId: buyerId(1), units: new Map([["seat", 2]]), names: new Map(), holdMs: 60_000 },
+      ...{ claim: { personId: buyerId(1), key: "k", fingerprint: "f" }, cause: { correlationId: "a-test" } },
+    };
+    const [outcome] = await shop.transaction((tx) => takeHolds(tx, [wish], { ...ports(), gate }));
+    expect(outcome?.kind).toBe("held");
+    await gate.settled();
+    expect(await gate.admit(request(2), linesOf({ seat: 1 }))).toMatchObject({ kind: "sold-out", skus: ["seat"] });
   });
 
   test("what was given back can be had again; who went through goes through again", async () => {

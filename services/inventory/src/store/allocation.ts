@@ -40,9 +40,8 @@ const insertAllocationsSql = sql("inventory.insert-allocations", {
   gives: {},
 })`
   insert into inventory.allocation (kind, version, allocation_id, state, buyer_id, expires_at, arrival)
-  select $1, $2, allocation_id, state, buyer_id, expires_at, arrival
-  from unnest($3::uuid[], $4::text[], $5::uuid[], $6::timestamptz[], $7::bigint[])
-    as decided(allocation_id, state, buyer_id, expires_at, arrival)`;
+  select $1, $2, unnest($3::uuid[]), unnest($4::text[]), unnest($5::uuid[]), unnest($6::timestamptz[]),
+    unnest($7::bigint[])`;
 
 export interface NewAllocation {
   readonly allocationId: AllocationId;

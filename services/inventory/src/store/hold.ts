@@ -62,9 +62,8 @@ const insertHoldsSql = sql("inventory.insert-holds", {
   gives: {},
 })`
   insert into inventory.hold (hold_id, allocation_id, sku, location, units, limited, named)
-  select hold_id, allocation_id, sku, location, units, limited, named
-  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::boolean[], $7::boolean[])
-    as taken(hold_id, allocation_id, sku, location, units, limited, named)`;
+  select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::text[]), unnest($5::int[]),
+    unnest($6::boolean[]), unnest($7::boolean[])`;
 
 /** Writes what was given under allocations that are written with it. */
 export async function insertHolds(

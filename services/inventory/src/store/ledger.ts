@@ -27,8 +27,10 @@ const recordMovementsSql = sql("inventory.record-movements", {
     in_transit_delta, unit, order_id, hold_id, document_id)
   select sku, location, $1::text, $2::int * units, $3::int * units, $4::int * units, $5::int * units, $6::int * units,
     unit, order_id, hold_id, document_id
-  from unnest($7::text[], $8::text[], $9::int[], $10::text[], $11::uuid[], $12::uuid[], $13::uuid[])
-    as line(sku, location, units, unit, order_id, hold_id, document_id)`;
+  from (
+    select unnest($7::text[]) as sku, unnest($8::text[]) as location, unnest($9::int[]) as units,
+      unnest($10::text[]) as unit, unnest($11::uuid[]) as order_id, unnest($12::uuid[]) as hold_id,
+      unnest($13::uuid[]) as document_id) as line`;
 
 /** Writes moves into the ledger. */
 export async function recordMovements(tx: Transaction, movements: readonly Movement[]): Promise<void> {
