@@ -7,4 +7,5 @@ export { drillKill, type KillOptions, together } from "./kill.ts";
 export { isAllShown, type LockLabOptions, type LockLabReport, labInWords, labLocks } from "./locks/lab-locks.ts";
 export { drillOldTransactions, type OldTransactionsOptions } from "./old-transactions.ts";
 export { drillPlanted, type PlantedOptions } from "./planted.ts";
+export { Random } from "./random.ts";
 export { type DrillReport, Findings, type Invariant, inWords, reportOf } from "./report.ts";
