@@ -30,8 +30,11 @@ export interface SagaFaultsOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A fault that meets nobody is tried again so often: an order may have run out of its time before it came to the step. */
-const tries = 6;
+/**
+ * How often a fault may meet nobody. An order may have run out of its time before it came to the step, and of several that
+ * are to die in a request only the first does.
+ */
+const triesInVain = 4;
 
 export async function drillSagaFaults(options: SagaFaultsOptions): Promise<DrillReport> {
   const startedAt = performance.now();
@@ -124,11 +127,13 @@ class Drill {
   }
 
   async #untilAllAreHit(cells: readonly Cell[], play: (left: readonly Cell[]) => Promise<void>): Promise<void> {
-    for (let left = cells, attempt = 1; left.length > 0 && attempt <= tries; attempt++) {
-      const [first] = left;
+    const [first] = cells;
+    const where = first && (isDeath(first.fault) ? `${first.step}, ${first.fault}` : lifeOf(first.fault));
+    for (let left = cells, inVain = 0; left.length > 0 && inVain < triesInVain; ) {
       await play(left);
-      left = left.filter((cell) => this.#table.get(cellName(cell))?.hits === 0);
-      const where = first && (isDeath(first.fault) ? `${first.step}, ${first.fault}` : lifeOf(first.fault));
+      const still = left.filter((cell) => this.#table.get(cellName(cell))?.hits === 0);
+      inVain = still.length < left.length ? 0 : inVain + 1;
+      left = still;
       this.#options.say(`${where}: ${cells.length - left.length} of ${cells.length} cells hit`);
     }
   }
