@@ -8,10 +8,10 @@ import { readOrderEnds } from "../../audit/order-ends.ts";
 import type { ProviderAddress } from "../../audit/provider-ledger.ts";
 import { type OpenWork, openWork } from "../../audit/quiet.ts";
 import { loggedIn, type Token } from "../../logged-in.ts";
-import type { Call, Shop } from "../../shop.ts";
+import { type Call, type Shop, UnexpectedAnswerError } from "../../shop.ts";
 import type { ShopClient } from "../../shop-client.ts";
 import { correlationPrefix } from "./arms.ts";
-import { price, returnedUnits, type Scenario, units } from "./scenarios.ts";
+import { found, price, returnedUnits, type Scenario, units, type Weather } from "./scenarios.ts";
 import { type Fault, requestStep } from "./steps.ts";
 
 /** A saga's step and a fault: one row of the table. */
@@ -30,6 +30,8 @@ export interface Attempt {
   readonly correlationId: string;
   readonly idempotencyKey: string;
   orderId?: string;
+  /** Of what the buyer asked to send back before. */
+  returnId?: string;
   hits: number;
 }
 
@@ -60,7 +62,7 @@ export class Stage {
   readonly skus: Readonly<Record<Scenario["shelf"], string>>;
   readonly #world: World;
   readonly #buyers: Readonly<Record<Scenario["buyer"], Token>>;
-  #cards: Scenario["cards"] = "taken";
+  #weather: Weather = "fair";
 
   private constructor(world: World, skus: Stage["skus"], buyers: Record<Scenario["buyer"], Token>) {
     this.#world = world;
@@ -85,9 +87,9 @@ export class Stage {
     return new Stage(world, skus, buyers);
   }
 
-  /** Brings the attempts' orders to where their acts begin, and the provider to what they want of it. */
+  /** Brings the shop and the attempts' orders to where their acts begin. */
   async prepare(attempts: readonly Attempt[]): Promise<void> {
-    await this.#letCardsBe(attempts[0]?.scenario.cards ?? "taken");
+    await this.#letItBe(attempts[0]?.scenario.weather ?? "fair");
     const earlier = attempts.filter(({ scenario }) => scenario.act !== "place");
     await Promise.all(
       earlier.map(async (attempt) => {
@@ -95,6 +97,11 @@ export class Stage {
       }),
     );
     await this.#allAre("CONFIRMED", earlier);
+    await Promise.all(
+      earlier.map(async (attempt) => {
+        if (attempt.scenario.isAskedBack) attempt.returnId = await this.#askBack(attempt);
+      }),
+    );
   }
 
   /** Sets the saga off, through whatever outage; twice where that is the fault. */
@@ -120,10 +127,10 @@ export class Stage {
       }
       case "cancel":
         return void (await withoutFaults(() => shop.cancelOrder(call, { orderId })));
-      case "return": {
-        const lines = [{ sku: this.skus[scenario.shelf], quantity: returnedUnits }];
-        return void (await withoutFaults(() => shop.returnLines(call, { orderId, lines })));
-      }
+      case "return":
+        return void (await withoutFaults(() => shop.returnLines(call, { orderId, lines: this.#back(scenario) })));
+      case "look at return":
+        return await withoutFaults(() => this.#lookAtReturn(attempt));
       default:
         scenario.act satisfies never;
     }
@@ -137,11 +144,36 @@ export class Stage {
     return (await this.#world.shop.placeOrder({ ...call, accessToken }, wish)).orderId;
   }
 
-  async #letCardsBe(cards: Scenario["cards"]): Promise<void> {
-    if (cards === this.#cards) return;
-    const settings = cards === "refused" ? { ...noFaults, shares: { declined: 1 } } : noFaults;
+  #back({ shelf }: Scenario) {
+    return [{ sku: this.skus[shelf], quantity: returnedUnits }];
+  }
+
+  async #askBack({ scenario, orderId, idempotencyKey }: Attempt): Promise<string> {
+    const accessToken = await this.#buyers[scenario.buyer]();
+    const body = { lines: this.#back(scenario) };
+    const request = { method: "POST", path: `/v1/orders/${orderId}/returns`, body, accessToken } as const;
+    const answer = await this.#world.client.send({ ...request, idempotencyKey: `${idempotencyKey}-back` });
+    if (answer.status !== 202) throw new UnexpectedAnswerError(request, answer);
+    return (answer.body as { returnId: string }).returnId;
+  }
+
+  async #lookAtReturn({ scenario, returnId, idempotencyKey, correlationId }: Attempt): Promise<void> {
+    const lines = found.map((finding) => ({ sku: this.skus[scenario.shelf], ...finding }));
+    const request = { method: "POST", path: `/v1/admin/returns/${returnId}/inspection`, body: { lines } } as const;
+    const accessToken = await this.#world.operator();
+    const answer = await this.#world.client.send({ ...request, accessToken, idempotencyKey, correlationId });
+    if (answer.status !== 201) throw new UnexpectedAnswerError(request, answer);
+  }
+
+  async #letItBe(weather: Weather): Promise<void> {
+    if (weather === this.#weather) return;
+    const settings = weather === "cards are refused" ? { ...noFaults, shares: { declined: 1 } } : noFaults;
     await Promise.all(this.#world.providers.map(({ url, apiSecret }) => setFaults(url, apiSecret, settings)));
-    this.#cards = cards;
+    const policy = { inspect: weather === "returns are looked at", lapseAfterDays: 30 };
+    const request = { method: "PUT", path: "/v1/admin/return-policy", body: policy } as const;
+    const answer = await this.#world.client.send({ ...request, accessToken: await this.#world.operator() });
+    if (answer.status !== 200) throw new UnexpectedAnswerError(request, answer);
+    this.#weather = weather;
   }
 
   async #allAre(status: string, attempts: readonly Attempt[]): Promise<void> {

@@ -13,7 +13,7 @@ import { type Attempt, attemptAt, type Cell, cellName, isAtRest, Stage, type Wor
 import { boundsFor, patient } from "./bounds.ts";
 import type { KillableServer } from "./killable-server.ts";
 import { redriveAll, resend } from "./operations.ts";
-import { outOfReach, type Scenario, scenarios } from "./scenarios.ts";
+import { outOfReach, type Scenario, scenarios, weathers } from "./scenarios.ts";
 import { type Fault, faultsOf, isDeath, isLate, requestStep, stageOf, stepsOf } from "./steps.ts";
 import { openTheatre, type Theatre } from "./theatre.ts";
 
@@ -78,8 +78,8 @@ class Drill {
   async rehearse(): Promise<void> {
     await this.#server.runWith(patient);
     this.#stage = await Stage.open(this.#world);
-    for (const cards of ["taken", "refused"] as const) {
-      const attempts = scenarios.filter((it) => it.cards === cards).map((scenario) => attemptAt(scenario));
+    for (const weather of weathers) {
+      const attempts = scenarios.filter((it) => it.weather === weather).map((scenario) => attemptAt(scenario));
       await this.#play(attempts);
       const met = Map.groupBy(await this.#server.journal(), ({ correlationId }) => correlationId);
       const ends = await this.#read(attempts);
@@ -116,11 +116,11 @@ class Drill {
     this.#cells = cells.length;
     for (const cell of cells) this.#table.set(cellName(cell), { hits: 0, ends: new Set() });
     const living = cells.filter(({ fault }) => !isDeath(fault));
-    for (const group of grouped(living, ({ fault, scenario }) => `${lifeOf(fault)} ${scenario.cards}`)) {
+    for (const group of grouped(living, ({ fault, scenario }) => `${lifeOf(fault)} ${scenario.weather}`)) {
       await this.#untilAllAreHit(group, (left) => this.#wave(left));
     }
     const dying = cells.filter(({ fault }) => isDeath(fault));
-    const deaths = grouped(dying, (cell) => `${cell.step} ${cell.fault} ${cell.scenario.cards}`);
+    const deaths = grouped(dying, (cell) => `${cell.step} ${cell.fault} ${cell.scenario.weather}`);
     for (const group of this.#random.shuffled(deaths)) {
       await this.#untilAllAreHit(group, (left) => this.#death(left));
     }

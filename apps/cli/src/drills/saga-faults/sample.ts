@@ -15,12 +15,12 @@ export function sample(cells: readonly Cell[], random: Random): Cell[] {
   const [lasting] = random.shuffled([...new Set(cells.map(({ fault }) => fault).filter(isLate))]);
   const of = (isMeant: (cell: Cell) => boolean) => random.shuffled(cells.filter(isMeant));
   const deaths = ["killed before its commit", "killed after its commit"].flatMap((fault) => {
-    const [one] = of((cell) => cell.fault === fault && cell.scenario.cards === "taken");
-    return cells.filter((cell) => cell.fault === fault && cell.step === one?.step && cell.scenario.cards === "taken");
+    const [one] = of((cell) => cell.fault === fault && cell.scenario.weather === "fair");
+    return cells.filter((cell) => cell.fault === fault && cell.step === one?.step && cell.scenario.weather === "fair");
   });
   return [
-    ...of(({ fault, scenario }) => !isDeath(fault) && !isLate(fault) && scenario.cards === "taken").slice(0, brisk),
-    ...of(({ fault, scenario }) => fault === lasting && scenario.cards === "taken").slice(0, late),
+    ...of(({ fault, scenario }) => !isDeath(fault) && !isLate(fault) && scenario.weather === "fair").slice(0, brisk),
+    ...of(({ fault, scenario }) => fault === lasting && scenario.weather === "fair").slice(0, late),
     ...deaths,
   ];
 }

@@ -6,21 +6,34 @@ export interface Scenario {
   /** As the table has it. */
   readonly name: string;
   /** What is done to the order; what comes before it is not disturbed. */
-  readonly act: "place" | "cancel" | "return";
+  readonly act: "place" | "cancel" | "return" | "look at return";
   readonly payment: OrderWish["payment"];
   readonly buyer: "rich" | "poor";
   readonly shelf: "plenty" | "bare";
-  /** Whether the card provider refuses cards while it goes on. */
-  readonly cards: "taken" | "refused";
+  /** Whether the buyer has asked before to send something back. */
+  readonly isAskedBack: boolean;
+  /** What holds for the whole shop while it goes on. */
+  readonly weather: Weather;
   readonly ends: OrderStatus;
 }
+
+export const weathers = ["fair", "cards are refused", "returns are looked at"] as const;
+export type Weather = (typeof weathers)[number];
 
 /** Not divisible by anything that a rounding could hide behind. */
 export const price = { priceMinor: 255, currency: "GBP" };
 export const units = 3;
-export const returnedUnits = 1;
+export const returnedUnits = 2;
+/** Who looks at what came back takes one and refuses the other. */
+export const found = [
+  { quantity: 1, verdict: "QUARANTINED" },
+  { quantity: 1, verdict: "REFUSED", reason: "USED" },
+] as const;
 
-const usual = { act: "place", buyer: "rich", shelf: "plenty", cards: "taken", ends: "CONFIRMED" } as const;
+const usual: Omit<Scenario, "name" | "payment"> = {
+  ...{ act: "place", buyer: "rich", shelf: "plenty", isAskedBack: false, weather: "fair", ends: "CONFIRMED" },
+};
+const looking = { ...usual, weather: "returns are looked at" } satisfies Partial<Scenario>;
 const card = { method: "card" };
 const wallet = { method: "wallet" };
 const split = { method: "split", pointsMinor: 200 };
@@ -31,13 +44,23 @@ export const scenarios: readonly Scenario[] = [
   { ...usual, name: "place, split", payment: split },
   { ...usual, name: "place, split, sold out", payment: split, shelf: "bare", ends: "REJECTED" },
   { ...usual, name: "place, wallet, too few points", payment: wallet, buyer: "poor", ends: "REJECTED" },
-  { ...usual, name: "place, split, card refused", payment: split, cards: "refused", ends: "REJECTED" },
+  { ...usual, name: "place, split, card refused", payment: split, weather: "cards are refused", ends: "REJECTED" },
   { ...usual, name: "cancel, card", payment: card, act: "cancel", ends: "CANCELLED" },
   { ...usual, name: "cancel, wallet", payment: wallet, act: "cancel", ends: "CANCELLED" },
   { ...usual, name: "cancel, split", payment: split, act: "cancel", ends: "CANCELLED" },
   { ...usual, name: "return, card", payment: card, act: "return" },
   { ...usual, name: "return, wallet", payment: wallet, act: "return" },
   { ...usual, name: "return, split", payment: split, act: "return" },
+  { ...looking, name: "return, split, to be looked at", payment: split, act: "return" },
+  { ...looking, name: "look at return, split", payment: split, act: "look at return", isAskedBack: true },
+  {
+    ...looking,
+    name: "cancel, card, with a return",
+    payment: card,
+    act: "cancel",
+    isAskedBack: true,
+    ends: "CANCELLED",
+  },
 ];
 
 /**
