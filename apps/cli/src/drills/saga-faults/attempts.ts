@@ -93,7 +93,11 @@ export class Stage {
     const earlier = attempts.filter(({ scenario }) => scenario.act !== "place");
     await Promise.all(
       earlier.map(async (attempt) => {
-        attempt.orderId = await this.#place(attempt, { idempotencyKey: `${attempt.idempotencyKey}-placed` });
+        const idempotencyKey = `${attempt.idempotencyKey}-placed`;
+        // What lapses with its order carries the correlation with which that was placed.
+        const { correlationId, scenario } = attempt;
+        const call = scenario.isAskedBack ? { idempotencyKey, correlationId } : { idempotencyKey };
+        attempt.orderId = await this.#place(attempt, call);
       }),
     );
     await this.#allAre("CONFIRMED", earlier);

@@ -80,8 +80,11 @@ class Drill {
     this.#stage = await Stage.open(this.#world);
     for (const weather of weathers) {
       const attempts = scenarios.filter((it) => it.weather === weather).map((scenario) => attemptAt(scenario));
-      await this.#play(attempts);
-      const met = Map.groupBy(await this.#server.journal(), ({ correlationId }) => correlationId);
+      await this.#stageOf().prepare(attempts);
+      await this.#rest();
+      const { length: before } = await this.#server.journal();
+      await this.#play(attempts, { isPrepared: true });
+      const met = Map.groupBy((await this.#server.journal()).slice(before), ({ correlationId }) => correlationId);
       const ends = await this.#read(attempts);
       for (const { scenario, correlationId, orderId = "" } of attempts) {
         const end = ends.get(orderId);
@@ -170,9 +173,9 @@ class Drill {
     return cells.flatMap((cell) => Array.from({ length: this.#options.orders }, () => attemptAt(cell.scenario, cell)));
   }
 
-  async #play(attempts: readonly Attempt[], { whileDisturbed = false } = {}): Promise<void> {
+  async #play(attempts: readonly Attempt[], { whileDisturbed = false, isPrepared = false } = {}): Promise<void> {
     const stage = this.#stageOf();
-    await stage.prepare(attempts);
+    if (!isPrepared) await stage.prepare(attempts);
     await this.#arm(attempts);
     await Promise.all(attempts.map((attempt) => stage.act(attempt)));
     if (whileDisturbed) await this.#mendWhenOver(attempts);
@@ -191,9 +194,12 @@ class Drill {
   /** Lets the orders end as they can with the fault there; then it is mended, and an operator redrives what died of it. */
   async #mendWhenOver(attempts: readonly Attempt[]): Promise<void> {
     if (attempts[0]?.cell?.fault !== "failed for ever") return;
+    const giveUpHitsAt = performance.now() + hitMs;
     const isDead = async ({ pendingOrders }: OpenWork) => {
+      if (pendingOrders > 0) return false;
       const hits = hitsIn(await this.#server.journal());
-      return pendingOrders === 0 && attempts.every(({ correlationId }) => (hits.get(correlationId) ?? 0) > 1);
+      const areAllHit = attempts.every(({ correlationId }) => (hits.get(correlationId) ?? 0) > 1);
+      return areAllHit || performance.now() > giveUpHitsAt;
     };
     const open = await this.#stageOf().until(isDead, deadMs);
     this.#note("ends-with-the-fault-there", open?.pendingOrders ? [`${open.pendingOrders} orders don't end`] : []);
@@ -301,9 +307,11 @@ class Drill {
   }
 }
 
-/** Within which everything is dead that is going to be, and every order has run out of its time: what was not hit then is
- * tried again. */
-const deadMs = 40_000;
+/** What was not hit twice by then has run out of its time before it came to its step, and is tried again. */
+const hitMs = 20_000;
+
+/** Within which every order has run out of its time: four times what the bounds of `hopeless` come to, for machines with other work. */
+const deadMs = 120_000;
 
 /** An armed process that nobody has killed by then is not going to be: its step was not come to. */
 const deathMs = 10_000;
