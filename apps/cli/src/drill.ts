@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { DrillReport } from "@onsale/drills";
+import type { SagaStyle } from "@onsale/orders";
 import { Argument, type Command, Option } from "commander";
 import { dataFolder } from "./data-folder.ts";
 import { jarsFolder } from "./event-log-choice.ts";
@@ -15,6 +16,7 @@ interface DrillOptions extends DataAndOutput {
   readonly events: number;
   readonly minutes?: number;
   readonly log: "postgres" | "kafka" | "both";
+  readonly saga: SagaStyle;
 }
 
 export function register(program: Command): void {
@@ -38,6 +40,11 @@ export function register(program: Command): void {
       new Option("--log <name>", "where the events of `kill` go")
         .choices(["postgres", "kafka", "both"])
         .default("both", "both, or PostgreSQL's where Kafka can't be started"),
+    )
+    .addOption(
+      new Option("--saga <style>", "who leads the orders of `saga-faults`")
+        .choices(["orchestrated", "choreographed"])
+        .default("orchestrated"),
     )
     .action(async (name: keyof typeof drills, options: DrillOptions) => {
       const report = await drills[name](options);
@@ -120,7 +127,7 @@ async function providerOutage({ data, minutes = 5 }: DrillOptions): Promise<Dril
   return await withServer(data, (session) => drillProviderOutage({ session, ...load }), { verb: "drill" });
 }
 
-async function sagaFaults({ data, rounds: orders = 2, seed }: DrillOptions): Promise<DrillReport> {
+async function sagaFaults({ data, rounds: orders = 2, seed, saga }: DrillOptions): Promise<DrillReport> {
   const [{ drillSagaFaults }, { startEmbeddedPostgres }] = await Promise.all([
     import("./drills/saga-faults/saga-faults.ts"),
     import("@onsale/postgres"),
@@ -135,7 +142,7 @@ async function sagaFaults({ data, rounds: orders = 2, seed }: DrillOptions): Pro
   });
   const postgres = await startEmbeddedPostgres({ directory });
   try {
-    return await drillSagaFaults({ adminUrl: postgres.localUrl, orders, seed, say, signal: interruption.signal });
+    return await drillSagaFaults({ adminUrl: postgres.localUrl, orders, seed, saga, say, signal: interruption.signal });
   } finally {
     await postgres.stop();
     interrupt.off();

@@ -10,7 +10,7 @@ const seed = 1;
 test("a sample of the sagas' steps, failed in every way in the whole shop: the ends are final and the books agree", async () => {
   await using database = await testDatabase({ services });
   const report = await drillSagaFaults({
-    ...{ adminUrl: database.adminUrl, seed, orders: 1, pick: sample },
+    ...{ adminUrl: database.adminUrl, saga: "orchestrated", seed, orders: 1, pick: sample },
     say: () => undefined,
   });
   expect(report.invariants.filter(({ violations }) => violations.length > 0)).toEqual([]);

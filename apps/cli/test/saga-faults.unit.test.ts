@@ -46,16 +46,16 @@ describe("how an order ended", () => {
 });
 
 test("the steps are those of the services, and what is out of reach is one of them", () => {
-  const steps = stepsOf(services);
+  const steps = stepsOf(services, "orchestrated");
   expect(steps).toContain("inventory.reserve-stock does order.placed");
   expect(steps).toContain("payments.move-money settles order.secured");
   expect(steps.map(stageOf)).not.toContain("request");
-  expect(Object.keys(outOfReach).filter((name) => !steps.includes(name))).toEqual([]);
+  expect(Object.keys(outOfReach.orchestrated).filter((name) => !steps.includes(name))).toEqual([]);
 });
 
 test("a sample is the seed's, and has every kind of fault", () => {
   const cells: Cell[] = scenarios.flatMap((scenario) =>
-    [...stepsOf(services), requestStep].flatMap((step) =>
+    [...stepsOf(services, "orchestrated"), requestStep].flatMap((step) =>
       faultsOf[stageOf(step)].map((fault) => ({ scenario, step, fault })),
     ),
   );

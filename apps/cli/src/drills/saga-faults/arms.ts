@@ -1,5 +1,6 @@
 /** What the drill tells the server's process, and what that process writes down. */
 
+import type { SagaStyle } from "@onsale/orders";
 import type { Fault } from "./steps.ts";
 
 /** A fault that waits for one order at one step. */
@@ -46,6 +47,8 @@ export interface ServerOptions {
   }[];
   readonly operator: { readonly email: string; readonly password: string };
   readonly bounds: Bounds;
+  /** Who leads the orders. */
+  readonly saga: SagaStyle;
 }
 
 export type Order =

@@ -4,6 +4,7 @@
  */
 
 import { type DrillReport, Findings, Random, reportOf } from "@onsale/drills";
+import type { SagaStyle } from "@onsale/orders";
 import { audit } from "../../audit/audit.ts";
 import { disagreements, endInWords, isTurnedBack, type OrderEnd, readOrderEnds } from "../../audit/order-ends.ts";
 import type { OpenWork } from "../../audit/quiet.ts";
@@ -20,6 +21,8 @@ import { openTheatre, type Theatre } from "./theatre.ts";
 export interface SagaFaultsOptions {
   /** An administrator's URL of an empty database. */
   readonly adminUrl: string;
+  /** Who leads the orders. */
+  readonly saga: SagaStyle;
   /** Decides in which order the deaths come, and what a sample is made of. */
   readonly seed: number;
   /** Orders per cell at a time. */
@@ -38,7 +41,11 @@ const triesInVain = 4;
 
 export async function drillSagaFaults(options: SagaFaultsOptions): Promise<DrillReport> {
   const startedAt = performance.now();
-  await using theatre = await openTheatre(options.adminUrl, options.signal ?? new AbortController().signal);
+  await using theatre = await openTheatre(
+    options.adminUrl,
+    options.saga,
+    options.signal ?? new AbortController().signal,
+  );
   const drill = new Drill(options, theatre);
   await drill.rehearse();
   await drill.run();
@@ -101,10 +108,11 @@ class Drill {
   /** A step that somebody adds to a service is met by a scenario, or fails here. */
   #everyStepHasACell(): void {
     const met = new Set([...this.#rehearsed.values()].flatMap(({ steps }) => steps));
-    const all = stepsOf(services);
+    const all = stepsOf(services, this.#options.saga);
+    const beyond = outOfReach[this.#options.saga];
     this.findings.note("every-step-has-a-cell", all.length, [
-      ...all.filter((name) => !met.has(name) && !(name in outOfReach)).map((name) => `no saga comes to: ${name}`),
-      ...Object.keys(outOfReach).flatMap((name) => {
+      ...all.filter((name) => !met.has(name) && !(name in beyond)).map((name) => `no saga comes to: ${name}`),
+      ...Object.keys(beyond).flatMap((name) => {
         if (met.has(name)) return [`said to be out of reach, and met: ${name}`];
         return all.includes(name) ? [] : [`said to be out of reach, and no step: ${name}`];
       }),
@@ -284,6 +292,7 @@ class Drill {
 
   figures(): object {
     return {
+      saga: this.#options.saga,
       sagas: this.#rehearsed.size,
       steps: new Set([...this.#rehearsed.values()].flatMap(({ steps }) => steps)).size,
       cells: this.#cells,
@@ -291,7 +300,7 @@ class Drill {
       hits: this.#attempts.reduce((sum, { hits }) => sum + hits, 0),
       deaths: this.#deaths,
       redriven: this.#redriven,
-      outOfReach,
+      outOfReach: outOfReach[this.#options.saga],
       table: this.#rows(),
     };
   }

@@ -1,5 +1,6 @@
 /** The sagas that the drill goes through, as people set them off. */
 
+import type { SagaStyle } from "@onsale/orders";
 import type { OrderStatus, OrderWish } from "../../shop.ts";
 
 export interface Scenario {
@@ -67,8 +68,13 @@ export const scenarios: readonly Scenario[] = [
  * Steps that no scenario comes to, and why. One that a scenario does come to may not stand here, nor one that is no step:
  * both are violations.
  */
-export const outOfReach: Readonly<Record<string, string>> = {
+const outOfBoth = {
   "orders.advance does stock.lapsed": "a hold outlives its order's bound; services/orders and inventory show it",
   "orders.advance does payment.capture-refused": "the provider's simulator captures what it set aside",
   "orders.advance does payment.reversing": "the provider answers; the drill of its outage shows it",
+};
+
+export const outOfReach: Readonly<Record<SagaStyle, Readonly<Record<string, string>>>> = {
+  orchestrated: outOfBoth,
+  choreographed: outOfBoth,
 };

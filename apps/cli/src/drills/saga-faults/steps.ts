@@ -1,6 +1,7 @@
 /** Every step of the composed shop's sagas, and every fault that can hit one. */
 
 import type { Consumer, EventDefinition } from "@onsale/messaging";
+import type { SagaStyle } from "@onsale/orders";
 
 export const faults = [
   "failed once",
@@ -58,14 +59,17 @@ export function stageOf(name: string): Stage {
   return stage as Stage;
 }
 
+type Listener = Pick<Consumer, "kind" | "name"> & { readonly on: readonly EventDefinition[] };
+
 interface Listening {
-  readonly consumers: readonly (Pick<Consumer, "kind" | "name"> & { readonly on: readonly EventDefinition[] })[];
+  readonly consumers: readonly Listener[];
+  readonly choreographed: readonly Listener[];
 }
 
 /** From the services' own definitions: whoever hears a fact about an order takes a step of its saga. */
-export const stepsOf = (services: readonly Listening[]): string[] =>
-  services.flatMap(({ consumers }) =>
-    consumers.flatMap(({ kind, name: consumer, on }) => {
+export const stepsOf = (services: readonly Listening[], saga: SagaStyle): string[] =>
+  services.flatMap(({ consumers, choreographed }) =>
+    (saga === "choreographed" ? choreographed : consumers).flatMap(({ kind, name: consumer, on }) => {
       const stages: readonly Stage[] = kind === "batch" ? ["do"] : ["prepare", "call", "settle"];
       const types = on.filter(({ key }) => key === "orderId").map(({ type }) => type);
       return types.flatMap((type) => stages.map((stage) => nameOf({ consumer, stage, type })));

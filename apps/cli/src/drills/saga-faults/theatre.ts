@@ -3,6 +3,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { SagaStyle } from "@onsale/orders";
 import { openDatabase } from "@onsale/postgres";
 import { ensureSecrets, startProviders } from "@onsale/provider-sim";
 import { loggedIn } from "../../logged-in.ts";
@@ -21,7 +22,7 @@ export interface Theatre extends AsyncDisposable {
 const operator = { email: "operator@onsale.example", password: "only for this drill" };
 
 /** `adminUrl`: of an empty database. */
-export async function openTheatre(adminUrl: string, signal: AbortSignal): Promise<Theatre> {
+export async function openTheatre(adminUrl: string, saga: SagaStyle, signal: AbortSignal): Promise<Theatre> {
   const data = await mkdtemp(join(tmpdir(), "onsale-saga-faults-"));
   const secretsFolder = join(data, "secrets");
   await mkdir(secretsFolder);
@@ -29,7 +30,7 @@ export async function openTheatre(adminUrl: string, signal: AbortSignal): Promis
   const { providers } = cards;
   const port = await choosePort([]);
   const files = { journal: join(data, "journal"), logFile: join(data, "server.log"), secretsFolder };
-  const server = new KillableServer({ ...files, adminUrl, port, providers, operator });
+  const server = new KillableServer({ ...files, adminUrl, port, providers, operator, saga });
   const client = new ShopClient({ url: `http://127.0.0.1:${port}`, connections: 64, signal });
   const shop = new Shop(client);
   const database = openDatabase({ url: adminUrl, connections: 1, applicationName: "saga faults" });
