@@ -126,15 +126,15 @@ class Drill {
     const cells = this.#options.pick?.(all, this.#random) ?? all;
     this.#cells = cells.length;
     for (const cell of cells) this.#table.set(cellName(cell), { hits: 0, ends: new Set() });
-    const living = cells.filter(({ fault }) => !isDeath(fault));
-    for (const group of grouped(living, ({ fault, scenario }) => `${lifeOf(fault)} ${scenario.weather}`)) {
-      await this.#untilAllAreHit(group, (left) => this.#wave(left));
-    }
+    const brisk = cells.filter(({ fault }) => !isDeath(fault) && !isLate(fault));
     const dying = cells.filter(({ fault }) => isDeath(fault));
-    const deaths = grouped(dying, (cell) => `${cell.step} ${cell.fault} ${cell.scenario.weather}`);
-    for (const group of this.#random.shuffled(deaths)) {
-      await this.#untilAllAreHit(group, (left) => this.#death(left));
-    }
+    const late = cells.filter(({ fault }) => isLate(fault));
+    const life = ({ fault, scenario }: Cell) => `${lifeOf(fault)} ${scenario.weather}`;
+    const deaths = grouped(dying, ({ step, fault, scenario }) => `${step} ${fault} ${scenario.weather}`);
+    // Those of one set of bounds after one another: each other set needs a server of its own.
+    for (const group of grouped(brisk, life)) await this.#untilAllAreHit(group, (left) => this.#wave(left));
+    for (const group of this.#random.shuffled(deaths)) await this.#untilAllAreHit(group, (left) => this.#death(left));
+    for (const group of grouped(late, life)) await this.#untilAllAreHit(group, (left) => this.#wave(left));
   }
 
   async #untilAllAreHit(cells: readonly Cell[], play: (left: readonly Cell[]) => Promise<void>): Promise<void> {
