@@ -150,6 +150,7 @@ async function messaging({
 
 /** Measures, then audits: a rate at which the books are wrong is no rate. */
 async function orders({ data, seconds = 60, pairs = 5, only }: BenchOptions): Promise<BenchReport> {
+  const rows = chosen(orderRows, only);
   const [{ withServer }, { benchOrders }, { audit }, { readLivingServer }] = await Promise.all([
     import("./session.ts"),
     import("@onsale/bench"),
@@ -161,11 +162,11 @@ async function orders({ data, seconds = 60, pairs = 5, only }: BenchOptions): Pr
     async (session) => {
       const server = await readLivingServer(dataFolder(data, configuration()));
       const shop = { ...session, pid: server?.server.pid ?? process.pid };
-      const report = await benchOrders(shop, { seconds, pairs, rows: chosen(orderRows, only), say });
+      const report = await benchOrders(shop, { seconds, pairs, rows, say });
       const { violations } = await audit(session);
       for (const { check, what } of violations) say(`violation of ${check}: ${what}`);
-      const rows = violations.length === 0 ? report.rows : report.rows.map((row) => ({ ...row, met: false }));
-      return { ...report, rows, details: { ...report.details, violations } };
+      const judged = violations.length === 0 ? report.rows : report.rows.map((row) => ({ ...row, met: false }));
+      return { ...report, rows: judged, details: { ...report.details, violations } };
     },
     { verb: "bench" },
   );
