@@ -88,6 +88,7 @@ export function compose(wiring: Wiring): Composition {
   const { saga = "orchestrated" } = wiring;
   const providers = wiring.providers.map((provider) => namedProvider(provider, url));
   const senders = sendersOf(messages);
+  const unsubscribing = { secret, url: wiring.shopUrl ?? url };
   const { stepTimeoutsMs, feedBounds = {}, arrange = asItIs } = wiring;
   const arranged = <Ports extends BasePorts>(service: ServiceDefinition<Ports>, ports: Ports): HostedService =>
     host(arrange(inStyle(service, saga)), ports, ownerOf, feedBounds);
@@ -107,7 +108,7 @@ export function compose(wiring: Wiring): Composition {
       arranged(orders, { ...base, ...withGate, saga, ...(stepTimeoutsMs && { stepTimeoutsMs }) }),
       arranged(payments, paymentsPorts),
       arranged(wallet, base),
-      arranged(notifications, { ...base, senders, delivery: patientDelivery }),
+      arranged(notifications, { ...base, senders, delivery: patientDelivery, unsubscribing }),
     ],
     async close() {
       await Promise.all(providers.map(({ card }) => card.close()));

@@ -6,6 +6,7 @@ export const errors = defineErrors("notifications", {
   ADDRESS_ASKED_RECENTLY: { title: "This address was asked to confirm itself a short while ago.", retryable: true },
   PERSON_ERASED: { title: "This person's account was erased.", retryable: false },
   CODE_REFUSED: { title: "The code is wrong, too old, or was guessed too often.", retryable: false },
+  UNSUBSCRIBE_LINK_REFUSED: { title: "The link is none of this shop's.", retryable: false },
   MESSAGE_NOT_FOUND: { title: "There is no such message.", retryable: false },
   MESSAGE_NOT_DEAD: { title: "Only a message that was given up can be sent again.", retryable: false },
   BULK_MESSAGE_NOT_FOUND: { title: "There is no such bulk message.", retryable: false },

@@ -30,14 +30,21 @@ export function mailSender({ url, from, timeoutMs = takeTimeoutMs }: MailOptions
   });
   const domain = domainOf(from);
   return {
-    async send({ id, to, wording, language }, signal) {
+    async send({ id, to, wording, language, unsubscribeUrl }, signal) {
       if (to === undefined) throw new NotTakenError("Mail needs an address.", { fault: "refused" });
       const bound = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
       try {
         await transport.sendMail({
           // As an object: a comma or a bracket in an address does not make two of it.
           ...{ from, to: { name: "", address: to }, messageId: `<${id}@${domain}>`, signal: bound },
-          headers: { "Auto-Submitted": "auto-generated", "Content-Language": language },
+          headers: {
+            ...{ "Auto-Submitted": "auto-generated", "Content-Language": language },
+            // RFC 2369 and 8058: the reader's program shows a button, and a click on it is one POST.
+            ...(unsubscribeUrl !== undefined && {
+              "List-Unsubscribe": `<${unsubscribeUrl}>`,
+              "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            }),
+          },
           ...toMail(wording, language),
         });
       } catch (error) {

@@ -11,6 +11,7 @@ import { ChannelName, LinePage, MessageId, MessagePage, MessageStatusName, PageL
 import { settingsRoutes } from "./settings-routes.ts";
 import { showLines } from "./store/line.ts";
 import { listMessages, resendDead } from "./store/message.ts";
+import { unsubscribeRoutes } from "./unsubscribe-routes.ts";
 import { wordingOf } from "./wording.ts";
 
 type Context = ServiceContext<NotificationPorts>;
@@ -21,6 +22,7 @@ export function routes(http: HttpServer, context: Context): void {
   lines(http, context);
   resending(http, context);
   bulkMessageRoutes(http, context);
+  unsubscribeRoutes(http, context);
 }
 
 function listing(http: HttpServer, { database }: Context): void {

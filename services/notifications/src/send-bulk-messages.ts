@@ -37,7 +37,8 @@ export async function takeTurn({ database, ports }: Context, id: string, signal:
   const byChannel = Map.groupBy(claimed, ({ channel }) => channel);
   for (const [channel, messages] of byChannel) {
     const sender = ports.senders[channel];
-    if (sender !== undefined) await sendClaimed({ database, channel, sender, rule: ports.delivery }, messages, signal);
+    const { delivery: rule, unsubscribing } = ports;
+    if (sender !== undefined) await sendClaimed({ database, channel, sender, rule, unsubscribing }, messages, signal);
   }
   return claimed.length;
 }

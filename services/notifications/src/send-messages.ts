@@ -7,7 +7,8 @@ import { type MessageSender, NotTakenError } from "./sender.ts";
 import { lineFailed, lineWorks } from "./store/line.ts";
 import { type ClaimedMessage, type ClaimLimits, claimDue, settleMessages } from "./store/message.ts";
 import { telemetry } from "./telemetry.ts";
-import { wordingOf } from "./wording.ts";
+import { type Unsubscribing, unsubscribeUrl } from "./unsubscribe-link.ts";
+import { type Wording, wordingOf } from "./wording.ts";
 
 // Calls under way at once in one channel: a chat limits its callers sooner than we tire.
 const concurrency = 16;
@@ -27,7 +28,8 @@ export async function sendDue(
   const sender = ports.senders[channel];
   if (sender === undefined) return 0;
   const claimed = await claimDue(database, channel, oneRun);
-  await sendClaimed({ database, channel, sender, rule: ports.delivery }, claimed, signal);
+  const { delivery: rule, unsubscribing } = ports;
+  await sendClaimed({ database, channel, sender, rule, unsubscribing }, claimed, signal);
   return claimed.length;
 }
 
@@ -36,6 +38,7 @@ export interface Line {
   readonly channel: Channel;
   readonly sender: MessageSender;
   readonly rule: DeliveryRule;
+  readonly unsubscribing: Unsubscribing | undefined;
 }
 
 /** Sends messages that were taken up, and writes down what became of them. */
@@ -81,7 +84,8 @@ async function tellAll(line: Line, claimed: readonly ClaimedMessage[], signal: A
   return told;
 }
 
-async function tell({ channel, sender }: Line, message: ClaimedMessage, signal: AbortSignal): Promise<Told> {
+async function tell(line: Line, message: ClaimedMessage, signal: AbortSignal): Promise<Told> {
+  const { channel, sender } = line;
   const { id, kind, facts, language } = message;
   const destination = destinationOf(message, message.isKnown ? message : undefined);
   if (destination.kind === "unwanted") return { kind: "unwanted" };
@@ -89,7 +93,7 @@ async function tell({ channel, sender }: Line, message: ClaimedMessage, signal: 
     // What can't be worded fails here, as one message, and not where its event is heard.
     const wording = wordingOf({ kind, facts } as Content, language);
     const to = destination.kind === "person" ? destination.address : undefined;
-    await sender.send({ id, to, wording, language }, signal);
+    await sender.send({ id, to, language, ...withWayOut(line, message, wording) }, signal);
     return { kind: "taken" };
   } catch (error) {
     if (signal.aborted) return { kind: "interrupted" };
@@ -98,6 +102,13 @@ async function tell({ channel, sender }: Line, message: ClaimedMessage, signal: 
       ? { kind: "not-taken", fault: error.fault, retryAfterMs: error.retryAfterMs, failure: error.message }
       : { kind: "not-taken", fault: "message", retryAfterMs: 0, failure: "The message could not be sent." };
   }
+}
+
+/** News by mail tells its reader how to end it, in the mail and to the mail program. */
+function withWayOut({ channel, unsubscribing }: Line, { kind, recipientId }: ClaimedMessage, wording: Wording) {
+  if (kind !== "news" || channel !== "mail" || unsubscribing === undefined || recipientId === null) return { wording };
+  const url = unsubscribeUrl(unsubscribing, recipientId);
+  return { wording: { ...wording, lines: [...wording.lines, `No more news by mail: ${url}`] }, unsubscribeUrl: url };
 }
 
 async function settleLine(

@@ -9,6 +9,8 @@ export interface OutgoingMessage {
   readonly to: string | undefined;
   readonly wording: Wording;
   readonly language: string;
+  /** Of news by mail: where its reader ends it. */
+  readonly unsubscribeUrl?: string | undefined;
 }
 
 /** One channel's way out of the house. */

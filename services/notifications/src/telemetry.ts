@@ -18,6 +18,7 @@ export const telemetry = {
     level: "warn",
   }),
   lineWorksAgain: defineFact("channel takes messages again", { level: "info" }),
+  newsEnded: defineFact("person ended news by mail", { counter: "onsale_news_ended_total" }),
   personForgotten: defineFact("notification settings of a person erased", {
     counter: "onsale_notification_settings_erased_total",
   }),

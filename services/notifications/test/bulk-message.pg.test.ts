@@ -1,8 +1,9 @@
-import { array, type Database, sql, uuid } from "@onsale/postgres";
+import { array, bigint, type Database, sql, uuid } from "@onsale/postgres";
 import { everyCrashPoint, testIds, waitFor } from "@onsale/testing";
 import { expect, test } from "vitest";
 import { takeTurn } from "../src/send-bulk-messages.ts";
 import { NotTakenError } from "../src/sender.ts";
+import { mailSender } from "../src/senders.ts";
 import {
   type Api,
   buyer,
@@ -17,6 +18,7 @@ import {
   serve,
   startSending,
 } from "./house.ts";
+import { startMailServer } from "./mail-server.ts";
 
 const path = "/v1/admin/bulk-messages";
 const texts = { en: { title: "Sale", text: "Everything <must> go.\nToday." }, ko: { title: "세일", text: "오늘만." } };
@@ -25,6 +27,14 @@ const news = { texts, channels: ["push"], ratePerSecond: 500 };
 const subscribeSql = sql("test.subscribe", { takes: [array(uuid)], gives: {} })`
   insert into notifications.recipient (person_id, language, push_token, orders, news)
   select id, 'en', id::text, '{}', '{push}' from unnest($1::uuid[]) as person (id)`;
+
+const subscribeByMailSql = sql("test.subscribe-by-mail", { takes: [array(uuid)], gives: {} })`
+  insert into notifications.recipient (person_id, language, email, email_confirmed_at, orders, news)
+  select id, 'en', 'person-' || (nr - 1) || '@example.com', now(), '{mail}', '{mail}'
+  from unnest($1::uuid[]) with ordinality as person (id, nr)`;
+const wantingSql = sql("test.wanting-news", { takes: [], gives: { count: bigint } })`
+  select count(*) as count from notifications.recipient where news <> '{}' and orders = '{mail}'`;
+const wantingNews = async (database: Database) => (await database.query(wantingSql, []))[0]?.count;
 
 const people = (count: number) => Array.from({ length: count }, (_, number) => personId(number));
 const subscribe = (database: Database, count: number) => database.execute(subscribeSql, [people(count)]);
@@ -46,6 +56,43 @@ const done = (api: Api, id: string) =>
     },
     { what: "the end of the bulk message" },
   );
+
+test("news by mail brings its own end: a mail program's click, or a button; a look at the link ends nothing", async () => {
+  const database = await openNotifications();
+  await using server = await startMailServer();
+  const mail = mailSender({ url: server.url, from: "Shop <shop@example.com>" });
+  // Before the server, which waits for its connections to end.
+  await using _line = { [Symbol.asyncDispose]: async () => mail.close?.() };
+  const unsubscribing = { secret: "a secret of this test alone", url: "https://shop.example/" };
+  const ports = { ...portsWith({ mail }), unsubscribing };
+  const api = await serve(database, ports);
+  await database.execute(subscribeByMailSql, [people(2)]);
+  startSending(database, ports);
+  const wish = { ...news, channels: ["mail"] };
+  await done(api, await order(api, wish));
+  const [first] = server.received.filter(({ to }) => to.includes("person-0@example.com"));
+  const header = /^List-Unsubscribe: <(\S+)>/m.exec(first?.raw.replaceAll(/\r\n[ \t]+/g, " ") ?? "")?.[1] ?? "";
+  expect(header).toMatch(/^https:\/\/shop\.example\/v1\/unsubscriptions\//);
+  expect(first?.raw).toContain("List-Unsubscribe-Post: List-Unsubscribe=One-Click");
+  expect(first?.text.replaceAll(/\s/g, "")).toContain(header);
+  const click = async (method: "GET" | "POST", url: string) => {
+    const asForm = {
+      payload: "List-Unsubscribe=One-Click",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+    };
+    return (await api.http.inject({ method, url, ...(method === "POST" && asForm) })).statusCode;
+  };
+  const { pathname } = new URL(header);
+  expect(await click("GET", pathname)).toBe(200);
+  expect(await wantingNews(database)).toBe(2);
+  for (const forged of [`${pathname.slice(0, -2)}AA`, pathname.replace(personId(0), personId(1))])
+    expect(await click("POST", forged)).toBe(404);
+  expect(await wantingNews(database)).toBe(2);
+  for (let time = 0; time < 2; time++) expect(await click("POST", pathname)).toBe(200);
+  expect(await wantingNews(database)).toBe(1);
+  await done(api, await order(api, wish));
+  expect(server.received).toHaveLength(3);
+});
 
 test("everybody who wants news gets it once, from however many processes; who was named and does not want it does not", async () => {
   const database = await openNotifications();

@@ -76,6 +76,7 @@ const sendable = {
   id: uuid,
   kind: as<MessageKind>(text),
   channel: as<Channel>(text),
+  recipientId: nullable(uuid),
   language: text,
   facts: json<Content["facts"]>(),
   attempts: integer,
@@ -101,7 +102,7 @@ const claimDueSql = sql("notifications.claim-due", { takes: [text, integer, doub
     from due where message.id = due.id
     returning message.id, message.kind, message.channel, message.language, message.facts, message.attempts,
       message.recipient_id)
-  select claimed.id, claimed.kind, claimed.channel, claimed.language, claimed.facts, claimed.attempts,
+  select claimed.id, claimed.kind, claimed.channel, claimed.recipient_id as "recipientId", claimed.language, claimed.facts, claimed.attempts,
     recipient.person_id is not null as "isKnown", recipient.email,
     recipient.email_confirmed_at is not null as "emailConfirmed", recipient.push_token as "pushToken",
     coalesce(recipient.orders, '{}') as orders, coalesce(recipient.news, '{}') as news
@@ -138,7 +139,7 @@ const claimDueNewsSql = sql("notifications.claim-due-news", {
     set attempts = attempts + 1, due_at = clock_timestamp() + $4 * interval '1 millisecond'
     from due where message.id = due.id
     returning message.id, message.kind, message.channel, message.language, message.attempts, message.recipient_id)
-  select claimed.id, claimed.kind, claimed.channel, claimed.language, jsonb_build_object('texts', bulk.texts) as facts,
+  select claimed.id, claimed.kind, claimed.channel, claimed.recipient_id as "recipientId", claimed.language, jsonb_build_object('texts', bulk.texts) as facts,
     claimed.attempts, recipient.person_id is not null as "isKnown", recipient.email,
     recipient.email_confirmed_at is not null as "emailConfirmed", recipient.push_token as "pushToken",
     coalesce(recipient.orders, '{}') as orders, coalesce(recipient.news, '{}') as news

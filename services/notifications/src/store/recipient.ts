@@ -94,6 +94,14 @@ export const putRecipient = (tx: Transaction, put: PutRecipient): Promise<number
     put.keepsEmail,
   ]);
 
+const endNewsByMailSql = sql("notifications.end-news-by-mail", { takes: [uuid], gives: {} })`
+  update notifications.recipient set news = array_remove(news, 'mail'), changed_at = clock_timestamp()
+  where person_id = $1 and 'mail' = any(news)`;
+
+/** 1 where they had it until now. What waits to be sent is withdrawn when its turn comes. */
+export const endNewsByMail = (database: Queryable, personId: string): Promise<number> =>
+  database.execute(endNewsByMailSql, [personId]);
+
 const setCodeSql = sql("notifications.set-code", { takes: [uuid, bytes, double], gives: {} })`
   update notifications.recipient
   set code_hash = $2, code_expires_at = clock_timestamp() + $3 * interval '1 millisecond', wrong_codes = 0
