@@ -375,12 +375,23 @@ class FollowingMachine<Step extends string> extends StepMachine<Step> {
     signal: Signal<Step>,
   ): Move<Step> {
     if (signal.kind !== "refused") return super.backward(progress, signal);
-    const gone = progress.steps.filter((step) => this.#isGoneBy(signal.step, step));
-    let move: Move<Step> = unmoved(progress);
-    for (const step of gone) {
-      if (move.progress.phase === "backward") move = this.without(step, move.progress.steps, move.progress.owed);
+    let move = this.settle(progress, signal);
+    for (const step of progress.steps.filter((it) => this.#isGoneBy(signal.step, it))) {
+      if (move.progress.phase !== "backward") break;
+      move = { ...move, ...this.without(step, move.progress.steps, move.progress.owed) };
     }
-    return gone.length > 0 ? move : this.settle(progress, signal);
+    return move;
+  }
+
+  protected override settle(
+    progress: Extract<Progress<Step>, { phase: "backward" | "undone" }>,
+    signal: Signal<Step>,
+  ): Move<Step> {
+    if (signal.kind !== "refused") return super.settle(progress, signal);
+    const settled = progress.owed.find((step) => this.#isGoneBy(signal.step, step));
+    if (settled === undefined) return unmoved(progress);
+    const owed = progress.owed.filter((step) => !this.#isGoneBy(signal.step, step));
+    return { progress: { ...progress, owed }, undo: [], settled };
   }
 
   /** Others have turned the saga back already: it learns so by the refusal, or by an undo that was heard before it. */

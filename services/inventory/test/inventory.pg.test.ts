@@ -1,6 +1,8 @@
 import { shelfEmptied, stockRejected, stockReserved } from "@onsale/contracts/inventory";
 import { orderAuthorised, orderCancelled, orderRejected, orderReturned } from "@onsale/contracts/orders";
+import { paymentAuthorised, paymentCaptureRefused, paymentDeclined } from "@onsale/contracts/payments";
 import { later } from "@onsale/contracts/time";
+import { pointsHeld, pointsRefused } from "@onsale/contracts/wallet";
 import {
   boolean,
   type Database,
@@ -197,6 +199,38 @@ describe("confirming", () => {
     await hear(shop, "confirm-holds", [late, await authorised(2), await authorised(3)]);
     expect(await states(shop)).toEqual({ 1: "RELEASED", 2: "LAPSED" });
     expect(await books(shop)).toEqual({ mug: [1, 0, 0] });
+  });
+
+  test("where nobody leads: what pays for the whole order confirms its holds, what can't releases them", async () => {
+    await receive(shop, { mug: 10 });
+    await reserve(placed(1, { mug: 1 }), placed(2, { mug: 1 }), placed(3, { mug: 1 }), placed(4, { mug: 1 }));
+    const time = await databaseNow(shop);
+    const paid = eventOf(paymentAuthorised, { orderId: orderId(1) }, { sequence: 1, time, source: "payments" });
+    const held = (number: number, method: "wallet" | "split") => {
+      const dues = { buyerId: orderId(9), method, cardMinor: 0, pointsMinor: 5, currency: "GBP" };
+      return eventOf(pointsHeld, { orderId: orderId(number), dues }, { sequence: 1, time, source: "wallet" });
+    };
+    await hear(shop, "confirm-holds", [paid, held(2, "wallet"), held(3, "split")]);
+    expect(await states(shop)).toEqual({ 1: "SOLD", 2: "SOLD", 3: "HELD", 4: "HELD" });
+    await hear(shop, "release-holds", [
+      eventOf(paymentCaptureRefused, { orderId: orderId(1) }, { sequence: 2, source: "payments" }),
+      eventOf(paymentDeclined, { orderId: orderId(3) }, { sequence: 1, source: "payments" }),
+      eventOf(pointsRefused, { orderId: orderId(4) }, { sequence: 1, source: "wallet" }),
+    ]);
+    await hear(shop, "release-holds", [cancelled(1), cancelled(3)]);
+    expect(await states(shop)).toEqual({ 1: "RELEASED", 2: "SOLD", 3: "RELEASED", 4: "RELEASED" });
+    expect(await books(shop)).toEqual({ mug: [10, 0, 1] });
+  });
+
+  test("where nobody leads, nothing expires until everybody who may have paid was heard", async () => {
+    await receive(shop, { mug: 1 });
+    await reserve(placed(1, { mug: 1 }));
+    await shop.execute(heardSql, [await databaseNow(shop)]);
+    await shop.execute(agedSql, ["1 second"]);
+    const expire = (saga: "orchestrated" | "choreographed") =>
+      shop.transaction((tx) => expireHolds(tx, { ...ports(), saga }, 100));
+    expect(await expire("choreographed")).toBe(0);
+    expect(await expire("orchestrated")).toBe(1);
   });
 
   test("confirmed twice is sold once", async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cancelWished, newsOf, overdue } from "../src/news.ts";
-import { hear, nothingPaid, type Order, type OrderStep } from "../src/order.ts";
+import { type HistoryEntry, hear, nothingPaid, type Order, type OrderStep } from "../src/order.ts";
 import {
   type OrderMethod,
   type OrderProgress,
@@ -10,6 +10,7 @@ import {
   orderSagas,
   sagaOf,
 } from "../src/order-saga.ts";
+import { rebuild } from "../src/rebuild.ts";
 import { type Cell, type Table, tables } from "./order-tables.ts";
 import { allWords, personId, told, type Word } from "./shop.ts";
 
@@ -143,20 +144,42 @@ describe("a step", () => {
   });
 });
 
-/**
- * The other two services as they answer: each hears what the order tells in order, acts once, and may answer late, twice
- * or out of step with the other. They keep what they hold for the order.
- */
-class Others {
+/** The three services around one order, as they answer; they keep what they hold for it. */
+interface Others {
+  readonly stock: string;
+  readonly money: string;
+  readonly points: string;
+  /** What the order has heard. */
+  readonly heard: readonly Word[];
+  /** The order has told this. */
+  hear(type: string): void;
+  /** One fact more arrives somewhere; where that is the order, it is given. */
+  next(pick: number): Word | undefined;
+  hasMore(): boolean;
+}
+
+/** Led by the order: each hears what it tells in order, acts once, and may answer late, twice or out of step with the others. */
+class Led implements Others {
   stock: "none" | "held" | "sold" = "none";
   money: "none" | "authorised" | "captured" | "given-back" = "none";
   points: "none" | "held" | "spent" | "given-back" = "none";
+  readonly heard: Word[] = [];
   readonly answers: Word[] = [];
   #knowsOrder = false;
   #chance: () => number;
 
   constructor(chance: () => number) {
     this.#chance = chance;
+  }
+
+  hasMore(): boolean {
+    return this.heard.length < this.answers.length;
+  }
+
+  next(): Word | undefined {
+    const word = this.answers[this.heard.length];
+    if (word) this.heard.push(word);
+    return word;
   }
 
   hear(type: string): void {
@@ -215,6 +238,144 @@ class Others {
   }
 }
 
+type Source = "orders" | "inventory" | "payments" | "wallet";
+const sources: readonly Source[] = ["orders", "inventory", "payments", "wallet"];
+
+/**
+ * Led by nobody: each hears the others. What one of them tells arrives everywhere in its order, and in none with what
+ * another tells.
+ */
+class Neighbours implements Others {
+  stock: "none" | "held" | "sold" = "none";
+  money: "none" | "authorised" | "captured" | "given-back" = "none";
+  points: "none" | "held" | "spent" | "given-back" = "none";
+  readonly heard: Word[] = [];
+  readonly #told: Readonly<Record<Source, string[]>> = { orders: [], inventory: [], payments: [], wallet: [] };
+  readonly #read = new Map<string, number>();
+  readonly #method: OrderMethod;
+  readonly #chance: () => number;
+  #hasStock: "unknown" | "here" | "gone" = "unknown";
+  #hasPayment: "unknown" | "here" | "refused" | "gone" = "unknown";
+  #hasPoints: "unknown" | "here" | "refused" | "gone" = "unknown";
+
+  constructor(chance: () => number, method: OrderMethod) {
+    this.#chance = chance;
+    this.#method = method;
+  }
+
+  hear(type: string): void {
+    this.#told.orders.push(type);
+  }
+
+  hasMore(): boolean {
+    return this.#unread().length > 0;
+  }
+
+  next(pick: number): Word | undefined {
+    const unread = this.#unread();
+    const stream = unread[pick % Math.max(1, unread.length)];
+    if (!stream) return undefined;
+    const { by, from, at } = stream;
+    this.#read.set(`${by} ${from}`, at + 1);
+    const fact = this.#told[from][at] ?? "";
+    if (by === "orders") {
+      this.heard.push(fact as Word);
+      return fact as Word;
+    }
+    this.#told[by].push(...this.#answer(by, fact));
+    return undefined;
+  }
+
+  #unread() {
+    const streams = sources.flatMap((by) => sources.map((from) => ({ by, from })));
+    return streams
+      .filter(({ by, from }) => by !== from)
+      .map((stream) => ({ ...stream, at: this.#read.get(`${stream.by} ${stream.from}`) ?? 0 }))
+      .filter(({ from, at }) => at < this.#told[from].length);
+  }
+
+  #answer(by: Exclude<Source, "orders">, fact: string): Word[] {
+    if (by === "inventory") return this.#inventory(fact);
+    return by === "payments" ? this.#payments(fact) : this.#wallet(fact);
+  }
+
+  #happens = (): boolean => this.#chance() > 0.2;
+
+  #inventory(fact: string): Word[] {
+    switch (fact) {
+      case "order.placed.v1":
+        this.#hasStock = this.#happens() ? "here" : "gone";
+        this.stock = this.#hasStock === "here" ? "held" : "none";
+        return [this.stock === "held" ? "reserved" : "rejected"];
+      case "pointsHeld":
+      case "authorised":
+        if (this.stock !== "held" || (fact === "pointsHeld" && this.#method !== "wallet")) return [];
+        this.stock = this.#happens() ? "sold" : "none";
+        return [this.stock === "sold" ? "confirmed" : "lapsed"];
+      case "pointsRefused":
+      case "declined":
+      case "captureRefused":
+      case "order.withdrawn.v1":
+      case "order.rejected.v1":
+      case "order.cancelled.v1":
+        if (this.#hasStock === "gone") return [];
+        [this.#hasStock, this.stock] = ["gone", "none"];
+        return ["released"];
+      default:
+        return [];
+    }
+  }
+
+  #payments(fact: string): Word[] {
+    switch (fact) {
+      case "reserved":
+      case "pointsHeld":
+        if (this.#hasPayment !== "unknown" || this.#method !== (fact === "reserved" ? "card" : "split")) return [];
+        this.#hasPayment = this.#happens() ? "here" : "refused";
+        this.money = this.#hasPayment === "here" ? "authorised" : "none";
+        return [this.money === "authorised" ? "authorised" : "declined"];
+      case "confirmed":
+        if (this.money !== "authorised") return [];
+        this.money = this.#happens() ? "captured" : "none";
+        return [this.money === "captured" ? "captured" : "captureRefused"];
+      case "lapsed":
+      case "order.withdrawn.v1":
+      case "order.rejected.v1":
+      case "order.cancelled.v1":
+        if (this.#hasPayment === "gone" || (this.#hasPayment === "unknown" && fact !== "order.withdrawn.v1")) return [];
+        this.#hasPayment = "gone";
+        this.money = this.money === "captured" ? "given-back" : "none";
+        return this.#chance() > 0.5 ? ["reversing", "reversed"] : ["reversed"];
+      default:
+        return [];
+    }
+  }
+
+  #wallet(fact: string): Word[] {
+    switch (fact) {
+      case "reserved":
+        if (this.#hasPoints !== "unknown" || this.#method === "card") return [];
+        this.#hasPoints = this.#happens() ? "here" : "refused";
+        this.points = this.#hasPoints === "here" ? "held" : "none";
+        return [this.points === "held" ? "pointsHeld" : "pointsRefused"];
+      case "order.confirmed.v1":
+        if (this.points === "held") this.points = "spent";
+        return [];
+      case "lapsed":
+      case "declined":
+      case "captureRefused":
+      case "order.withdrawn.v1":
+        if (this.#method === "card" || this.#hasPoints === "gone") return [];
+        if (this.#hasPoints === "unknown" && fact !== "order.withdrawn.v1") return [];
+        this.#hasPoints = "gone";
+        this.points = this.points === "spent" ? "given-back" : "none";
+        return ["pointsReleased"];
+      default:
+        return [];
+    }
+  }
+}
+
 type Move = "answer" | "repeat" | "overdue" | "cancel";
 const answerMostly: readonly Move[] = [...Array<Move>(9).fill("answer"), "repeat", "overdue", "cancel"];
 
@@ -223,14 +384,19 @@ describe("whatever comes in whatever order", () => {
     maxLength: 40,
   });
 
-  test.each(["card", "wallet", "split"] as const)(
-    "an order paid by %s ends, and keeps nothing unless CONFIRMED",
-    (method) => {
+  const everyWay = (["orchestrated", "choreographed"] as const).flatMap((style) =>
+    (["card", "wallet", "split"] as const).map((method) => [style, method] as const),
+  );
+
+  test.each(everyWay)(
+    "an order that is %s and paid by %s ends, and keeps nothing unless CONFIRMED",
+    (style, method) => {
       const ends = new Map<string, number>();
       fc.assert(
         fc.property(moves, fc.infiniteStream(fc.nat({ max: 99 })), (script, stream) => {
-          const others = new Others(() => stream.next().value / 100);
-          const run = new Run(others, method);
+          const chance = () => stream.next().value / 100;
+          const others = style === "orchestrated" ? new Led(chance) : new Neighbours(chance, method);
+          const run = new Run(others, { style, method });
           for (const { move, pick } of script) run.take(move, pick);
           run.settle();
           const { order } = run;
@@ -252,6 +418,7 @@ describe("whatever comes in whatever order", () => {
             expect([refundedMinor, refundedPointsMinor]).toEqual([paidMinor, paidPointsMinor]);
             expect(order.progress).toEqual({ phase: "undone", owed: [] });
           }
+          expect(rebuild([run.first, ...run.history])).toEqual(order);
           expect(run.versions).toEqual(run.versions.map((_, index) => index + 2));
           expect(run.sequences).toEqual(run.sequences.map((_, index) => index + 2));
         }),
@@ -266,26 +433,30 @@ describe("whatever comes in whatever order", () => {
 /** One order and the others around it, one event at a time. */
 class Run {
   order: Order;
+  readonly first: HistoryEntry;
+  readonly history: HistoryEntry[] = [];
   readonly versions: number[] = [];
   readonly sequences: number[] = [];
   readonly #others: Others;
-  #answered = 0;
 
-  constructor(others: Others, method: OrderMethod) {
-    this.order = orderAt("forward reserve-stock", { version: 1, eventSequence: 1 }, method);
+  constructor(others: Others, { style, method }: Pick<Order, "style" | "method">) {
+    this.order = orderAt("forward reserve-stock", { version: 1, eventSequence: 1, style }, method);
+    const { orderId, status, reason, totalMinor: amountMinor } = this.order;
+    const step = { orderId, version: 1, at, what: "placed", told: "order.placed.v1", status, reason, amountMinor };
+    this.first = { ...step, causedBy: null, placed: this.order };
     this.#others = others;
     others.hear("order.placed.v1");
   }
 
   take(move: Move, pick: number): void {
-    const { answers } = this.#others;
+    const { heard } = this.#others;
     switch (move) {
       case "answer":
-        if (this.#answered < answers.length) this.#hearWord(answers[this.#answered++]);
+        this.#hearWord(this.#others.next(pick));
         break;
       // Per key an answer never overtakes an earlier one of its service, but each may come again at any time.
       case "repeat":
-        this.#hearWord(answers[pick % Math.max(1, this.#answered)]);
+        this.#hearWord(heard[pick % Math.max(1, heard.length)]);
         break;
       case "overdue": {
         const pending = sagaOf(this.order).waits(this.order.progress);
@@ -301,7 +472,7 @@ class Run {
 
   /** Everything that is still under way arrives. */
   settle(): void {
-    while (this.#answered < this.#others.answers.length) this.#hearWord(this.#others.answers[this.#answered++]);
+    while (this.#others.hasMore()) this.#hearWord(this.#others.next(0));
   }
 
   #hearWord(word: Word | undefined): void {
@@ -317,6 +488,7 @@ class Run {
     const step = hear(this.order, news, circumstances);
     if (!step) return;
     this.order = step.order;
+    this.history.push(step.entry);
     this.versions.push(step.entry.version);
     if (!step.told) return;
     this.sequences.push(step.told.sequence);

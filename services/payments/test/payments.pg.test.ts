@@ -1,6 +1,10 @@
+import { stockConfirmed, stockLapsed, stockReserved } from "@onsale/contracts/inventory";
+import { orderRejected } from "@onsale/contracts/orders";
+import { pointsHeld } from "@onsale/contracts/wallet";
 import { double, sql } from "@onsale/postgres";
 import { listOpenTasks } from "@onsale/saga";
 import type { TestDatabase } from "@onsale/testing";
+import { eventOf } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askAgain } from "../src/ask-again.ts";
 import { prepareMoves, settleMoves } from "../src/move-money.ts";
@@ -53,6 +57,38 @@ describe("an order's money", () => {
     expect(owedByModel(provider)).toBe(45_150);
     expect(provider.calls.length).toBe(600);
     expect(await unsettledCount(database)).toBe(0);
+  });
+
+  test("where nobody leads: stock asks the card, points ask for the rest, and what is confirmed is captured", async () => {
+    const dues = (method: "card" | "wallet" | "split") =>
+      ({
+        buyerId: "0192f0c1-0000-7000-b000-000000000001",
+        method,
+        cardMinor: method === "wallet" ? 0 : 700,
+        pointsMinor: 300,
+        currency: "GBP",
+      }) as const;
+    const from = { source: "inventory", sequence: 1 } as const;
+    const reserved = (number: number, method: "card" | "wallet" | "split") =>
+      eventOf(stockReserved, { orderId: orderId(number), dues: dues(method) }, from);
+    const confirmed = (number: number) =>
+      eventOf(stockConfirmed, { orderId: orderId(number) }, { ...from, sequence: 2 });
+    await hear(database, provider, [
+      reserved(1, "card"),
+      reserved(2, "wallet"),
+      reserved(3, "split"),
+      reserved(4, "card"),
+    ]);
+    await hear(database, provider, [
+      eventOf(pointsHeld, { orderId: orderId(2), dues: dues("wallet") }, { sequence: 1, source: "wallet" }),
+      eventOf(pointsHeld, { orderId: orderId(3), dues: dues("split") }, { sequence: 1, source: "wallet" }),
+    ]);
+    const lapsed = eventOf(stockLapsed, { orderId: orderId(4) }, { ...from, sequence: 2 });
+    await hear(database, provider, [confirmed(1), confirmed(2), confirmed(3), lapsed]);
+    const over = eventOf(orderRejected, { orderId: orderId(2) }, { sequence: 2 });
+    await hear(database, provider, [over]);
+    expect(await states(database)).toEqual(["1 CAPTURED 700-0", "3 CAPTURED 700-0", "4 REVERSED 0-0"]);
+    expect(owedByModel(provider)).toBe(1_400);
   });
 
   test("what was declined is told, and has nothing to give back", async () => {

@@ -1,4 +1,7 @@
 import { accountRegistered, accountRoleChanged } from "@onsale/contracts/accounts";
+import { stockReserved } from "@onsale/contracts/inventory";
+import { orderWithdrawn } from "@onsale/contracts/orders";
+import { paymentDeclined } from "@onsale/contracts/payments";
 import { later } from "@onsale/contracts/time";
 import { type Database, databaseNow, sql } from "@onsale/postgres";
 import { eventOf, type TestDatabase, testDatabase } from "@onsale/testing";
@@ -15,6 +18,7 @@ import {
   hear,
   ledger,
   lots,
+  orderId,
   payable,
   register,
   returned,
@@ -36,6 +40,14 @@ const hold = (...events: ReturnType<typeof payable>[]) => hear(shop, "hold-point
 const confirm = (...events: ReturnType<typeof confirmed>[]) => hear(shop, "confirm-points", events);
 const withdraw = (...numbers: number[]) => hear(shop, "release-points", numbers.map(withdrawn));
 const giveBack = (...events: ReturnType<typeof returned>[]) => hear(shop, "give-back-points", events);
+const dues = (pointsMinor: number) =>
+  ({
+    buyerId: buyerId(1),
+    method: pointsMinor > 0 ? "split" : "card",
+    cardMinor: 10,
+    pointsMinor,
+    currency: "GBP",
+  }) as const;
 const day = 24 * 3_600_000;
 
 describe("holding", () => {
@@ -110,6 +122,26 @@ describe("an order's end", () => {
       "points.released 2 40",
       "points.released 3 0",
     ]);
+  });
+
+  test("where nobody leads: stock that is held asks, a decline gives back, and an end that is heard first keeps anything from being held", async () => {
+    await charge(shop, 100);
+    const reserved = (number: number, pointsMinor: number) =>
+      eventOf(
+        stockReserved,
+        { orderId: orderId(number), dues: dues(pointsMinor) },
+        { sequence: 1, source: "inventory" },
+      );
+    const over = eventOf(orderWithdrawn, { orderId: orderId(2), dues: dues(40) }, { sequence: 2 });
+    const cardsOnly = eventOf(orderWithdrawn, { orderId: orderId(3), dues: dues(0) }, { sequence: 2 });
+    await hear(shop, "release-points", [over, cardsOnly]);
+    await hear(shop, "hold-points", [reserved(1, 30), reserved(2, 40), reserved(3, 0)]);
+    expect(await states(shop)).toEqual({ 1: "HELD", 2: "REFUSED" });
+    await hear(shop, "release-points", [
+      eventOf(paymentDeclined, { orderId: orderId(1) }, { sequence: 2, source: "payments" }),
+    ]);
+    expect(await books(shop)).toEqual({ 1: [100, 0, 0] });
+    expect(await told(shop)).toEqual(["points.released 2 0", "points.held 1 30", "points.released 1 30"]);
   });
 
   test("withdrawn again, or confirmed after it: nothing", async () => {

@@ -1,5 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { SagaStyle } from "@onsale/orders";
+import { openDatabase, sql, text } from "@onsale/postgres";
 import { waitFor } from "@onsale/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Play } from "../../src/replay/identity.ts";
@@ -13,12 +15,17 @@ import { journalName, LostOrdersError, type ReplayOptions } from "../../src/repl
 import { startTestShop, type TestShop } from "../test-shop.ts";
 import { fileOf, header } from "./invoices.ts";
 
+const styles = ["orchestrated", "choreographed"] as const;
+let shops: Readonly<Record<SagaStyle, TestShop>>;
+/** Where nothing is said about who leads the orders. */
 let shop: TestShop;
 
 beforeAll(async () => {
-  shop = await startTestShop();
+  const [orchestrated, choreographed] = await Promise.all(styles.map((saga) => startTestShop({ saga })));
+  shops = { orchestrated, choreographed } as Readonly<Record<SagaStyle, TestShop>>;
+  shop = shops.orchestrated;
 }, 120_000);
-afterAll(() => shop.close());
+afterAll(() => Promise.all(Object.values(shops).map((it) => it.close())));
 
 /** Files differ in a line that is refused, so that each test plays a play of its own in the one shop. */
 let files = 0;
@@ -46,8 +53,8 @@ async function optionsFor(
   return options;
 }
 
-const play = (options: ReplayOptions, signal = shop.signal): Promise<ReplayReport> =>
-  playAndAudit(options, {}, { ...shop, signal });
+const play = (options: ReplayOptions, signal = shop.signal, where = shop): Promise<ReplayReport> =>
+  playAndAudit(options, {}, { ...where, signal });
 
 /** A few invoices with everything in them. Every SKU begins with `sku`, so that tests don't sell each other's stock. */
 const aDay = (sku: string): string[] => [
@@ -61,8 +68,8 @@ const aDay = (sku: string): string[] => [
   `C6 ${sku}C -2 1.00 bob${sku}`,
 ];
 
-test("every order ends, what comes back is refunded, and the books are clean", async () => {
-  const report = await play(await optionsFor(aDay("10000")));
+test.each(styles)("%s: every order ends, what comes back is refunded, and the books are clean", async (style) => {
+  const report = await play(await optionsFor(aDay("10000")), shop.signal, shops[style]);
   expect(report).toMatchObject({
     changed: true,
     lines: 9,
@@ -80,8 +87,11 @@ test("every order ends, what comes back is refunded, and the books are clean", a
   expect(isClean(report)).toBe(true);
 });
 
-test.each(["wallet", "split"] as const)("paid by %s, what comes back goes where it came from", async (payment) => {
-  const report = await play(await optionsFor(aDay(payment === "wallet" ? "11000" : "12000"), { payment }));
+const paidWithPoints = styles.flatMap((style) => (["wallet", "split"] as const).map((by) => [style, by] as const));
+
+test.each(paidWithPoints)("%s, paid by %s: what comes back goes where it came from", async (style, payment) => {
+  const options = await optionsFor(aDay(payment === "wallet" ? "11000" : "12000"), { payment });
+  const report = await play(options, shop.signal, shops[style]);
   // Of customers' 12.50 and 2.00, the guest's 4.00 is by card; back come 2.50 of the one and all of the other.
   const { money } = report;
   expect(report).toMatchObject({ orders: { confirmed: 2, cancelled: 1, pending: 0 }, returns: { accepted: 2 } });
@@ -92,6 +102,57 @@ test.each(["wallet", "split"] as const)("paid by %s, what comes back goes where 
   );
   expect(report.audit.violations).toEqual([]);
 });
+
+/** What is told of an order from its placing to its end, as docs/sagas.md has it; and that no more is told in either style. */
+describe("the events of an order", () => {
+  const card = [
+    "order.placed",
+    "stock.reserved",
+    "payment.authorised",
+    "stock.confirmed",
+    "payment.captured",
+    "order.confirmed",
+  ];
+  const wallet = [
+    "order.placed",
+    "stock.reserved",
+    "points.held",
+    "stock.confirmed",
+    "order.confirmed",
+    "points.spent",
+  ];
+  const split = [...card, "points.held", "points.spent"];
+  const soldOut = ["order.placed", "stock.rejected", "order.rejected"];
+  const asked = {
+    card: ["order.payable", "order.authorised", "order.secured"],
+    wallet: ["order.points-payable", "order.authorised"],
+    split: ["order.points-payable", "order.payable", "order.authorised", "order.secured"],
+  };
+
+  test.each([
+    ["card", 1, card, asked.card],
+    ["wallet", 1, wallet, asked.wallet],
+    ["split", 1, split, asked.split],
+    ["card", 0, soldOut, []],
+  ] as const)("paid by %s, with %s of its stock", async (payment, share, told, askedFor) => {
+    const options = await optionsFor([`1 ${payment}${share} 2 5.00 ann${payment}${share}`], { payment, share });
+    for (const style of styles) {
+      await play(options, shop.signal, shops[style]);
+      const database = openDatabase({ url: shops[style].databaseUrl, connections: 1, applicationName: "test" });
+      const types = await database.query(lastOrdersEventsSql, []);
+      await database.close();
+      const expected = style === "orchestrated" ? [...told, ...askedFor] : told;
+      expect(types.map(({ type }) => type.replace(/\.v1$/, "")).sort(), style).toEqual([...expected].sort());
+    }
+  });
+});
+
+const lastOrdersEventsSql = sql("test.last-orders-events", { takes: [], gives: { type: text } })`
+  with last as (select order_id::text as key from orders.orders order by order_id desc limit 1)
+  select type from (
+    select aggregateid, type from orders.outbox_online union all select aggregateid, type from inventory.outbox_online
+    union all select aggregateid, type from payments.outbox_online union all select aggregateid, type from wallet.outbox_online)
+    as event join last on last.key = event.aggregateid`;
 
 describe("the same play again", () => {
   const counts = ({ seconds: _, ordersPerSecond: __, audit: ___, changed: ____, ...rest }: ReplayReport) => rest;
