@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { copyProducts } from "../src/copy-products.ts";
 import { openIntake } from "../src/place-order.ts";
 import type { PlacementOutcome } from "../src/place-orders.ts";
+import { settleSagaStyle } from "../src/settle-saga-style.ts";
+import { readSagaStyle } from "../src/store/saga-style.ts";
 import {
   content,
   deadlinesIn,
@@ -164,3 +166,12 @@ describe("the intake", () => {
 
 const holdKeySql = sql("test.hold-key", { takes: [uuid, text], gives: {} })`
   insert into orders.idempotency_record (person_id, key, fingerprint, status, body) values ($1, $2, 'another', 202, '{}')`;
+
+test("the style in which the data begins is written down, and the other one is refused by its name", async () => {
+  await settleSagaStyle(shop, "choreographed");
+  await settleSagaStyle(shop, "choreographed");
+  await expect(settleSagaStyle(shop, "orchestrated")).rejects.toThrow(
+    "The saga can't be orchestrated: this shop's data was begun choreographed",
+  );
+  expect(await readSagaStyle(shop)).toBe("choreographed");
+});
