@@ -64,17 +64,33 @@ export const scenarios: readonly Scenario[] = [
   },
 ];
 
+const outlives = "a hold outlives its order's bound; services/orders and inventory show it";
+const captures = "the provider's simulator captures what it set aside";
+const isGivenBack = "what there was to give back was, when the order was withdrawn";
+
 /**
  * Steps that no scenario comes to, and why. One that a scenario does come to may not stand here, nor one that is no step:
  * both are violations.
  */
 const outOfBoth = {
-  "orders.advance does stock.lapsed": "a hold outlives its order's bound; services/orders and inventory show it",
-  "orders.advance does payment.capture-refused": "the provider's simulator captures what it set aside",
+  "orders.advance does stock.lapsed": outlives,
+  "orders.advance does payment.capture-refused": captures,
   "orders.advance does payment.reversing": "the provider answers; the drill of its outage shows it",
 };
 
 export const outOfReach: Readonly<Record<SagaStyle, Readonly<Record<string, string>>>> = {
   orchestrated: outOfBoth,
-  choreographed: outOfBoth,
+  choreographed: {
+    ...outOfBoth,
+    "inventory.release-holds does payment.capture-refused": captures,
+    "wallet.release-points does payment.capture-refused": captures,
+    "wallet.release-points does stock.lapsed": outlives,
+    "payments.move-money prepares stock.lapsed": outlives,
+    "payments.move-money calls for stock.lapsed": outlives,
+    "payments.move-money settles stock.lapsed": outlives,
+    "payments.move-money calls for order.rejected": isGivenBack,
+    "payments.move-money settles order.rejected": isGivenBack,
+    "payments.move-money calls for order.cancelled": isGivenBack,
+    "payments.move-money settles order.cancelled": isGivenBack,
+  },
 };
