@@ -4,8 +4,8 @@ import type { Random } from "@onsale/drills";
 import type { Cell } from "./attempts.ts";
 import { isDeath, isLate } from "./steps.ts";
 
-const brisk = 16;
-const late = 6;
+const brisk = 12;
+const late = 4;
 
 /**
  * Some cells that are failed once, delivered twice or in the wrong order; some of one of the two faults that last; and two
