@@ -130,6 +130,10 @@ const small = new Set([
 
 describe("no statement reads a whole table that grows", () => {
   const opened: Database[] = [];
+  // A table of one page is best read whole. Forty SKUs are one, as soon as somebody has counted them.
+  beforeAll(async () => {
+    await open("inventory").execute(fillShelvesSql, []);
+  });
   const open = (schema: string): Database => {
     const database = openDatabase({
       ...{ url: own.adminUrl, schema, role: `onsale_${schema}`, connections: 1, applicationName: "tidy" },
@@ -184,6 +188,9 @@ describe("no statement reads a whole table that grows", () => {
 
 const countSql = sql("testing.count-inventory", { takes: [], gives: { movements: bigint, allocations: bigint } })`
   select (select count(*) from inventory.movement) as movements, (select count(*) from inventory.allocation) as allocations`;
+
+const fillShelvesSql = sql("testing.fill-shelves", { takes: [], gives: {} })`
+  insert into inventory.stock (sku) select 'unsold-' || number from generate_series(1, 5000) as number`;
 
 /** Only queries have plans. */
 const isExplainable = ({ text }: Statement): boolean => /^\s*(select|insert|update|delete|with)\b/i.test(text);
