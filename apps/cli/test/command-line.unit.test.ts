@@ -78,6 +78,7 @@ test("the status of no shop is known, too", async () => {
     providerUrl: null,
     providers: {},
     kafka: null,
+    redis: null,
   });
 });
 

@@ -223,3 +223,9 @@ test("outbox lag names every lane, and its exit code says whether somebody shoul
     expect.objectContaining({ service: "catalog", lane: "online", head: 41, alarms: [] }),
   );
 });
+
+test("who came for a product and who was served is told, of one that is there", async () => {
+  await done("seed", "--sku", "LAST", "--units", "1", "--price-minor", "100");
+  expect(await done("fairness", "LAST")).toMatchObject({ sku: "LAST", arrivals: 0, inversions: 0, complete: true });
+  expect(await refused("fairness", "NOTHING")).toContain("STOCK_NOT_FOUND");
+});

@@ -10,6 +10,7 @@ import { inventory } from "../src/index.ts";
 import { fewestLocations, mainLocation } from "../src/location.ts";
 import type { InventoryPorts } from "../src/ports.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
+import type { HoldRequest } from "../src/take-holds.ts";
 
 export const content: TestDatabaseContent = { services: [inventory] };
 
@@ -55,6 +56,16 @@ export async function receive(
     await database.transaction((tx) => receiveGoods(tx, delivery, ports()));
   }
 }
+
+/** A wish of a buyer: pieces by number, units by their names. */
+export const holdRequest = (buyer: number, wanted: Record<string, number | string[]>, key = "k"): HoldRequest => ({
+  claim: { personId: buyerId(buyer), key, fingerprint: JSON.stringify(wanted) },
+  buyerId: buyerId(buyer),
+  units: new Map(Object.entries(wanted).map(([sku, it]) => [sku, typeof it === "number" ? it : it.length])),
+  names: new Map(Object.entries(wanted).flatMap(([sku, it]) => (typeof it === "number" ? [] : [[sku, it]]))),
+  holdMs: 60_000,
+  cause,
+});
 
 const booksSql = sql("test.inventory-books", {
   takes: [],

@@ -13,7 +13,20 @@ import { nameUnits } from "../src/name-units.ts";
 import { buyerHold } from "../src/store/allocation.ts";
 import { listUnits } from "../src/store/unit.ts";
 import { type HoldRequest, type HoldsAnswer, takeHolds } from "../src/take-holds.ts";
-import { books, buyerId, content, hear, orderId, placed, ports, receive, returnId, states, told } from "./books.ts";
+import {
+  books,
+  buyerId,
+  content,
+  hear,
+  orderId,
+  placed,
+  ports,
+  receive,
+  holdRequest as request,
+  returnId,
+  states,
+  told,
+} from "./books.ts";
 
 let own: TestDatabase;
 let shop: Database;
@@ -25,15 +38,6 @@ afterEach(() => own.close());
 
 const cause = { correlationId: "a-test" };
 
-/** A wish of a buyer: pieces by number, units by their names. */
-const request = (buyer: number, wanted: Record<string, number | string[]>, key = "k"): HoldRequest => ({
-  claim: { personId: buyerId(buyer), key, fingerprint: JSON.stringify(wanted) },
-  buyerId: buyerId(buyer),
-  units: new Map(Object.entries(wanted).map(([sku, it]) => [sku, typeof it === "number" ? it : it.length])),
-  names: new Map(Object.entries(wanted).flatMap(([sku, it]) => (typeof it === "number" ? [] : [[sku, it]]))),
-  holdMs: 60_000,
-  cause,
-});
 const take = (...requests: HoldRequest[]) => shop.transaction((tx) => takeHolds(tx, requests, ports()));
 
 /** The ids of what one buyer was given. */

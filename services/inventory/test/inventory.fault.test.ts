@@ -4,13 +4,32 @@ import { type Database, sql } from "@onsale/postgres";
 import { eventOf, everyCrashPoint } from "@onsale/testing";
 import { describe, expect, test } from "vitest";
 import { expireHolds } from "../src/expire-holds.ts";
+import { giveUpHold } from "../src/give-up-hold.ts";
 import { limitBuyers } from "../src/limit-buyers.ts";
 import { receiveGoods } from "../src/receive-goods.ts";
-import { books, buyerId, content, hear, orderId, placed, ports, receive, returnId, states, told } from "./books.ts";
+import { saveLocation } from "../src/store/place.ts";
+import { takeHolds } from "../src/take-holds.ts";
+import { receiveTransfer, sendGoods } from "../src/transfer-goods.ts";
+import {
+  books,
+  buyerId,
+  content,
+  hear,
+  holdRequest,
+  orderId,
+  placed,
+  ports,
+  receive,
+  returnId,
+  states,
+  told,
+} from "./books.ts";
 
 // Wherever a use case is broken off, the same events delivered again must lead to where an undisturbed delivery leads:
 // the same stock, the same states, the same facts told, each once.
 const timeout = 120_000;
+
+const cause = { correlationId: "a-test" };
 
 const outcome = async (database: Database) => ({
   books: await books(database),
@@ -88,6 +107,51 @@ describe("every crash point", { timeout }, () => {
     });
   });
 
+  test("taking holds for buyers", async () => {
+    const wishes = [holdRequest(1, { mug: 2, cup: 1 }), holdRequest(2, { mug: 9 }), holdRequest(3, { mug: 1 })];
+    await everyCrashPoint({
+      ...{ content, schema: "inventory", outcome, prepare: open },
+      deliver: async (database) => {
+        await database.transaction((tx) => takeHolds(tx, wishes, ports()));
+      },
+    });
+  });
+
+  test("giving a hold up", async () => {
+    let holdId = "";
+    await everyCrashPoint({
+      ...{ content, schema: "inventory", outcome },
+      async prepare(database) {
+        await open(database);
+        const [taken] = await database.transaction((tx) => takeHolds(tx, [holdRequest(1, { mug: 2 })], ports()));
+        if (taken?.kind === "held") [holdId = ""] = taken.answer.holdIds;
+      },
+      deliver: async (database) => {
+        const given = await database.transaction((tx) => giveUpHold(tx, { holdId, buyerId: buyerId(1), cause }));
+        expect(given).toBe("given-up");
+      },
+    });
+  });
+
+  test("what arrives of a transfer", async () => {
+    let transferId = "";
+    await everyCrashPoint({
+      ...{ content, schema: "inventory", outcome },
+      async prepare(database) {
+        await open(database);
+        await saveLocation(database, "annex", 2);
+        const wish = { sku: "mug", from: "main", to: "annex", units: 3, note: null, sentBy: buyerId(0), cause };
+        const sent = await database.transaction((tx) => sendGoods(tx, wish, ports()));
+        if (sent.kind === "sent") ({ transferId } = sent.transfer);
+      },
+      deliver: async (database) => {
+        const report = { transferId, units: 2, note: null, receivedBy: buyerId(0), cause };
+        const { kind } = await database.transaction((tx) => receiveTransfer(tx, report));
+        expect(["arrived", "repeated"]).toContain(kind);
+      },
+    });
+  });
+
   test("receiving a purchase order", async () => {
     const delivery = {
       sku: "mug",
@@ -96,7 +160,7 @@ describe("every crash point", { timeout }, () => {
       receiptNumber: "PO-1",
       inspect: false,
       receivedBy: buyerId(0),
-      cause: { correlationId: "c" },
+      cause,
     };
     await everyCrashPoint({
       ...{ content, schema: "inventory", outcome },

@@ -13,7 +13,7 @@ import { type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { inventory } from "../src/index.ts";
 import { fewestLocations } from "../src/ports.ts";
-import { books, buyerId, content, told } from "./books.ts";
+import { books, buyerId, content, hear, placed, told } from "./books.ts";
 
 const realm = { issuer: "onsale", audience: "onsale" };
 
@@ -280,4 +280,15 @@ test("only operators get in, and what never came in is not there", async () => {
       status: 403,
     });
   }
+});
+
+test("who came and who was served is told to operators, of a SKU that there is", async () => {
+  await receive({ sku: "last", units: 2 });
+  await hear(database, "reserve-stock", [placed(1, { last: 1 }), placed(2, { last: 2 }), placed(3, { last: 1 })]);
+  expect(await call("GET", "/v1/admin/stock/last/fairness")).toMatchObject({
+    status: 200,
+    body: { sku: "last", arrivals: 3, granted: 2, refused: 1, inversions: 0, wronglyRefused: 0, complete: true },
+  });
+  expect(await call("GET", "/v1/admin/stock/nothing/fairness")).toMatchObject({ status: 404 });
+  expect(await call("GET", "/v1/admin/stock/last/fairness", undefined, "customer")).toMatchObject({ status: 403 });
 });
