@@ -37,6 +37,7 @@ const expected = new Set([
   "InterruptedError",
   "KafkaUnreachableError",
   "OtherLogError",
+  "OtherVersionError",
   "SagaStyleError",
   "PortTakenError",
 ]);

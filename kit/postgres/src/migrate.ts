@@ -137,7 +137,17 @@ function refuseChanged(files: readonly MigrationFile[], before: ReadonlyMap<stri
     .concat(
       [...before.keys()].filter((id) => !known.has(id)).map((id) => `${id} was applied and is unknown to this version`),
     );
-  if (faults.length > 0) throw new Error(`The database was migrated by another version: ${faults.join("; ")}.`);
+  if (faults.length > 0) throw new OtherVersionError(faults);
+}
+
+/** What is in the database is not what this version would have put there, and it knows no way from the one to the other. */
+export class OtherVersionError extends Error {
+  override readonly name = "OtherVersionError";
+  constructor(faults: readonly string[]) {
+    super(
+      `The database was migrated by another version: ${faults.join("; ")}. Go on with that version, or begin with other data.`,
+    );
+  }
 }
 
 async function apply(
