@@ -156,11 +156,12 @@ create table order_return_finding (
   check ((verdict = 'REFUSED') = (reason is not null))
 );
 
--- Which instrument has given back its part of a return: told again under another id, it is not added twice.
-create table order_refund (
+-- What came of a return, and was told: each instrument's refund, and that the goods are put away. Told again, or under another
+-- id, it is neither added nor noted twice.
+create table order_return_told (
   return_id uuid not null,
-  instrument text not null check (instrument in ('card', 'points')),
-  primary key (return_id, instrument)
+  what text not null check (what in ('card', 'points', 'goods')),
+  primary key (return_id, what)
 );
 
 -- This service's own copy of what the catalog tells: nobody is asked for a price while an order is placed.
@@ -177,7 +178,7 @@ declare
   role text := current_setting('onsale.role');
 begin
   execute format('revoke update, delete, truncate on order_history, order_allocation, order_return, order_return_line,
-    order_return_finding, order_refund, return_policy from %I', role);
+    order_return_finding, order_return_told, return_policy from %I', role);
   -- A return is asked for once, and ends once.
   execute format('grant update (state, refund_minor, points_minor, ended_at, reason, inspected_by, note) on order_return to %I', role);
   execute format('grant update (accepted_quantity) on order_return_line to %I', role);

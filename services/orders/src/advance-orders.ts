@@ -6,40 +6,42 @@ import { hear, type Order, type OrderStep } from "./order.ts";
 import type { OrderPorts } from "./ports.ts";
 import { recordSteps } from "./record-steps.ts";
 import { lockOrders } from "./store/order.ts";
-import { claimRefunds, type RefundTold } from "./store/order-return.ts";
+import { claimReturnsTold, type ReturnTold } from "./store/order-return.ts";
 import { telemetry } from "./telemetry.ts";
 
 /** Takes orders on by what inventory, payments and the wallet tell. */
 export async function advanceOrders(tx: Transaction, events: readonly HeardEvent[], ports: OrderPorts): Promise<void> {
-  const fresh = await withoutRepeatedRefunds(tx, events);
+  const fresh = await withoutRepeatedReturns(tx, events);
   const orders = await lockOrders(tx, [...new Set(events.map((event) => event.key))].sort());
   const steps = fresh.flatMap((event) => hearEvent(orders, event, ports));
   await recordSteps(tx, steps, ports);
 }
 
-const instruments: Readonly<Record<string, RefundTold["instrument"]>> = {
+/** What came of a return, by the event that tells it. */
+const cameOfReturn: Readonly<Record<string, ReturnTold["what"]>> = {
   "payment.refunded.v1": "card",
   "points.refunded.v1": "points",
+  "stock.restocked.v1": "goods",
 };
 
-/** Amounts are added up, so each refund counts once, also where an operator has it told again under another id. */
-async function withoutRepeatedRefunds(tx: Transaction, events: readonly HeardEvent[]): Promise<HeardEvent[]> {
-  const nameOf = ({ returnId, instrument }: RefundTold): string => `${returnId} ${instrument}`;
-  const toldBy = (event: HeardEvent): RefundTold | undefined => {
-    const instrument = instruments[event.type];
-    return instrument && "returnId" in event.data ? { returnId: event.data.returnId, instrument } : undefined;
+/** Each refund is added up once, and each restock noted once, also where an operator has it told again, or under another id. */
+async function withoutRepeatedReturns(tx: Transaction, events: readonly HeardEvent[]): Promise<HeardEvent[]> {
+  const nameOf = ({ returnId, what }: ReturnTold): string => `${returnId} ${what}`;
+  const toldBy = (event: HeardEvent): ReturnTold | undefined => {
+    const what = cameOfReturn[event.type];
+    return what && "returnId" in event.data ? { returnId: event.data.returnId, what } : undefined;
   };
   const left = new Set(
     (
-      await claimRefunds(
+      await claimReturnsTold(
         tx,
         events.flatMap((event) => toldBy(event) ?? []),
       )
     ).map(nameOf),
   );
   return events.filter((event) => {
-    const refund = toldBy(event);
-    return refund === undefined || left.delete(nameOf(refund));
+    const told = toldBy(event);
+    return told === undefined || left.delete(nameOf(told));
   });
 }
 

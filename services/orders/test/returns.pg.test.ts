@@ -4,6 +4,7 @@ import { orderReturned, orderReturnLapsed, orderReturnRefused, orderReturnReques
 import type { Database } from "@onsale/postgres";
 import { readOutbox, type TestDatabase, testDatabase } from "@onsale/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { advanceOrders } from "../src/advance-orders.ts";
 import { cancelOrder } from "../src/cancel-order.ts";
 import { lapseReturns } from "../src/lapse-returns.ts";
 import type { Finding, Verdict } from "../src/return-inspection.ts";
@@ -23,6 +24,7 @@ import {
   ports,
   sell,
   stateOfReturn,
+  told,
   withBoth,
 } from "./shop.ts";
 
@@ -146,4 +148,16 @@ test("a part that is cancelled never left, and is not looked at", async () => {
   expect(outcome).toMatchObject({ kind: "accepted", refundMinor: 221 });
   const returnId = outcome.kind === "accepted" ? outcome.returnId : "";
   expect(await inspect(shop, returnId, [mugs(1)])).toEqual({ kind: "not-awaited" });
+});
+
+test("what came of a return is added up and noted once, also where an operator has it told again, past the inbox", async () => {
+  const orderId = await bought();
+  const outcome = await askBack(shop, { orderId, buyer, quantity: 1, kind: "CANCELLATION" });
+  const returnId = outcome.kind === "accepted" ? outcome.returnId : "";
+  const events = [told("restocked", orderId, { returnId }), told("refunded", orderId, { returnId, amountMinor: 221 })];
+  const heardWith = { ...ports(), clock: { now: () => "2026-11-22T08:00:00.000Z" } };
+  for (let time = 0; time < 2; time++) await shop.transaction((tx) => advanceOrders(tx, events, heardWith));
+  const steps = (await historyOf(shop, orderId)).map(({ what }) => what);
+  expect(steps.filter((what) => /restocked|refunded/.test(what))).toEqual(["return-restocked", "return-refunded"]);
+  expect(await orderOf(shop, orderId)).toMatchObject({ refundedMinor: 221 });
 });

@@ -261,23 +261,23 @@ export async function endInspected(tx: Transaction, { findings, ...ended }: Insp
   ]);
 }
 
-/** A return, and what it was paid with. */
-export interface RefundTold {
+/** What came of a return: money given back, or goods put away. */
+export interface ReturnTold {
   readonly returnId: ReturnId;
-  readonly instrument: "card" | "points";
+  readonly what: "card" | "points" | "goods";
 }
 
-const claimRefundsSql = sql("orders.claim-refunds", {
+const claimReturnsToldSql = sql("orders.claim-returns-told", {
   takes: [array(uuid), array(text)],
-  gives: { returnId: as<ReturnId>(uuid), instrument: as<RefundTold["instrument"]>(text) },
+  gives: { returnId: as<ReturnId>(uuid), what: as<ReturnTold["what"]>(text) },
 })`
-  insert into orders.order_refund (return_id, instrument)
-  select distinct return_id, instrument from unnest($1::uuid[], $2::text[]) as told(return_id, instrument)
+  insert into orders.order_return_told (return_id, what)
+  select distinct return_id, what from unnest($1::uuid[], $2::text[]) as told(return_id, what)
   on conflict do nothing
-  returning return_id as "returnId", instrument`;
+  returning return_id as "returnId", what`;
 
-/** Those of these refunds that were never told before. */
-export async function claimRefunds(tx: Transaction, told: readonly RefundTold[]): Promise<RefundTold[]> {
+/** Of what came of returns, what was never told before. */
+export async function claimReturnsTold(tx: Transaction, told: readonly ReturnTold[]): Promise<ReturnTold[]> {
   if (told.length === 0) return [];
-  return tx.query(claimRefundsSql, [told.map((it) => it.returnId), told.map((it) => it.instrument)]);
+  return tx.query(claimReturnsToldSql, [told.map((it) => it.returnId), told.map((it) => it.what)]);
 }
