@@ -1,6 +1,7 @@
 /** A process of a drill: waits for its assignment, works, and dies when and where it is told to. */
 
 import { enableCompileCache } from "node:module";
+import { followOrders } from "@onsale/child-process";
 import type { Answer, Assignment, Order } from "./assignment.ts";
 import type { Work } from "./work.ts";
 
@@ -48,9 +49,5 @@ function say(answer: Answer): void {
   process.send?.(answer);
 }
 
-process.on("message", (order: Order) => void follow(order));
-// Whoever gave the orders is gone: nobody would ever end this process.
-process.on("disconnect", () => process.exit());
-// Ctrl-C at a terminal reaches every process of it; the drill ends its own in its own order.
-process.on("SIGINT", () => undefined);
+followOrders(follow);
 say({ said: "ready" });

@@ -1,5 +1,6 @@
 /** A process of the flood: hears, sells or imports as it is told, so that none of the three takes another's processor time unseen. */
 
+import { followOrders } from "@onsale/child-process";
 import { importSales, sellOnline } from "./sellers.ts";
 import { type Subscriber, subscribe } from "./subscriber.ts";
 import type { Deed, Deeds } from "./troupe.ts";
@@ -43,7 +44,4 @@ async function follow<Name extends Deed>({ id, deed, takes }: { id: number; deed
   process.send?.({ id, gives: await deeds[deed](takes) });
 }
 
-process.on("message", (order: { id: number; deed: Deed; takes: never }) => void follow(order));
-// Whoever gave the orders is gone: nobody would ever end this process.
-process.on("disconnect", () => process.exit());
-process.on("SIGINT", () => undefined);
+followOrders((order: { id: number; deed: Deed; takes: never }) => follow(order));

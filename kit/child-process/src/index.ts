@@ -1,2 +1,3 @@
 export { type Child, type ChildOptions, endLeftover, InUseError, startChild } from "./child.ts";
+export { followOrders, killAtExit } from "./forked.ts";
 export { freePorts } from "./free-port.ts";

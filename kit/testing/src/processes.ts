@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { killAtExit } from "@onsale/child-process";
 import { waitFor } from "./wait.ts";
 
 /** A Node process that a test started; killed by its process id when the test lets go of it. */
@@ -69,14 +70,4 @@ export async function spawnNode(
       await ended;
     },
   };
-}
-
-const living = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of living) child.kill("SIGKILL");
-});
-
-function killAtExit(child: ChildProcess): void {
-  living.add(child);
-  child.once("exit", () => living.delete(child));
 }

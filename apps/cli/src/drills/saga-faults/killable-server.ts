@@ -3,6 +3,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { killAtExit } from "@onsale/child-process";
 import type { Answer, Arm, Bounds, JournalLine, Order, ServerOptions } from "./arms.ts";
 
 const script = fileURLToPath(new URL("./server-process.ts", import.meta.url));
@@ -133,13 +134,3 @@ class ServerProcess {
 
 const after = <Value>(milliseconds: number, value: Value): Promise<Value> =>
   new Promise((resolve) => setTimeout(() => resolve(value), milliseconds).unref());
-
-const living = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of living) child.kill("SIGKILL");
-});
-
-function killAtExit(child: ChildProcess): void {
-  living.add(child);
-  child.once("exit", () => living.delete(child));
-}

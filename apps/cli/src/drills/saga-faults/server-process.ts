@@ -1,6 +1,7 @@
 /** The shop's server as the product composes it, with faults around its consumers; a process of its own, so that it can be killed. */
 
 import { enableCompileCache } from "node:module";
+import { followOrders } from "@onsale/child-process";
 import type { Answer, Order, ServerOptions } from "./arms.ts";
 
 // The drill starts it some hundred times; what the first has compiled the others need not.
@@ -65,9 +66,5 @@ function say(answer: Answer): void {
   process.send?.(answer);
 }
 
-process.on("message", (order: Order) => void follow(order));
-// Whoever gave the orders is gone: nobody would ever end this process.
-process.on("disconnect", () => process.exit());
-// Ctrl-C at a terminal reaches every process of it; the drill ends its own in its own order.
-process.on("SIGINT", () => undefined);
+followOrders(follow);
 say({ said: "ready" });
