@@ -22,8 +22,12 @@ export interface RelayAssignment {
   readonly role: "relay";
   readonly url: string;
   readonly kafka: KafkaPlace;
+  readonly fault?: FaultName;
   readonly death?: Death;
 }
+
+/** Of each lane's topic. Fewer than the product's eight: a hundred keys still share each. */
+export const topicPartitions = 4;
 
 /** A killed owner's streams are taken over after this; short, so that a round is. A process that pauses longer is fenced. */
 export const leaseMs = 400;

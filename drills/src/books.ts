@@ -15,6 +15,7 @@ import {
   uuid,
 } from "@onsale/postgres";
 import type { Effect, Fact } from "./judge.ts";
+import type { Schema } from "./stage.ts";
 
 /** The consumers of a drill. */
 export const consumers = ["sink.apply", "sink.call"] as const;
@@ -160,25 +161,55 @@ export async function countApplied(admin: Database, tokens: readonly string[]): 
   return row?.effects ?? 0;
 }
 
-const pauseSql = sql("drills.pause-streams", { takes: [text], gives: {} })`
-  update sink.reader_cursor set paused_at = clock_timestamp(), paused_by = 'drill'
-  where lane = $1 and paused_at is null`;
+/** What is asked and told of the cursors of one schema's readers. */
+const cursorsIn = (schema: Schema) => ({
+  pause: composedSql(`drills.pause-streams-of-${schema}`, {
+    takes: [text],
+    gives: {},
+    text: `
+      update ${schema}.reader_cursor set paused_at = clock_timestamp(), paused_by = 'drill'
+      where lane = $1 and paused_at is null`,
+  }),
+  isIdle: composedSql(`drills.is-lane-idle-in-${schema}`, {
+    takes: [text],
+    gives: { idle: boolean },
+    text: `select coalesce(bool_and(owner is null), false) as idle from ${schema}.reader_cursor where lane = $1`,
+  }),
+  resume: composedSql(`drills.resume-streams-of-${schema}`, {
+    takes: [text],
+    gives: {},
+    text: `update ${schema}.reader_cursor set paused_at = null, paused_by = null where lane = $1`,
+  }),
+  readAll: { online: readAllOf("online", schema), bulk: readAllOf("bulk", schema) },
+});
 
-const isIdleSql = sql("drills.is-lane-idle", { takes: [text], gives: { idle: boolean } })`
-  select coalesce(bool_and(owner is null), false) as idle from sink.reader_cursor where lane = $1`;
+function readAllOf(lane: Lane, schema: Schema) {
+  return composedSql(`drills.read-all-${lane}-in-${schema}`, {
+    takes: [],
+    gives: { read: boolean },
+    text: `
+      select coalesce(min(high), 0) >= (select coalesce(max(position), 0) from source.outbox_${lane}) as read
+      from ${schema}.reader_cursor where lane = '${lane}'`,
+  });
+}
 
-/** Pauses every stream of a lane, as an operator does; whether nobody reads it any more. */
-export async function pauseStreams(admin: Database, lane: Lane): Promise<boolean> {
-  await admin.execute(pauseSql, [lane]);
-  const [row] = await admin.query(isIdleSql, [lane]);
+const cursors = { source: cursorsIn("source"), sink: cursorsIn("sink") };
+
+/** Pauses every stream of a lane that a schema reads, as an operator does; whether nobody reads it any more. */
+export async function pauseStreams(admin: Database, readers: Schema, lane: Lane): Promise<boolean> {
+  await admin.execute(cursors[readers].pause, [lane]);
+  const [row] = await admin.query(cursors[readers].isIdle, [lane]);
   return row?.idle ?? false;
 }
 
-const resumeSql = sql("drills.resume-streams", { takes: [text], gives: {} })`
-  update sink.reader_cursor set paused_at = null, paused_by = null where lane = $1`;
+export async function resumeStreams(admin: Database, readers: Schema, lane: Lane): Promise<void> {
+  await admin.execute(cursors[readers].resume, [lane]);
+}
 
-export async function resumeStreams(admin: Database, lane: Lane): Promise<void> {
-  await admin.execute(resumeSql, [lane]);
+/** Whether the saved cursors of a schema's readers of the outbox stand behind the last event that is committed. */
+export async function hasReadAll(admin: Database, readers: Schema, lane: Lane): Promise<boolean> {
+  const [row] = await admin.query(cursors[readers].readAll[lane], []);
+  return row?.read ?? false;
 }
 
 const isDueSql = sql("drills.is-due", { takes: [text], gives: { due: boolean } })`
@@ -209,27 +240,6 @@ export async function burnPositions(admin: Database, lane: Lane, positions: numb
   await admin.query(extendSql, [lane, positions]);
   await admin.query(burnSql, [lane, positions]);
   await admin.query(extendSql, [lane, positions]);
-}
-
-const readAllSql = {
-  online: readAllOf("online"),
-  bulk: readAllOf("bulk"),
-};
-
-function readAllOf(lane: Lane) {
-  return composedSql(`drills.read-all-${lane}`, {
-    takes: [],
-    gives: { read: boolean },
-    text: `
-      select coalesce(min(high), 0) >= (select coalesce(max(position), 0) from source.outbox_${lane}) as read
-      from sink.reader_cursor where lane = '${lane}'`,
-  });
-}
-
-/** Whether the saved cursors of a lane stand behind the last event that is committed. */
-export async function hasReadAll(admin: Database, lane: Lane): Promise<boolean> {
-  const [row] = await admin.query(readAllSql[lane], []);
-  return row?.read ?? false;
 }
 
 const blockedSql = sql("drills.is-blocked", { takes: [text], gives: { blocked: boolean } })`

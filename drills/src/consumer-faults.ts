@@ -1,4 +1,4 @@
-/** Parts of a consumer as others have built them, each with the fault that it is known for. */
+/** Parts of a consumer and of a relay as others have built them, each with the fault that it is known for. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type {
@@ -31,26 +31,45 @@ import {
 } from "@onsale/postgres";
 import type { accountChanged } from "./account-event.ts";
 import type { FaultName } from "./fault-names.ts";
+import type { Schema } from "./stage.ts";
 
 type Change = Delivered<typeof accountChanged>;
 
-/** The log with the fault planted; the same log where the fault is another part's. */
-export function faultyLog(fault: FaultName, log: Log, database: Database): Log {
+/** What a consumer reads: the outboxes themselves, or the topics that a relay fills from them. */
+export type ReadFrom = "outbox" | "topic";
+
+/** A consumer's log with the fault planted; the same log where the fault is another part's. */
+export function faultyLog(
+  fault: FaultName,
+  log: Log,
+  { database, from }: { readonly database: Database; readonly from: ReadFrom },
+): Log {
   switch (fault) {
     case "id-cursor":
-      return naiveLog(database, readBehindPosition);
     case "xid-cursor":
-      return naiveLog(database, readBehindTransaction);
+      return from === "outbox" ? faultyOutbox(fault, log, database) : log;
     case "commit-offset-first":
       return withCursors(log, {
         move: (_, feed, move) => database.transaction((own) => log.cursors.move(own, feed, move)),
       });
     case "take-over-without-epoch":
-      return withCursors(log, { move: moveUnasked });
+      return withCursors(log, { move: from === "outbox" ? moveUnasked : moveUnaskedInTopic });
     case "commit-highest-seen":
       return withHighestSeen(log);
     default:
       return log;
+  }
+}
+
+/** The outbox, for a consumer or a relay, with the fault planted; the same where the fault is another part's. */
+export function faultyOutbox(fault: FaultName, outbox: Log, database: Database): Log {
+  switch (fault) {
+    case "id-cursor":
+      return naiveLog(database, readBehindPosition);
+    case "xid-cursor":
+      return naiveLog(database, readBehindTransaction);
+    default:
+      return outbox;
   }
 }
 
@@ -132,6 +151,23 @@ async function moveUnasked(tx: Transaction, feed: FeedName, move: CursorMove): P
   return row;
 }
 
+const moveUnaskedInTopicSql = sql("drills.move-unasked-in-topic", {
+  takes: [...stream, json<Cursor>(), nullable(instant), double],
+  gives: { now: instant, isPaused: boolean },
+})`
+  update reader_cursor
+  set kafka = $5, watermark = greatest(watermark, $6), lease_until = clock_timestamp() + $7 * interval '1 millisecond',
+      unclean_takes = 0
+  where reader = $1 and source = $2 and lane = $3 and slot = $4
+  returning clock_timestamp() as now, paused_at is not null as "isPaused"`;
+
+async function moveUnaskedInTopic(tx: Transaction, feed: FeedName, move: CursorMove): Promise<Moved | undefined> {
+  const { reader, source, lane, slot } = feed;
+  const { to, watermark = null, leaseMs } = move;
+  const [row] = await tx.query(moveUnaskedInTopicSql, [reader, source, lane, slot, to, watermark, leaseMs]);
+  return row;
+}
+
 /** A place in the outbox that has no snapshots: a position, and with the second fault a transaction id before it. */
 interface NaiveCursor {
   readonly position: number;
@@ -141,17 +177,18 @@ interface NaiveCursor {
 type ReadBehind = (
   database: Database,
   feed: FeedName,
-  from: { readonly cursor: NaiveCursor; readonly types: readonly string[]; readonly limit: number },
+  // A relay reads every type.
+  from: { readonly cursor: NaiveCursor; readonly types: readonly string[] | null; readonly limit: number },
 ) => Promise<NaiveRow[]>;
 
 function naiveLog(database: Database, readBehind: ReadBehind): Log {
   return {
     slots: () => 1,
     cursors: naiveCursors,
-    open: (feed, types = []): LogReader => ({
+    open: (feed, types): LogReader => ({
       async read(cursor, limit) {
         const takenAt = await clockOf(database);
-        const rows = await readBehind(database, feed, { cursor: cursor as NaiveCursor, types, limit });
+        const rows = await readBehind(database, feed, { cursor: cursor as NaiveCursor, types: types ?? null, limit });
         const events = rows.map((row) => ({
           event: toDelivered(row, feed),
           after: { position: row.position, xid: row.xid },
@@ -198,9 +235,11 @@ const naiveColumns =
 
 const positionSql = (lane: string) =>
   composedSql(`drills.read-behind-position-${lane}`, {
-    takes: [bigint, array(text), bigint],
+    takes: [bigint, nullable(array(text)), bigint],
     gives: naiveRow,
-    text: `select ${naiveColumns} from source.outbox_${lane} where position > $1 and type = any($2) order by position limit $3`,
+    text: `
+      select ${naiveColumns} from source.outbox_${lane}
+      where position > $1 and ($2::text[] is null or type = any($2)) order by position limit $3`,
   });
 
 const readBehindPosition: ReadBehind = (database, { lane }, { cursor, types, limit }) =>
@@ -208,11 +247,12 @@ const readBehindPosition: ReadBehind = (database, { lane }, { cursor, types, lim
 
 const transactionSql = (lane: string) =>
   composedSql(`drills.read-behind-transaction-${lane}`, {
-    takes: [text, bigint, array(text), bigint],
+    takes: [text, bigint, nullable(array(text)), bigint],
     gives: naiveRow,
     text: `
       select ${naiveColumns} from source.outbox_${lane}
-      where (xid, position) > ($1::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot()) and type = any($3)
+      where (xid, position) > ($1::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot())
+        and ($3::text[] is null or type = any($3))
       order by outbox_${lane}.xid, position limit $4`,
   });
 
@@ -316,28 +356,28 @@ export class RetryTopic {
   }
 }
 
-/** What a fault plants in the database itself; run once, by an administrator. */
-export const plantedScripts: Partial<Record<FaultName, string>> = {
+/** What a fault plants in the database itself; run once, by an administrator. `outboxReaders`: where their cursors lie. */
+export const plantedScripts: Partial<Record<FaultName, (outboxReaders: Schema) => string>> = {
   // The record of what was seen is gone at once: whatever is delivered again is taken for new.
-  "dedupe-off": `
+  "dedupe-off": () => `
     create function sink.forget() returns trigger language plpgsql security definer as $$
     begin
       delete from sink.inbox where reader = new.reader and aggregate = new.aggregate and key = new.key;
       return null;
     end $$;
     create trigger forget after insert or update on sink.inbox for each row execute function sink.forget()`,
-  "retry-topic-without-parking": `
+  "retry-topic-without-parking": () => `
     create table sink.retry_topic (event jsonb not null, put_at timestamptz not null default clock_timestamp());
     grant select, insert, delete on sink.retry_topic to onsale_sink`,
   // "Every cursor is past its last position, so it can go": whoever took a position there and has not committed is forgotten.
-  "partition-dropped-early": `
+  "partition-dropped-early": (outboxReaders) => `
     create or replace function source.outbox_retire(in_lane text, keep interval) returns text
     language plpgsql volatile security definer as $$
     declare oldest record;
     begin
       select * into oldest from source.outbox_partition
       where lane = in_lane and truncated_at is null
-        and (select min(high) from sink.reader_cursor where reader_cursor.lane = in_lane) >= last_position
+        and (select min(high) from ${outboxReaders}.reader_cursor where reader_cursor.lane = in_lane) >= last_position
       order by first_position limit 1 for update skip locked;
       if not found then return null; end if;
       execute format('truncate source.%I', oldest.name);

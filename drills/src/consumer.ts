@@ -58,6 +58,7 @@ export function startConsumer(
     ...{ connections: 6, applicationName: consumerName(process.pid) },
   });
   const stop = new AbortController();
+  const from = kafka ? "topic" : "outbox";
   const { log, closeLog } = openLog(database, kafka);
   const topic =
     fault === "retry-topic-without-parking"
@@ -69,7 +70,7 @@ export function startConsumer(
     consumers: [applyChanges(mortality, topic), callForChanges(assignment, mortality)],
     ports: { clock: { now: () => new Date().toISOString() }, ids: { uuid: () => crypto.randomUUID() } },
     sourceOf: () => "source",
-    log: mortalLog(fault === undefined ? log : faultyLog(fault, log, database), database, mortality),
+    log: mortalLog(fault === undefined ? log : faultyLog(fault, log, { database, from }), database, mortality),
     retry: { attempts: 100, firstDelayMs: 30 },
     leaseMs,
     telemetry: {

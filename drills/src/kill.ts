@@ -5,7 +5,7 @@ import { partitionsRetired } from "./books.ts";
 import { type KillPoint, killPoints, type Role } from "./kill-points.ts";
 import { Play } from "./play.ts";
 import { Random } from "./random.ts";
-import { type DrillReport, Findings, reportOf } from "./report.ts";
+import { type DrillReport, Findings, reportOf, together } from "./report.ts";
 import { openTheatre, type ServerChoice } from "./stage.ts";
 
 export interface KillOptions {
@@ -65,25 +65,14 @@ export async function drillKill({
   });
 }
 
-/** One report of the same drill on several logs; the figures of each are there by its name. */
-export function together(reports: readonly DrillReport[]): DrillReport {
+/** One report of several logs. */
+export function killTogether(reports: readonly DrillReport[]): DrillReport {
   const killPoints: Record<string, number> = {};
   for (const { figures } of reports)
     for (const [point, hits] of Object.entries(figures.killPoints as Record<string, number>))
       killPoints[point] = (killPoints[point] ?? 0) + hits;
-  return {
-    name: "kill",
-    verdict: reports.length > 0 && reports.every(({ verdict }) => verdict === "pass") ? "pass" : "fail",
-    seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
-    invariants: reports.flatMap(({ invariants, figures }) =>
-      invariants.map((invariant) => ({ ...invariant, id: `${figures.log}: ${invariant.id}` })),
-    ),
-    figures: {
-      rounds: reports.reduce((sum, { figures }) => sum + Number(figures.rounds), 0),
-      killPoints,
-      logs: Object.fromEntries(reports.map(({ figures }) => [figures.log, figures])),
-    },
-  };
+  const rounds = reports.reduce((sum, { figures }) => sum + Number(figures.rounds), 0);
+  return together("kill", reports, { rounds, killPoints });
 }
 
 const pointsOf = (roles: readonly Role[]): KillPoint[] => roles.flatMap((role) => [...killPoints[role]]);

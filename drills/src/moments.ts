@@ -4,8 +4,10 @@
  */
 
 import { readFile } from "node:fs/promises";
+import { crc32 } from "node:zlib";
 import { type Lane, retirePartitions, sealPartitions } from "@onsale/messaging";
 import type { Database, Transaction } from "@onsale/postgres";
+import { topicPartitions } from "./assignment.ts";
 import {
   burnPositions,
   consumers,
@@ -21,7 +23,7 @@ import {
 import { type Change, changeAccount } from "./change-account.ts";
 import type { Worker } from "./crew.ts";
 import type { FaultName } from "./fault-names.ts";
-import { partitionRows, type Stage } from "./stage.ts";
+import { partitionRows, type Schema, type Stage } from "./stage.ts";
 import { until } from "./until.ts";
 
 export const momentNames = [
@@ -45,6 +47,8 @@ export interface Ground {
   readonly round: number;
   /** What the writers and the consumers have planted in them. */
   readonly fault: FaultName | undefined;
+  /** Whose cursors say how far the outbox was read. */
+  readonly outboxReaders: Schema;
   /** The publishing service's own database. */
   readonly source: Database;
   /** The file in which calls leave their trace. */
@@ -54,9 +58,17 @@ export interface Ground {
   dismiss(worker: Worker): Promise<void>;
 }
 
-/** The keys of a moment: all of the online lane. */
+/** The keys of a moment: all of the online lane, and of one partition of its topic, so that they are read in their order. */
 export const momentKeys = (round: number, moment: MomentName): string[] =>
-  ["a", "b", "c", "d", "e"].map((letter) => `r${round}-${moment}-${letter}`);
+  ["a", "b", "c", "d", "e"].map((letter) => inFirstPartition(`r${round}-${moment}-${letter}`));
+
+function inFirstPartition(key: string): string {
+  for (let attempt = 1; ; attempt++) {
+    const attempted = `${key}${attempt}-`;
+    // As relays deal keys out.
+    if (crc32(attempted) % topicPartitions === 0) return attempted;
+  }
+}
 
 /** How moments' transactions are known to PostgreSQL. */
 export const momentWriterName = "drill moment";
@@ -145,7 +157,7 @@ const moments: Readonly<Record<MomentName, (scene: Scene, keys: Keys) => Promise
     await scene.pause("bulk");
     await scene.transaction((tx) => scene.change(tx, { key: a, lane: "bulk" }));
     await scene.applied(await scene.commit(a));
-    await resumeStreams(scene.admin, "bulk");
+    await scene.resume("bulk");
   },
 
   /** A deadline comes due whose reason was taken away, and the consumer has not heard of it yet. */
@@ -154,7 +166,7 @@ const moments: Readonly<Record<MomentName, (scene: Scene, keys: Keys) => Promise
     await scene.commit(a);
     await until(() => isDue(scene.admin, a), patienceMs);
     await until(() => hasFired(scene.admin, a), scene.ground.fault ? patienceMs : fewLooksMs).catch(() => undefined);
-    await resumeStreams(scene.admin, "online");
+    await scene.resume("online");
   },
 
   /** A writer that took a position in a partition commits when the partition is full, passed, and about to be let go. */
@@ -163,12 +175,12 @@ const moments: Readonly<Record<MomentName, (scene: Scene, keys: Keys) => Promise
       await scene.change(tx, { key: a });
       await burnPositions(scene.admin, "online", partitionRows);
       await scene.applied(await scene.commit(b));
-      await until(() => hasReadAll(scene.admin, "online"), patienceMs);
-      await scene.pause("online");
+      await until(() => hasReadAll(scene.admin, scene.ground.outboxReaders, "online"), patienceMs);
+      await scene.pause("online", scene.ground.outboxReaders);
     });
     await sealPartitions(scene.ground.source);
     await retirePartitions(scene.ground.source, 0);
-    await resumeStreams(scene.admin, "online");
+    await scene.resume("online", scene.ground.outboxReaders);
   },
 
   /** A change whose first attempt fails, and right behind it the next one of its key. */
@@ -213,8 +225,12 @@ class Scene {
     await until(async () => (await countApplied(this.admin, tokens)) >= wanted, patienceMs);
   }
 
-  /** From then on nobody reads the lane. */
-  async pause(lane: Lane): Promise<void> {
-    await until(() => pauseStreams(this.admin, lane), patienceMs);
+  /** From then on no consumer reads the lane, or nobody of another schema. */
+  async pause(lane: Lane, readers: Schema = "sink"): Promise<void> {
+    await until(() => pauseStreams(this.admin, readers, lane), patienceMs);
+  }
+
+  async resume(lane: Lane, readers: Schema = "sink"): Promise<void> {
+    await resumeStreams(this.admin, readers, lane);
   }
 }

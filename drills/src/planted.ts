@@ -1,11 +1,12 @@
 /** Tests the tester: each fault that somebody shipped once is planted, and the kill drill's own checks must name it. */
 
+import type { KafkaPlace } from "./assignment.ts";
 import { plantedScripts } from "./consumer-faults.ts";
 import { type FaultName, faultNames } from "./fault-names.ts";
 import type { MomentName } from "./moments.ts";
 import { Play, type RoundPlan } from "./play.ts";
-import { type DrillReport, Findings, reportOf } from "./report.ts";
-import { openTheatre, type ServerChoice, type Theatre } from "./stage.ts";
+import { type DrillReport, Findings, reportOf, together } from "./report.ts";
+import { openTheatre, outboxReadersOf, type ServerChoice, type Theatre } from "./stage.ts";
 
 export interface PlantedOptions {
   readonly server: ServerChoice;
@@ -13,6 +14,8 @@ export interface PlantedOptions {
   readonly say: (words: string) => void;
   /** Default: all. */
   readonly faults?: readonly FaultName[];
+  /** The broker that events go through. Absent: consumers read the outboxes. */
+  readonly kafka?: KafkaPlace | undefined;
 }
 
 /** The moment that makes the fault do harm, and which invariants can see it. */
@@ -39,32 +42,46 @@ const scenarios: Readonly<Record<FaultName, Scenario>> = {
 /** Changes under load before the moment: a second's worth. The fault does not need them; the checks have more to look at. */
 const changesBefore = 200;
 
-export async function drillPlanted({ server, seed, say, faults = faultNames }: PlantedOptions): Promise<DrillReport> {
+export async function drillPlanted(options: PlantedOptions): Promise<DrillReport> {
+  const { server, seed, say, faults = faultNames, kafka } = options;
   const startedAt = performance.now();
   await using theatre = await openTheatre(server);
   const findings = new Findings();
-  await seeGreen(theatre, { faults, seed, say, findings });
+  await seeGreen(theatre, { faults, seed, say, findings, kafka });
   const caughtBy: Partial<Record<FaultName, readonly string[]>> = {};
   for (const fault of faults) {
-    const by = await plant(theatre, fault, seed);
+    const by = await plant(theatre, fault, { seed, kafka });
     if (by.length > 0) caughtBy[fault] = by;
     findings.note(`caught: ${fault}`, 1, by.length > 0 ? [] : ["it survived"]);
     say(`${fault}: ${by.length > 0 ? `caught by ${by.join(", ")}` : "NOT CAUGHT"}`);
   }
   return reportOf("planted", {
     invariants: findings.invariants,
-    figures: { planted: faults.length, caught: Object.keys(caughtBy).length, caughtBy },
+    figures: {
+      log: kafka ? "kafka" : "postgres",
+      ...{ planted: faults.length, caught: Object.keys(caughtBy).length, caughtBy },
+    },
     startedAt,
   });
+}
+
+/** One report of several logs, on each of which every fault counts for itself. */
+export function plantedTogether(reports: readonly DrillReport[]): DrillReport {
+  const sum = (figure: "planted" | "caught"): number =>
+    reports.reduce((total, { figures }) => total + Number(figures[figure]), 0);
+  return together("planted", reports, { planted: sum("planted"), caught: sum("caught") });
 }
 
 /** What the faults will be tried with passes while nothing is planted: what is caught later is the fault, not the drill. */
 async function seeGreen(
   theatre: Theatre,
-  options: Required<Pick<PlantedOptions, "faults" | "seed" | "say">> & { readonly findings: Findings },
+  options: Required<Pick<PlantedOptions, "faults" | "seed" | "say">> & {
+    readonly findings: Findings;
+    readonly kafka: KafkaPlace | undefined;
+  },
 ): Promise<void> {
   await using stage = await theatre.stage();
-  await using play = await Play.open(stage);
+  await using play = await Play.open(stage, onOwnTopics(options.kafka, "sound"));
   const moments = [...new Set(options.faults.map((fault) => scenarios[fault].moment))];
   const { invariants } = await play.round(planOf(moments, options.seed));
   const violations = invariants.flatMap(({ id, violations: them }) => them.map((it) => `${id}: ${it}`));
@@ -77,15 +94,23 @@ const sumOf = (invariants: DrillReport["invariants"]): number =>
   invariants.reduce((sum, { checked }) => sum + checked, 0);
 
 /** Plays one round with the fault; gives those of the invariants that can see it which broke. */
-async function plant(theatre: Theatre, fault: FaultName, seed: number): Promise<string[]> {
+async function plant(
+  theatre: Theatre,
+  fault: FaultName,
+  { seed, kafka }: { readonly seed: number; readonly kafka: KafkaPlace | undefined },
+): Promise<string[]> {
   const { moment, seenBy } = scenarios[fault];
   await using stage = await theatre.stage();
   const script = plantedScripts[fault];
-  if (script !== undefined) await stage.alter(script);
-  await using play = await Play.open(stage, { fault });
+  if (script !== undefined) await stage.alter(script(outboxReadersOf(kafka)));
+  await using play = await Play.open(stage, { fault, ...onOwnTopics(kafka, fault) });
   const { invariants } = await play.round(planOf([moment], seed));
   return invariants.filter(({ id, violations }) => violations.length > 0 && seenBy.includes(id)).map(({ id }) => id);
 }
+
+/** Each stage is a database of its own, and so are its topics. */
+const onOwnTopics = (kafka: KafkaPlace | undefined, name: string): { readonly kafka?: KafkaPlace } =>
+  kafka ? { kafka: { ...kafka, prefix: `${kafka.prefix}${name}.` } } : {};
 
 const planOf = (moments: readonly MomentName[], seed: number): RoundPlan => ({
   ...{ round: 1, seed, deaths: [], moments, changes: changesBefore },

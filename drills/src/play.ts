@@ -30,7 +30,7 @@ import { roleAt } from "./kill-points.ts";
 import { bringAbout, type Ground, type MomentName, momentKeys, momentWriterName } from "./moments.ts";
 import { Random } from "./random.ts";
 import { Findings, type Invariant } from "./report.ts";
-import { roleOf, type Stage } from "./stage.ts";
+import { outboxReadersOf, roleOf, type Stage } from "./stage.ts";
 import { until } from "./until.ts";
 
 export interface PlayOptions {
@@ -117,6 +117,7 @@ export class Play implements AsyncDisposable {
   groundOf(round: number): Ground {
     return {
       ...{ stage: this.#stage, round, fault: this.#fault, source: this.#source, journal: this.#journal },
+      outboxReaders: outboxReadersOf(this.#kafka),
       consumer: () => this.standing("consumer"),
       replaceConsumer: () => this.replace("consumer"),
       dismiss: (worker) => this.dismiss(worker),
@@ -147,12 +148,11 @@ export class Play implements AsyncDisposable {
   #assignmentOf(role: StandingRole): ConsumerAssignment | RelayAssignment {
     const { url } = this.#stage;
     const kafka = this.#kafka;
-    if (role === "consumer") {
-      const planted = this.#fault && { fault: this.#fault };
+    const planted = this.#fault && { fault: this.#fault };
+    if (role === "consumer")
       return { role, url, seed: this.#hired++, journal: this.#journal, ...planted, ...(kafka && { kafka }) };
-    }
     if (!kafka) throw new Error("Without Kafka there is nothing to relay to.");
-    return { role, url, kafka };
+    return { role, url, kafka, ...planted };
   }
 
   async hireWriter(round: number, seed: number): Promise<Worker> {

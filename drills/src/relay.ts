@@ -3,16 +3,14 @@
 import { type Log, OutboxLog, silentTelemetry } from "@onsale/messaging";
 import { KafkaCluster, silentKafkaTelemetry, startRelay } from "@onsale/messaging/kafka";
 import { openDatabase } from "@onsale/postgres";
-import { type Answer, leaseMs, type RelayAssignment } from "./assignment.ts";
+import { type Answer, leaseMs, type RelayAssignment, topicPartitions } from "./assignment.ts";
+import { faultyOutbox } from "./consumer-faults.ts";
 import type { Mortality } from "./kill-points.ts";
 import { roleOf } from "./stage.ts";
 import type { Work } from "./work.ts";
 
-/** Fewer than the product's eight: a hundred keys still share each. */
-const partitions = 4;
-
 export function startRelaying(
-  { url, kafka }: RelayAssignment,
+  { url, kafka, fault }: RelayAssignment,
   mortality: Mortality,
   say: (answer: Answer) => void,
 ): Work {
@@ -21,9 +19,10 @@ export function startRelaying(
     ...{ connections: 4, applicationName: "drill relay" },
   });
   const cluster = new KafkaCluster(kafka);
-  const outbox = new OutboxLog({ database, pollMs: 10 });
+  const sound = new OutboxLog({ database, pollMs: 10 });
+  const outbox = mortal(fault === undefined ? sound : faultyOutbox(fault, sound, database), mortality);
   const relay = startRelay({
-    ...{ database, cluster, partitions, leaseMs, outbox: mortal(outbox, mortality) },
+    ...{ database, cluster, partitions: topicPartitions, leaseMs, outbox },
     telemetry: {
       ...silentTelemetry,
       fenced: () => say({ said: "cut-off" }),

@@ -70,6 +70,22 @@ export function reportOf(
   };
 }
 
+/** One report of the same drill on several logs, with the figures of all and, by its name, those of each. */
+export function together(name: string, reports: readonly DrillReport[], ofAll: object): DrillReport {
+  return {
+    name,
+    verdict: reports.length > 0 && reports.every(({ verdict }) => verdict === "pass") ? "pass" : "fail",
+    seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
+    invariants: reports.flatMap(({ invariants, figures }) =>
+      invariants.map((invariant) => ({ ...invariant, id: `${figures.log}: ${invariant.id}` })),
+    ),
+    figures: {
+      ...ofAll,
+      logs: Object.fromEntries(reports.map(({ figures }) => [figures.log, figures])),
+    },
+  };
+}
+
 const failedWhereUnchecked = (invariant: Invariant): Invariant =>
   invariant.checked > 0 || invariant.violations.length > 0
     ? invariant

@@ -23,7 +23,13 @@ export interface Stage extends AsyncDisposable {
   alter(script: string): Promise<void>;
 }
 
-export const roleOf = (schema: "source" | "sink"): string => `onsale_${schema}`;
+/** Of the service that publishes, and of the one that consumes. */
+export type Schema = "source" | "sink";
+
+/** Whose cursors say how far the outbox was read: the consumers', or those of the relay that stands between. */
+export const outboxReadersOf = (kafka: object | undefined): Schema => (kafka ? "source" : "sink");
+
+export const roleOf = (schema: Schema): string => `onsale_${schema}`;
 
 const folders = {
   source: new URL("../migrations/source/", import.meta.url),

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { deathsOf, together } from "../src/kill.ts";
+import { deathsOf, killTogether } from "../src/kill.ts";
 import { killPoints, type Role, roleAt } from "../src/kill-points.ts";
+import { plantedTogether } from "../src/planted.ts";
 
 const allPoints = Object.values(killPoints).flat();
 const roles: readonly Role[] = ["writer", "consumer", "relay"];
@@ -31,10 +32,25 @@ test("a drill on several logs holds where it holds on each, and a drill on none 
     invariants: [{ id: "none-lost", checked: 1, violations: [] }],
     figures: { log, rounds: 2, killPoints: { "writer.any-moment": hits } },
   });
-  const both = together([on("postgres", "pass", 2), on("kafka", "pass", 1)]);
+  const both = killTogether([on("postgres", "pass", 2), on("kafka", "pass", 1)]);
   expect(both).toMatchObject({ verdict: "pass", seconds: 2 });
   expect(both.figures).toMatchObject({ rounds: 4, killPoints: { "writer.any-moment": 3 } });
   expect(both.invariants.map(({ id }) => id)).toEqual(["postgres: none-lost", "kafka: none-lost"]);
-  expect(together([on("postgres", "pass", 2), on("kafka", "fail", 1)]).verdict).toBe("fail");
-  expect(together([]).verdict).toBe("fail");
+  expect(killTogether([on("postgres", "pass", 2), on("kafka", "fail", 1)]).verdict).toBe("fail");
+  expect(killTogether([]).verdict).toBe("fail");
+});
+
+test("a fault that is planted on two logs is caught when it is on both", () => {
+  const on = (log: string, caught: number) => ({
+    ...{ name: "planted", verdict: caught === 2 ? ("pass" as const) : ("fail" as const), seconds: 1, invariants: [] },
+    figures: { log, planted: 2, caught },
+  });
+  expect(plantedTogether([on("postgres", 2), on("kafka", 2)])).toMatchObject({
+    verdict: "pass",
+    figures: { planted: 4, caught: 4 },
+  });
+  expect(plantedTogether([on("postgres", 2), on("kafka", 1)])).toMatchObject({
+    verdict: "fail",
+    figures: { planted: 4, caught: 3, logs: { kafka: { caught: 1 } } },
+  });
 });

@@ -37,7 +37,7 @@ export function register(program: Command): void {
       wholeNumber(1, 1_440),
     )
     .addOption(
-      new Option("--log <name>", "where the events of `kill` go")
+      new Option("--log <name>", "where the events of `kill` and `planted` go")
         .choices(["postgres", "kafka", "both"])
         .default("both", "both, or PostgreSQL's where Kafka can't be started"),
     )
@@ -68,13 +68,21 @@ const drills = {
 const usualRounds = 14;
 
 async function kill({ data, rounds = usualRounds, from, seed, log }: DrillOptions): Promise<DrillReport> {
-  const { drillKill, together } = await import("@onsale/drills");
+  const { drillKill, killTogether } = await import("@onsale/drills");
   const options = { server: { directory: serverFolder(data) }, rounds, from, seed, say };
+  return killTogether(await onEachLog({ data, log }, (kafka) => drillKill({ ...options, ...kafka })));
+}
+
+/** Goes through a drill on the logs that were chosen, one after the other. */
+async function onEachLog(
+  { data, log }: { readonly data: string | undefined; readonly log: DrillOptions["log"] },
+  drill: (on: { readonly kafka?: { readonly bootstrap: string; readonly prefix: string } }) => Promise<DrillReport>,
+): Promise<DrillReport[]> {
   const reports: DrillReport[] = [];
-  if (log !== "kafka") reports.push(await drillKill(options));
+  if (log !== "kafka") reports.push(await drill({}));
   await using kafka = log === "postgres" ? undefined : await openBroker(data, log);
-  if (kafka) reports.push(await drillKill({ ...options, kafka }));
-  return together(reports);
+  if (kafka) reports.push(await drill({ kafka }));
+  return reports;
 }
 
 /** A broker of the drill's own; undefined, and said aloud, where this machine can't start one and nobody insists on it. */
@@ -92,9 +100,10 @@ async function openBroker(data: string | undefined, log: DrillOptions["log"]) {
   };
 }
 
-async function planted({ data, seed }: DrillOptions): Promise<DrillReport> {
-  const { drillPlanted } = await import("@onsale/drills");
-  return await drillPlanted({ server: { directory: serverFolder(data) }, seed, say });
+async function planted({ data, seed, log }: DrillOptions): Promise<DrillReport> {
+  const { drillPlanted, plantedTogether } = await import("@onsale/drills");
+  const options = { server: { directory: serverFolder(data) }, seed, say };
+  return plantedTogether(await onEachLog({ data, log }, (kafka) => drillPlanted({ ...options, ...kafka })));
 }
 
 async function bulkFlood({ data, events }: DrillOptions): Promise<DrillReport> {
