@@ -1,5 +1,6 @@
 /** Every door of the whole shop, as it is composed: none can be forgotten, since the list comes from the router. */
 
+import { randomUUID } from "node:crypto";
 import {
   createHttpServer,
   createTokenSigner,
@@ -61,12 +62,35 @@ test("no route lets anybody in without a token, with a false one, with another's
 });
 
 test("no route takes a field too many, one too few, or one beyond its bounds", async () => {
-  const signer = await createTokenSigner({ ...realm, privateKey });
-  const token = await signer.sign({ id: "00000000-0000-7000-8000-000000000001", role: "admin" }, 600);
-  const { checked, faults } = await checkInput(http, token);
+  const { checked, faults } = await checkInput(http, await adminToken());
   expect(faults).toEqual([]);
   expect(checked).toBeGreaterThan(500);
 });
+
+test.each(["2026-13-01", "2026-02-30", "2026-04-31", "0000-01-01", "1969-12-31"])(
+  "%s is no moment to go back to: refused, and not by a fault of the server",
+  async (day) => {
+    const moment = `${day}T10:00:00.000Z`;
+    const reset = { source: "catalog", reason: "a look back", dryRun: true, toTime: moment };
+    const reconciliation = { repair: false, since: moment };
+    const answers = [
+      await asOperator("POST", "/v1/admin/consumers/orders/reset", reset),
+      await asOperator("POST", "/v1/admin/payments/reconciliations", reconciliation),
+    ];
+    for (const answer of answers)
+      expect(answer, answer.body).toMatchObject({
+        statusCode: 422,
+        body: expect.stringContaining("VALIDATION_FAILED"),
+      });
+  },
+);
+
+test.each(["dead-letters", "events", "operations"])(
+  "a page of %s may be asked for without saying how long",
+  async (list) => {
+    expect((await asOperator("GET", `/v1/admin/${list}`)).statusCode).toBe(200);
+  },
+);
 
 test("what operators do with events by hand is behind doors of this list", () => {
   const doors = routesOf(http).filter(({ url }) =>
@@ -75,6 +99,16 @@ test("what operators do with events by hand is behind doors of this list", () =>
   expect(doors.length).toBeGreaterThanOrEqual(19);
   expect(doors.filter(({ access }) => access !== "operator")).toEqual([]);
 });
+
+async function adminToken(): Promise<string> {
+  const signer = await createTokenSigner({ ...realm, privateKey });
+  return await signer.sign({ id: "00000000-0000-7000-8000-000000000001", role: "admin" }, 600);
+}
+
+async function asOperator(method: "GET" | "POST", url: string, payload?: object) {
+  const headers = { authorization: `Bearer ${await adminToken()}`, "idempotency-key": randomUUID() };
+  return await http.inject({ method, url, headers, ...(payload && { payload }) });
+}
 
 /** What a test database is made for: the last set of a service is its own, the others are the kit's. */
 const servicesOf = ({ services }: Composition) =>

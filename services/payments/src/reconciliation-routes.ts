@@ -1,5 +1,5 @@
 import { Currency } from "@onsale/contracts/money";
-import { Instant } from "@onsale/contracts/time";
+import { Instant, NamedInstant } from "@onsale/contracts/time";
 import { answered, type HttpServer, idempotencyOf, idempotently, problem } from "@onsale/http";
 import { databaseNow } from "@onsale/postgres";
 import type { ServiceContext } from "@onsale/runtime";
@@ -53,7 +53,7 @@ export function reconciliationRoutes(http: HttpServer, { database, ports }: Serv
         body: Type.Object({
           repair: Type.Boolean(),
           since: Type.Optional({
-            ...Instant,
+            ...NamedInstant,
             description: "Compares only payments that began since, and their refunds. Absent: everything.",
           }),
         }),

@@ -13,6 +13,12 @@ export const Uuid = Type.String({
   pattern: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
 });
 export const Moment = Type.String({ description: "RFC 3339, UTC." });
+/** A moment that somebody names: before this millennium nothing was told, and the calendar has to have it. */
+export const NamedMoment = Type.String({
+  pattern: "^2\\d{3}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:[0-5]\\d(\\.\\d{1,6})?Z$",
+  format: "date-time",
+  description: "RFC 3339 in UTC.",
+});
 export const Count = Type.Integer({ minimum: 0 });
 export const NullableText = Type.Union([Type.String(), Type.Null()]);
 export const NullableNumber = Type.Union([Type.Number(), Type.Null()]);
@@ -35,7 +41,7 @@ export const Key = Type.String({ minLength: 1, maxLength: 300 });
 export const Cause = Type.String({ minLength: 1, maxLength: 300, description: "A group's cause, letter by letter." });
 
 export const Limit = (maximum: number, byDefault: number) =>
-  Type.Integer({ minimum: 1, maximum, default: byDefault, description: `Default ${byDefault}.` });
+  Type.Optional(Type.Integer({ minimum: 1, maximum, default: byDefault, description: `Default ${byDefault}.` }));
 
 /** An event as it lies in a log; open, since readers of several versions look at it. */
 export const Event = Type.Unknown({ description: "The event with all its attributes." });

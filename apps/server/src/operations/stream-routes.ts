@@ -17,6 +17,7 @@ import {
   Limit,
   LoggedOperation,
   Moment,
+  NamedMoment,
   NullableNumber,
   NullableText,
   ReaderName,
@@ -170,12 +171,10 @@ export function streamRoutes(http: HttpServer, services: OperatedServices): void
         params: inPath,
         body: Type.Object({
           source: SourceName,
-          toTime: Type.Optional(
-            Type.String({
-              pattern: "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,6})?Z$",
-              description: "RFC 3339 in UTC; absent: the beginning of what the outbox still has.",
-            }),
-          ),
+          toTime: Type.Optional({
+            ...NamedMoment,
+            description: "RFC 3339 in UTC; absent: the beginning of what the outbox still has.",
+          }),
           again: Type.Optional(
             Type.Boolean({
               description: "What it had takes effect once more. Default false: it is given and ignored.",
