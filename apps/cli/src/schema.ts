@@ -13,10 +13,14 @@ export function register(program: Command): void {
     .description("hold every event's definition against its frozen shapes, by the type's rule")
     .option("--against <ref>", "the frozen shapes of this commit or branch (default: those of the working tree)")
     .action(async ({ against, output }: CheckOptions) => {
+      const { noteUnfitSamples } = await import("@onsale/messaging");
+      // Before the definitions are loaded: a changed shape whose sample was forgotten is judged as any other.
+      const unfitSamples = noteUnfitSamples();
       const { checkSchemas } = await import("./schema-check.ts");
-      const report = await checkSchemas(against);
+      const report = { ...(await checkSchemas(against)), unfitSamples };
       for (const broken of report.breaks) say(inFull(broken));
-      if (report.breaks.length > 0) process.exitCode = 1;
+      for (const type of unfitSamples) say(`The sample of ${type} does not fit its schema.`);
+      if (report.breaks.length + unfitSamples.length > 0) process.exitCode = 1;
       printResult(output, report, inWords);
     });
 }

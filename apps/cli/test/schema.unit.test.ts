@@ -2,8 +2,9 @@ import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { checkout } from "../src/checkout.ts";
 import { onsale } from "./command-line.ts";
 
@@ -14,9 +15,22 @@ const checked = async (args: readonly string[], env: Readonly<Record<string, str
 
 test("every event keeps the promises that are frozen in the working tree", async () => {
   const { code, report } = await checked([]);
-  expect(report).toEqual({ checked: expect.any(Number), breaks: [], added: [] });
+  expect(report).toEqual({ checked: expect.any(Number), breaks: [], added: [], unfitSamples: [] });
   expect(report.checked).toBeGreaterThan(20);
   expect(code).toBe(0);
+});
+
+test("a field that is needed from now on breaks who hears the type, also where its sample was forgotten", async () => {
+  const { code, report, stderr } = await checked([], await withNeededChannel());
+  expect(report).toMatchObject({
+    unfitSamples: ["order.placed.v1"],
+    breaks: [
+      { type: "order.placed.v1", path: "/channel", breaks: expect.arrayContaining(["inventory.reserve-stock"]) },
+    ],
+  });
+  expect(stderr).toMatch(/order\.placed\.v1\/channel breaks BACKWARD.*inventory\.reserve-stock/);
+  expect(stderr).toContain("The sample of order.placed.v1 does not fit its schema.");
+  expect(code).toBe(1);
 });
 
 describe("against a commit", () => {
@@ -79,3 +93,25 @@ describe("against a commit", () => {
     expect(stderr).toContain(words);
   });
 });
+
+/** Has the command read another definition of a placed order than lies in the checkout: one that needs a `channel`. */
+async function withNeededChannel(): Promise<Record<string, string>> {
+  const folder = await mkdtemp(join(tmpdir(), "onsale-schema-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const hook = join(folder, "hook.mjs");
+  await writeFile(
+    hook,
+    `import { registerHooks } from "node:module";
+     registerHooks({
+       load(url, context, next) {
+         const loaded = next(url, context);
+         if (!url.endsWith("/contracts/src/orders.ts")) return loaded;
+         const source = String(loaded.source);
+         const changed = source.replace("placedAt: Instant,", "placedAt: Instant, channel: Type.String(),");
+         if (changed === source) throw new Error("Nothing was changed.");
+         return { ...loaded, source: changed };
+       },
+     });`,
+  );
+  return { NODE_OPTIONS: `--import ${pathToFileURL(hook).href}` };
+}

@@ -91,7 +91,7 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
     throw new Error(`${type} can't be skipped when it is dead: not the latest of its key says all.`);
   const schema = closed(specification.schema) as unknown as Schema;
   const validator = Compile(schema as TSchema) as unknown as Validator;
-  if (!validator.Check(specification.sample)) throw new Error(`The sample of ${type} does not fit its schema.`);
+  if (!validator.Check(specification.sample)) refuseSample(type);
   const definition: EventDefinition<Type, Static<Schema>> = {
     type,
     aggregate: aggregateOf(type),
@@ -109,6 +109,19 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
   };
   if (specification.earlier) refuseUnfitUpcaster(definition, specification.earlier);
   return definition;
+}
+
+let unfitSamples: string[] | undefined;
+
+/**
+ * For a tool that judges definitions, before it loads them: from now on a type whose own sample it would refuse is noted here,
+ * and the program goes on to what else it has to say of it. Everywhere else it is a fault at the start.
+ */
+export const noteUnfitSamples = (): readonly string[] => (unfitSamples ??= []);
+
+function refuseSample(type: string): void {
+  if (!unfitSamples) throw new Error(`The sample of ${type} does not fit its schema.`);
+  unfitSamples.push(type);
 }
 
 /** Compiled when it is first asked: most processes never meet an event that they have to doubt. */

@@ -37,6 +37,7 @@ export {
   fact,
   type Lane,
   lanes,
+  noteUnfitSamples,
   type OutgoingEvent,
 } from "./event.ts";
 export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
