@@ -176,6 +176,33 @@ describe("consumers", () => {
   });
 });
 
+describe("retiring", () => {
+  const retire = (name: string, source: string, ...more: string[]) => [
+    ...["consumers", "retire", name, "--source", source, "--reason", "it was taken out a year ago", ...more],
+  ];
+
+  test("a reader that is gone for good holds nothing back any more, and who is not gone is left alone", async () => {
+    await database.query(
+      `insert into orders.reader_cursor (reader, source, lane) values ('orders.former', 'catalog', 'online');
+       select catalog.outbox_report('orders.former', 'online', '3:3:', 0)`,
+    );
+    const heldBack = async () => {
+      const { outboxes } = await done("outbox", "lag");
+      return (outboxes as { readers: { reader: string }[] }[])
+        .flatMap(({ readers }) => readers)
+        .some((held) => held.reader === "orders.former");
+    };
+    expect(await heldBack()).toBe(true);
+    const streams = [{ lane: "online", slot: 0, replicationSlot: null }];
+    expect(await done(...retire("orders.former", "catalog", "--dry-run"))).toMatchObject({ retired: false, streams });
+    expect(await refused(...retire("orders.former", "catalog"))).toContain("--yes");
+    expect(await done(...retire("orders.former", "catalog", "--yes"))).toMatchObject({ retired: true, streams });
+    expect(await heldBack()).toBe(false);
+    expect(await refused(...retire("orders.former", "catalog", "--yes"))).toContain("STREAM_NOT_FOUND");
+    expect(await refused(...retire(reader, "catalog", "--yes"))).toContain("READER_RUNS");
+  });
+});
+
 describe("events", () => {
   test("are listed by filter, shown whole, and given to one reader again", async () => {
     const { events } = await done("events", "tail", "--type", type, "--key", "E");

@@ -38,7 +38,9 @@ export {
 export type { Refusal } from "./refusal.ts";
 export { type Resend, type Resent, resendEvent } from "./resend.ts";
 export { type Reset, type ResetOutcome, resetReader, type StreamReset } from "./reset.ts";
+export { type RetiredStream, type Retirement, type RetireOutcome, retireReader } from "./retire.ts";
 export {
+  hasStreams,
   pauseStreams,
   type ReaderLag,
   readerLags,

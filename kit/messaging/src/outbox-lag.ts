@@ -152,7 +152,9 @@ export function alarmOfSlot({ slot, isRead, isLost, retainedBytes, boundBytes }:
   if (isLost) return [`The slot ${slot} has lost its log; its reader goes on from the table.`];
   const bytes = retainedBytes ?? 0;
   if (bytes < (boundBytes === null ? muchLogBytes : boundBytes / 2)) return [];
-  const whoReads = isRead ? "its reader is behind" : "nobody reads it: drop it if its reader is gone for good";
+  const whoReads = isRead
+    ? "its reader is behind"
+    : `nobody reads it: retire its reader if it is gone for good, or select pg_drop_replication_slot('${slot}') if it reads the table now`;
   const bound = boundBytes === null ? "there is no bound but the disk" : `at ${inMegabytes(boundBytes)} it is lost`;
   return [`The slot ${slot} keeps ${inMegabytes(bytes)} of log, and ${bound}; ${whoReads}.`];
 }

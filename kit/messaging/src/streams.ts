@@ -175,6 +175,15 @@ async function lagOf(
 const secondsBetween = (earlier: string | null, later: string): number | null =>
   earlier === null ? null : Math.max(0, (Date.parse(later) - Date.parse(earlier)) / 1_000);
 
+const hasStreamsSql = sql("messaging.has-streams", { takes: [text, text], gives: { has: boolean } })`
+  select exists (select from reader_cursor where reader = $1 and source = $2) as has`;
+
+/** Whether somebody reads, or has read, a source under this name in this schema. */
+export async function hasStreams(queryable: Queryable, reader: string, source: string): Promise<boolean> {
+  const [row] = await queryable.query(hasStreamsSql, [reader, source]);
+  return row?.has ?? false;
+}
+
 /** Streams of one reader: all that fit what is given. */
 export interface StreamFilter {
   readonly reader: string;

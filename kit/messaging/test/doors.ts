@@ -48,6 +48,7 @@ export interface Doors extends AsyncDisposable {
 interface RunOptions {
   readonly attempts?: number;
   readonly leaseMs?: number;
+  readonly reader?: "snapshot" | "wal";
 }
 
 interface TellOptions {
@@ -64,14 +65,14 @@ export async function openDoors(): Promise<Doors> {
     beta,
     admin,
     home,
-    run(consumers, telemetry = {}, { attempts = 2, leaseMs = 3_000 } = {}) {
+    run(consumers, telemetry = {}, { attempts = 2, leaseMs = 3_000, reader = "snapshot" } = {}) {
       const feeds = startFeeds({
         service: "beta",
         database: beta,
         consumers,
         ports: { clock: { now: () => "unused" }, ids: { uuid: () => "unused" } },
         sourceOf: () => "alpha",
-        log: new OutboxLog({ database: beta, pollMs: 20 }),
+        log: new OutboxLog({ database: beta, pollMs: 20, reader }),
         leaseMs,
         retry: { attempts, firstDelayMs: 20 },
         telemetry: { ...silentTelemetry, ...telemetry },

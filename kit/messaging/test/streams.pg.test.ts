@@ -10,6 +10,7 @@ import { alarmOfSlot, alarmsOf, outboxLags } from "../src/outbox-lag.ts";
 import { publish } from "../src/publish.ts";
 import { resendEvent } from "../src/resend.ts";
 import { type Reset, resetReader } from "../src/reset.ts";
+import { type Retirement, retireReader } from "../src/retire.ts";
 import { pauseStreams, readerLags, resumeStreams, type StreamFilter, type StreamLag } from "../src/streams.ts";
 import { eventById, eventsAfter, latestEvents } from "../src/told-events.ts";
 import { type Doors, heard, moved, openDoors, painted, readers } from "./doors.ts";
@@ -190,7 +191,7 @@ describe("an outbox", () => {
       "The slot s keeps 2048 MB of log, and at 4096 MB it is lost; its reader is behind.",
     ]);
     expect(alarmOfSlot({ ...slot, isRead: false, retainedBytes: 2 ** 30, boundBytes: null })).toEqual([
-      "The slot s keeps 1024 MB of log, and there is no bound but the disk; nobody reads it: drop it if its reader is gone for good.",
+      "The slot s keeps 1024 MB of log, and there is no bound but the disk; nobody reads it: retire its reader if it is gone for good, or select pg_drop_replication_slot('s') if it reads the table now.",
     ]);
     expect(alarmOfSlot({ ...slot, boundBytes: null, retainedBytes: 2 ** 30 - 1 })).toEqual([]);
     expect(alarmOfSlot({ ...slot, isLost: true, retainedBytes: null })).toEqual([
@@ -377,5 +378,72 @@ describe("taking a reader back", () => {
     expect(await reset({ topics: {} })).toMatchObject({ code: "TOPIC_NOT_FOUND" });
     expect(await reset({ source: "gamma" })).toMatchObject({ code: "STREAM_NOT_FOUND" });
     expect(await latestOperations(doors.beta, { limit: 1 })).toEqual([]);
+  });
+});
+
+describe("retiring", () => {
+  const retire = (wish: Partial<Retirement> = {}) =>
+    doors.beta.transaction((tx) =>
+      retireReader(doors.beta, tx, { reader: "beta", source: "alpha", dryRun: false, ...by, ...wish }),
+    );
+  const rowsOf = async (table: string) => (await doors.admin.query(`select from ${table}`)).rowCount;
+  const registered = () => rowsOf("alpha.outbox_reader where reader like 'beta%'");
+  const slots = async (): Promise<string[]> => {
+    const own = "select slot_name from pg_replication_slots where database = current_database() order by slot_name";
+    return (await doors.admin.query(own)).rows.map(({ slot_name: name }) => name);
+  };
+
+  test("who runs is not retired; who is gone leaves nothing behind that anything would be kept for", async () => {
+    const running = doors.run([hear], {}, { attempts: 1 });
+    jammed = ({ key }) => key === "b";
+    await doors.tell(["a", "b"], [1, 2]);
+    await applied.atLeast(2);
+    await doors.untilDead(1);
+    await waitFor(async () => (await rowsOf("parked_event")) === 1, { what: "the event behind the dead one" });
+    await waitFor(async () => (await registered()) === 2, { what: "both lanes' reports" });
+    expect(await retire()).toMatchObject({ kind: "refused", code: "READER_RUNS" });
+
+    await running.drain();
+    const goes = {
+      streams: [
+        { lane: "online", slot: 0, replicationSlot: null },
+        { lane: "bulk", slot: 0, replicationSlot: null },
+      ],
+      ...{ waitingEvents: 1, deadLetters: 1 },
+    };
+    expect(await retire({ dryRun: true })).toEqual({ kind: "would-be-retired", ...goes });
+    expect(await registered()).toBe(2);
+    expect(await retire()).toEqual({ kind: "retired", ...goes });
+    expect(await registered()).toBe(0);
+    for (const table of ["reader_cursor", "parked_event", "parked_key", "dead_letter"])
+      expect(await rowsOf(table), table).toBe(0);
+    const [line] = await latestOperations(doors.beta, { limit: 1 });
+    expect(line).toMatchObject({ operation: "consumer.retire", target: "beta/alpha", ...by, after: goes });
+    expect(await retire()).toMatchObject({ code: "STREAM_NOT_FOUND" });
+  });
+
+  test("one that begins again under the name of one that was retired has nothing twice", async () => {
+    const running = doors.run([hear]);
+    await doors.tell(["a"], [1, 2]);
+    await applied.atLeast(2);
+    await running.drain();
+    expect(await retire()).toMatchObject({ kind: "retired" });
+    doors.run([hear]);
+    await doors.tell(["a"], [3]);
+    await applied.atLeast(3);
+    expect(applied.stepsOf("a")).toEqual([1, 2, 3]);
+  });
+
+  test("its replication slots go with it, and nobody else's", async () => {
+    const other = consumer("beta.other", { on: [moved], in: "each", concurrency: 1, call: async () => undefined });
+    const running = doors.run([hear, other], {}, { reader: "wal" });
+    await waitFor(async () => (await slots()).length === 3, { withinMs: 30_000, what: "a slot for each stream" });
+    await running.drain();
+    const outcome = await retire();
+    const dropped = outcome.kind === "retired" ? outcome.streams.map(({ replicationSlot }) => replicationSlot) : [];
+    expect(dropped).toEqual([expect.stringMatching(/beta_alpha_online$/), expect.stringMatching(/beta_alpha_bulk$/)]);
+    expect(await slots()).toEqual([expect.stringMatching(/beta_other_alpha_online$/)]);
+    expect(await retire({ reader: "beta.other" })).toMatchObject({ kind: "retired" });
+    expect(await slots()).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /** Readers of events, from the command line: how far behind, held, let go, taken back. */
 
 import type { Lane } from "@onsale/messaging";
-import type { ReaderLag, StreamLag, StreamReset } from "@onsale/messaging/operations";
+import type { ReaderLag, RetiredStream, StreamLag, StreamReset } from "@onsale/messaging/operations";
 import { type Command, Option } from "commander";
 import { CommandFailure, type DataAndOutput, printResult, withDataAndOutput } from "../output.ts";
 import { wholeNumber } from "../seed.ts";
@@ -53,6 +53,13 @@ export function register(program: Command): void {
     .option("--dry-run", "count what would be given again, change nothing")
     .option("--yes", "go on without asking")
     .action(reset);
+  withDataAndOutput(consumers.command("retire").argument("<reader>", "as `outbox lag` prints it"))
+    .description("take a reader that is gone for good off a source, which then keeps nothing for it")
+    .requiredOption("--source <service>", "over whose outbox")
+    .requiredOption("--reason <words>", "why, for the log of operations")
+    .option("--dry-run", "tell what would go, change nothing")
+    .option("--yes", "go on without asking")
+    .action(retire);
 }
 
 /** Loaded when a command runs: the client brings a server's start with it. */
@@ -129,6 +136,36 @@ const previewInWords = ({ reset: done, streams }: ResetAnswer): string =>
         `${lane}/${slot}: from position ${from} back to ${to}; ${events} events of ${keys} keys ${done ? "are" : "would be"} given again`,
     )
     .join("\n");
+
+interface RetireAnswer {
+  readonly retired: boolean;
+  readonly streams: readonly RetiredStream[];
+  readonly waitingEvents: number;
+  readonly deadLetters: number;
+}
+
+async function retire(
+  reader: string,
+  { data, output, source, reason, dryRun, yes }: Omit<ResetOptions, "again" | "toTime">,
+): Promise<void> {
+  const path = `consumers/${nameIn(reader)}/retire`;
+  const answer = await operating(data, async (api) => {
+    const preview = await api.send<RetireAnswer>("POST", path, { source, reason, dryRun: true });
+    if (dryRun === true) return preview;
+    if (yes !== true) throw new CommandFailure(`${retiredInWords(preview)}\nWith --yes it is done.`);
+    return await api.send<RetireAnswer>("POST", path, { source, reason });
+  });
+  printResult(output, answer, retiredInWords);
+}
+
+const retiredInWords = ({ retired, streams, waitingEvents, deadLetters }: RetireAnswer): string =>
+  [
+    ...streams.map(
+      ({ lane, slot, replicationSlot }) =>
+        `${lane}/${slot}: ${retired ? "gone" : "would go"}${replicationSlot === null ? "" : ` with its slot ${replicationSlot}`}`,
+    ),
+    `${waitingEvents} waiting events and ${deadLetters} dead letters ${retired ? "were" : "would be"} given up with it`,
+  ].join("\n");
 
 function nameIn(text: string): string {
   if (!/^[a-z][a-z0-9.-]*$/.test(text)) throw new CommandFailure(`${text} is no reader's name.`);

@@ -21,6 +21,8 @@ const errors = defineErrors("operations", {
   KAFKA_UNREACHABLE: { title: "Kafka does not answer.", retryable: true },
   SERVICE_NOT_FOUND: { title: "There is no service of this name.", retryable: false },
   TASK_NOT_FOUND: { title: "There is no such open task.", retryable: false },
+  READER_RUNS: { title: "The reader is not gone.", retryable: false },
+  SLOT_NOT_DROPPED: { title: "The reader's replication slot could not be dropped.", retryable: true },
   TOO_MANY_EVENTS: { title: "These are more events than one reset may let take effect again.", retryable: false },
 });
 
@@ -44,6 +46,8 @@ const statuses: Readonly<Record<keyof typeof errors, 404 | 409 | 422 | 503>> = {
   KAFKA_UNREACHABLE: 503,
   SERVICE_NOT_FOUND: 404,
   TASK_NOT_FOUND: 404,
+  READER_RUNS: 409,
+  SLOT_NOT_DROPPED: 503,
   TOO_MANY_EVENTS: 422,
 };
 

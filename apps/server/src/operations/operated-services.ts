@@ -1,4 +1,4 @@
-import type { Reader, Reset } from "@onsale/messaging/operations";
+import { hasStreams, type Reader, type Reset } from "@onsale/messaging/operations";
 import type { Database } from "@onsale/postgres";
 import { refusal } from "./errors.ts";
 
@@ -39,6 +39,18 @@ export class OperatedServices {
     if (!found)
       throw refusal("READER_NOT_FOUND", `Nobody reads as ${name}. Readers: ${[...this.#byReader.keys()].join(", ")}.`);
     return found;
+  }
+
+  /**
+   * The service in which a reader once read a source that nobody of this server hears under that name any more.
+   * @throws {ProblemError} 409 when it is heard, 404 when it was never read.
+   */
+  async ofFormerReader(name: string, source: string): Promise<OperatedService> {
+    const hears = [...(this.#byReader.get(name)?.reader.hears.values() ?? [])];
+    if (hears.some((heard) => heard.source === source))
+      throw refusal("READER_RUNS", `${name} hears what ${source} tells: take its consumers out of the program first.`);
+    for (const service of this.all) if (await hasStreams(service.database, name, source)) return service;
+    throw refusal("STREAM_NOT_FOUND", `Nothing is read as ${name}/${source}.`);
   }
 
   /** The services that a filter asks: the one of its reader, or all. */

@@ -7,6 +7,7 @@ import {
   readerLags,
   resetReader,
   resumeStreams,
+  retireReader,
 } from "@onsale/messaging/operations";
 import { Type } from "typebox";
 import { orRefuse, refusal } from "./errors.ts";
@@ -202,6 +203,37 @@ export function streamRoutes(http: HttpServer, services: OperatedServices): void
         const wish = { ...rest, reader, again, dryRun, operator: person.id, ...(topics && { topics }) };
         const outcome = orRefuse(await resetReader(tx, wish));
         return { status: 200, body: { reset: outcome.kind === "reset", streams: [...outcome.streams] } };
+      });
+      return answered(reply, answer);
+    },
+  );
+
+  http.post(
+    "/v1/admin/consumers/:reader/retire",
+    {
+      config: { access: "operator", idempotent: true },
+      schema: {
+        summary:
+          "Takes a reader that is gone for good off one source, which then keeps nothing for it; counts first with dryRun.",
+        params: inPath,
+        body: Type.Object({ source: SourceName, dryRun: Type.Optional(Type.Boolean()), reason: Reason }),
+        response: {
+          200: Type.Object({
+            retired: Type.Boolean(),
+            streams: Type.Array(Type.Object({ lane: Lane, slot: Count, replicationSlot: NullableText })),
+            waitingEvents: Count,
+            deadLetters: Count,
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { params, body, person } = request;
+      const { database } = await services.ofFormerReader(params.reader, body.source);
+      const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
+        const wish = { ...params, ...body, dryRun: body.dryRun ?? false, operator: person.id };
+        const { kind, streams, ...given } = orRefuse(await retireReader(database, tx, wish));
+        return { status: 200, body: { retired: kind === "retired", streams: [...streams], ...given } };
       });
       return answered(reply, answer);
     },
