@@ -6,7 +6,7 @@ import { PipelinedLine } from "./pipelined-line.ts";
 import { checkRows } from "./query.ts";
 import { openReplication, type Replication } from "./replication.ts";
 import { identifier, type Statement } from "./sql.ts";
-import { type CheckResult, runOnce } from "./transaction.ts";
+import { type CheckAnswer, runOnce } from "./transaction.ts";
 
 export interface DatabaseOptions {
   /** `postgres://user:password@host:port/database`. */
@@ -130,12 +130,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on("error", () => undefined);
   const line = new PipelinedLine(connectionConfig(options, []), keep);
   let closed: Promise<void> | undefined;
-  const checked: CheckResult = options.checkRows ? checkRows : (_, result) => result;
+  const checked: CheckAnswer = options.checkRows ? checkRows : (_, answer) => answer;
 
   return {
     home,
     query: async (statement, parameters) => checked(statement, await line.run(statement, parameters)).rows as never,
-    execute: async (statement, parameters) => (await line.run(statement, parameters)).rowCount ?? 0,
+    execute: async (statement, parameters) => (await line.run(statement, parameters)).rowCount,
     async transaction(work, { attempts = 3, isolation = "read committed" } = {}) {
       for (let attempt = 1; ; attempt++) {
         try {

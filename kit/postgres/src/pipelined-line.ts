@@ -1,6 +1,7 @@
 import pg from "pg";
 import { isStalePlan } from "./errors.ts";
-import { send, toQuery } from "./query.ts";
+import { type Answer, Exchange, fromHere } from "./exchange.ts";
+import { encodeParameters } from "./query.ts";
 import type { Statement } from "./sql.ts";
 
 /** Single statements of many callers over one connection, each sent at once and answered in order. */
@@ -15,12 +16,12 @@ export class PipelinedLine {
     this.#keep = keep;
   }
 
-  async run(statement: Statement, parameters: readonly unknown[]): Promise<pg.QueryResult> {
-    const query = toQuery(statement, parameters);
+  async run(statement: Statement, parameters: readonly unknown[]): Promise<Answer> {
+    const values = encodeParameters(statement, parameters);
     const connection = this.#connected();
     const client = await connection;
     try {
-      return await send(client, query);
+      return await send(client, statement, values);
     } catch (error) {
       // Not sent again, though it did nothing: callers may count on the order in which they sent. The next statement
       // gets a new connection; the old one ends when it has answered all.
@@ -28,7 +29,7 @@ export class PipelinedLine {
         this.#forget(connection);
         void client.end();
       }
-      throw error;
+      throw fromHere(error);
     }
   }
 
@@ -62,4 +63,17 @@ export class PipelinedLine {
   #forget(connection: Promise<pg.Client>): void {
     if (this.#connection === connection) this.#connection = undefined;
   }
+}
+
+/** An exchange of its own, which makes it a transaction of its own; what one turn of the event loop sends leaves as one packet. */
+function send(client: pg.Client, statement: Statement, values: readonly unknown[]): Promise<Answer> {
+  const { stream } = client.connection;
+  if (stream.writableCorked === 0) {
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+  }
+  const exchange = new Exchange();
+  const answer = exchange.add(statement, values);
+  client.query(exchange);
+  return answer;
 }

@@ -1,13 +1,6 @@
-import type pg from "pg";
 import type { Column } from "./columns.ts";
+import type { Answer } from "./exchange.ts";
 import type { Statement } from "./sql.ts";
-
-/** What the driver is to send for a statement with these parameters. */
-export const toQuery = (statement: Statement, parameters: readonly unknown[]): pg.QueryConfig => ({
-  name: statement.name,
-  text: statement.text,
-  values: encodeParameters(statement, parameters),
-});
 
 /** The parameters as any driver can send them. Throws a `TypeError` where one is missing, or null where none may be. */
 export function encodeParameters(statement: Statement, parameters: readonly unknown[]): unknown[] {
@@ -25,27 +18,21 @@ function encode({ name, takes }: Statement, index: number, value: unknown): unkn
   return column?.encode ? column.encode(value as never) : value;
 }
 
+/** How a value travels: as text, or as bytes in PostgreSQL's binary form. */
+export function toParameter(value: unknown): string | Buffer | null {
+  if (typeof value === "string" || value === null || Buffer.isBuffer(value)) return value;
+  if (typeof value === "number" || typeof value === "boolean" || typeof value === "bigint") return String(value);
+  throw new TypeError(`A ${typeof value} can't be sent: its column says not how.`);
+}
+
 /** Throws when a row does not look as its statement declares. */
-export function checkRows(statement: Statement, result: pg.QueryResult): pg.QueryResult {
-  for (const row of result.rows) {
+export function checkRows(statement: Statement, answer: Answer): Answer {
+  for (const row of answer.rows) {
     for (const [name, { nullable }] of Object.entries(statement.gives)) {
       if (row[name] === undefined) throw new TypeError(`${statement.name} gives no column ${name}.`);
       if (row[name] === null && !nullable)
         throw new TypeError(`Column ${name} of ${statement.name} is null and not declared so.`);
     }
   }
-  return result;
-}
-
-/**
- * Sends a query. What one turn of the event loop sends over a connection leaves as one packet: system calls, and waking
- * the server, are what short statements cost most.
- */
-export function send(client: pg.Client, query: pg.QueryConfig | string): Promise<pg.QueryResult> {
-  const { stream } = client.connection;
-  if (stream.writableCorked === 0) {
-    stream.cork();
-    process.nextTick(() => stream.uncork());
-  }
-  return client.query(query);
+  return answer;
 }

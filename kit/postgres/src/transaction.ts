@@ -8,16 +8,17 @@ import {
   sqlState,
   TransactionEndedError,
 } from "./errors.ts";
-import { send, toQuery } from "./query.ts";
+import { type Answer, Exchange, fromHere } from "./exchange.ts";
+import { encodeParameters } from "./query.ts";
 import type { Statement } from "./sql.ts";
 
-/** Looks at a result on its way to the caller. */
-export type CheckResult = (statement: Statement, result: pg.QueryResult) => pg.QueryResult;
+/** Looks at an answer on its way to the caller. */
+export type CheckAnswer = (statement: Statement, answer: Answer) => Answer;
 
 export interface TransactionSetting {
   readonly home: Home;
   readonly isolation: NonNullable<TransactionOptions["isolation"]>;
-  readonly checked: CheckResult;
+  readonly checked: CheckAnswer;
 }
 
 /** Runs `work` in one transaction on a connection of the pool, and commits it. */
@@ -34,6 +35,8 @@ export async function runOnce<Result>(
     await tx.settle();
   } catch (error) {
     tx.end();
+    // What is still to leave must not follow the rollback.
+    tx.flush();
     await rollBack(client, error);
     throw error;
   }
@@ -43,10 +46,15 @@ export async function runOnce<Result>(
   return result;
 }
 
+const commitStatement = { name: "commit", text: "commit" };
+
 async function commit(client: pg.PoolClient, tx: OpenTransaction): Promise<void> {
   let command: string;
   try {
-    ({ command } = await client.query("commit"));
+    const exchange = new Exchange();
+    const answer = exchange.add(commitStatement, []);
+    client.query(exchange);
+    ({ command } = await answer);
   } catch (error) {
     client.release(true);
     if (saysNothingAboutCommit(error)) throw new CommitUnknownError("The answer to COMMIT was lost.", { cause: error });
@@ -67,14 +75,21 @@ async function rollBack(client: pg.PoolClient, cause: unknown): Promise<void> {
   }
 }
 
+const begin = (isolation: TransactionSetting["isolation"]) => ({
+  name: `begin ${isolation}`,
+  text: `begin isolation level ${isolation} read write`,
+});
+
 class OpenTransaction implements Transaction {
   readonly home: Home;
   /** The first failure of a statement, whether or not anybody looked at it. */
   failure: unknown;
   readonly #client: pg.PoolClient;
-  readonly #checked: CheckResult;
+  readonly #checked: CheckAnswer;
   readonly #afterCommit: (() => void)[] = [];
   readonly #begun: Promise<unknown>;
+  /** What leaves at the end of this turn of the event loop. */
+  #leaving: Exchange | undefined;
   #open = true;
   #pending = 0;
   #idle: (() => void) | undefined;
@@ -84,7 +99,7 @@ class OpenTransaction implements Transaction {
     this.#checked = checked;
     this.home = home;
     // Not awaited: the first statement follows in the same packet.
-    this.#begun = send(client, `begin isolation level ${isolation} read write`);
+    this.#begun = this.#send(begin(isolation), []);
     this.#begun.catch((error) => {
       this.failure ??= error;
     });
@@ -94,14 +109,14 @@ class OpenTransaction implements Transaction {
     statement: Statement<Parameters, Row>,
     parameters: Parameters,
   ): Promise<Row[]> {
-    return observed(this.#run(statement, parameters).then((result) => this.#checked(statement, result).rows as Row[]));
+    return observed(this.#run(statement, parameters).then((answer) => this.#checked(statement, answer).rows as Row[]));
   }
 
   execute<Parameters extends readonly unknown[], Row>(
     statement: Statement<Parameters, Row>,
     parameters: Parameters,
   ): Promise<number> {
-    return observed(this.#run(statement, parameters).then(({ rowCount }) => rowCount ?? 0));
+    return observed(this.#run(statement, parameters).then(({ rowCount }) => rowCount));
   }
 
   afterCommit(react: () => void): void {
@@ -136,17 +151,32 @@ class OpenTransaction implements Transaction {
     }
   }
 
-  async #run(statement: Statement, parameters: readonly unknown[]): Promise<pg.QueryResult> {
+  #send(statement: Pick<Statement, "name" | "text">, values: readonly unknown[]): Promise<Answer> {
+    if (!this.#leaving) {
+      this.#leaving = new Exchange();
+      process.nextTick(() => this.flush());
+    }
+    return this.#leaving.add(statement, values);
+  }
+
+  /** Sends what is to leave. */
+  flush(): void {
+    const exchange = this.#leaving;
+    this.#leaving = undefined;
+    if (exchange) this.#client.query(exchange);
+  }
+
+  async #run(statement: Statement, parameters: readonly unknown[]): Promise<Answer> {
     if (!this.#open) throw new TransactionEndedError();
-    const query = toQuery(statement, parameters);
+    const values = encodeParameters(statement, parameters);
     this.#pending++;
     try {
-      return await send(this.#client, query);
+      return await this.#send(statement, values);
     } catch (error) {
       this.failure ??= error;
-      // Of statements sent together, those behind the one that failed say only that the transaction is aborted, and
-      // theirs may be the first answer that the caller looks at. Whether to try again depends on the failure itself.
-      throw followUpStates.has(sqlState(error) ?? "") ? this.failure : error;
+      // Of statements under way, those behind the one that failed say only that the transaction is aborted, and theirs
+      // may be the first answer that the caller looks at. Whether to try again depends on the failure itself.
+      throw followUpStates.has(sqlState(error) ?? "") ? this.failure : fromHere(error);
     } finally {
       if (--this.#pending === 0) this.#idle?.();
     }
