@@ -33,7 +33,7 @@ export function register(program: Command): void {
     .option("--events <number>", "imported events of a flood", wholeNumber(1_000, 100_000_000), 1_000_000)
     .option(
       "--minutes <number>",
-      "how long `old-transactions` holds them open (default 10), the broker of `broker-outage` is away each time (default 1), or the provider of `provider-outage` is dead (default 5)",
+      "how long `old-transactions` holds them open (default 10), the broker of `broker-outage` is away each time, or that of `shop-broker-outage` is frozen (default 1), or the provider of `provider-outage` is dead (default 5)",
       wholeNumber(1, 1_440),
     )
     .addOption(
@@ -61,6 +61,7 @@ const drills = {
   "failing-key": failingKey,
   "old-transactions": oldTransactions,
   "broker-outage": brokerOutage,
+  "shop-broker-outage": shopBrokerOutage,
   "provider-outage": providerOutage,
   "saga-faults": sagaFaults,
 } satisfies Record<string, (options: DrillOptions) => Promise<DrillReport>>;
@@ -125,6 +126,11 @@ async function brokerOutage({ data, minutes = 1 }: DrillOptions): Promise<DrillR
   const { drillBrokerOutage } = await import("@onsale/drills");
   const broker = { directory: await brokerFolder(data), jars: jarsFolder };
   return await drillBrokerOutage({ server: { directory: serverFolder(data) }, broker, awayMs: minutes * 60_000, say });
+}
+
+async function shopBrokerOutage({ data, minutes = 1 }: DrillOptions): Promise<DrillReport> {
+  const { playShopBrokerOutage } = await import("./drills/shop-on-kafka.ts");
+  return await playShopBrokerOutage(besideData(data, "drill-shop-on-kafka"), { awayMs: minutes * 60_000, say });
 }
 
 async function providerOutage({ data, minutes = 5 }: DrillOptions): Promise<DrillReport> {

@@ -16,7 +16,7 @@ export interface Session extends Address {
   readonly signal: AbortSignal;
 }
 
-type Opening = Pick<OpenShopOptions, "verb" | "withRedis" | "saga">;
+type Opening = Pick<OpenShopOptions, "verb" | "withKafka" | "withRedis" | "saga">;
 
 interface Address {
   readonly url: string;

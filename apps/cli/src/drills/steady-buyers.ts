@@ -10,6 +10,7 @@ export interface Attempt {
   readonly beganAt: number;
   /** Absent: it was not accepted, and `refusal` says why. */
   orderId?: string;
+  acceptedAt?: number;
   refusal?: string;
   /** Absent: it has not ended. */
   end?: { readonly status: string; readonly reason: string | null; readonly at: number };
@@ -62,6 +63,7 @@ async function buy(
   try {
     const call = { accessToken, idempotencyKey: `${keyPrefix}-${attempt.number}` };
     attempt.orderId = (await shop.placeOrder(call, wish)).orderId;
+    attempt.acceptedAt = performance.now();
   } catch (error) {
     if (!(error instanceof UnexpectedAnswerError)) throw error;
     attempt.refusal = error.message;
