@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Connection, findErrorBy, type Producer, produceV11, Writer } from "@platformatic/kafka";
+import { BrokerConnections } from "./broker-connections.ts";
 import type { Topic } from "./cluster.ts";
 import type { RecordBatch } from "./record-batch.ts";
 
@@ -25,11 +26,12 @@ export class BatchProducer {
   readonly #client: Producer<string, string, string, string>;
   readonly #topic: Topic;
   readonly #sequences = new Map<number, number>();
-  readonly #connections = new Map<number, Connection>();
+  readonly #connections: BrokerConnections;
   #identity: Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> | undefined;
 
   constructor(client: Producer<string, string, string, string>, topic: Topic) {
     this.#client = client;
+    this.#connections = new BrokerConnections(client);
     this.#topic = topic;
   }
 
@@ -51,7 +53,7 @@ export class BatchProducer {
   async #sendTo(node: number, batches: readonly Sealed[]): Promise<(readonly [number, number])[]> {
     for (let failures = 0; ; failures++) {
       try {
-        const { responses } = await request(await this.#connectionTo(node), this.#topic.name, batches);
+        const { responses } = await request(await this.#connections.to(node), this.#topic.name, batches);
         const partitions = responses.flatMap(({ partitionResponses }) => partitionResponses);
         return partitions.map(({ index, baseOffset }) => [index, Number(baseOffset)] as const);
       } catch (error) {
@@ -59,15 +61,6 @@ export class BatchProducer {
         await sleep(retryAfterMs);
       }
     }
-  }
-
-  async #connectionTo(node: number): Promise<Connection> {
-    const known = this.#connections.get(node);
-    if (known?.isConnected()) return known;
-    const connection = (await this.#client.connectToBrokers([node])).get(node);
-    if (!connection) throw new Error(`Kafka's node ${node} can't be reached.`);
-    this.#connections.set(node, connection);
-    return connection;
   }
 }
 

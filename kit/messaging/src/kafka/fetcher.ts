@@ -1,20 +1,22 @@
 import type { Consumer } from "@platformatic/kafka";
 import { pause } from "../feed.ts";
 import { Signal } from "../signal.ts";
+import { BrokerConnections } from "./broker-connections.ts";
 import { hasCode, type KafkaCluster, KafkaTopicError, type Topic } from "./cluster.ts";
+import { committedBatches } from "./committed-batches.ts";
+import { type PartitionAnswer, requestFetch } from "./fetch-request.ts";
+import { FetchSession } from "./fetch-session.ts";
 import { FetchedPartition } from "./fetched-partition.ts";
 import type { Position } from "./positions.ts";
+import { receivedBatches } from "./received-batch.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
-
-type Fetched = Awaited<ReturnType<Consumer["fetch"]>>;
 
 /** How long a broker waits for something new. A partition that is added meanwhile waits as long. */
 const waitMs = 250;
 /** The same while a partition is not asked for because it is full: it must soon be asked for again. */
 const shortWaitMs = 10;
 
-const mostBytes = 4 * 1024 * 1024;
-const mostBytesPerPartition = 512 * 1024;
+const mostBytes = { bytes: 4 * 1024 * 1024, bytesPerPartition: 512 * 1024 };
 
 const firstPauseMs = 50;
 const longestPauseMs = 1_000;
@@ -28,6 +30,7 @@ export class Fetcher {
   readonly #reader: string;
   readonly #telemetry: KafkaTelemetry;
   readonly #consumer: Consumer<Buffer, Buffer, Buffer, Buffer>;
+  readonly #connections: BrokerConnections;
   readonly #partitions = new Set<FetchedPartition>();
   readonly #topics = new Map<string, Topic>();
   readonly #loops = new Map<number, Promise<void>>();
@@ -40,6 +43,7 @@ export class Fetcher {
     this.#reader = options.reader;
     this.#telemetry = options.telemetry;
     this.#consumer = options.cluster.openConsumer(options.reader);
+    this.#connections = new BrokerConnections(this.#consumer);
   }
 
   /** Begins to fetch a partition from a place. */
@@ -49,7 +53,6 @@ export class Fetcher {
       { arrived: place.arrived, drained: () => this.#changed.notify() },
     );
     this.#topics.set(topic.name, topic);
-    this.#consumer.topics.track(topic.name);
     this.#partitions.add(fetched);
     this.#fetchFrom(topic);
     this.#changed.notify();
@@ -57,7 +60,7 @@ export class Fetcher {
   }
 
   remove(fetched: FetchedPartition): void {
-    if (this.#partitions.delete(fetched)) this.#consumer.topics.untrack(fetched.topic);
+    this.#partitions.delete(fetched);
   }
 
   async close(): Promise<void> {
@@ -73,7 +76,10 @@ export class Fetcher {
 
   async #loop(node: number): Promise<void> {
     const { signal } = this.#closing;
+    const session = new FetchSession();
     let faults = 0;
+    // Partitions are added several at once: the first request asks for all of them.
+    await Promise.resolve();
     while (!signal.aborted) {
       const led = [...this.#partitions].filter(({ topic, partition }) => this.#leaderOf(topic, partition) === node);
       const wanted = led.filter((partition) => !partition.isFull);
@@ -82,11 +88,14 @@ export class Fetcher {
         continue;
       }
       try {
-        const response = await this.#fetch(node, wanted, wanted.length < led.length ? shortWaitMs : waitMs);
-        this.#accept(wanted, response);
+        const bounds = { ...mostBytes, waitMs: wanted.length < led.length ? shortWaitMs : waitMs };
+        const answer = await requestFetch(await this.#connections.to(node), session.step(wanted), bounds);
+        session.answered(answer.sessionId);
+        for (const partition of answer.partitions) this.#accept(wanted, partition);
         faults = 0;
         this.#tellBack();
       } catch (error) {
+        session.forget();
         if (signal.aborted) return;
         const healed = await this.#heal(wanted, error).catch(() => false);
         if (!healed) await pause(this.#tellLost(error, faults++), signal);
@@ -98,41 +107,22 @@ export class Fetcher {
     return this.#topics.get(topic)?.leaders[partition]?.node;
   }
 
-  #fetch(node: number, wanted: readonly FetchedPartition[], maxWaitTime: number): Promise<Fetched> {
-    const topics = Map.groupBy(wanted, ({ topicId }) => topicId);
-    return this.#consumer.fetch({
-      node,
-      minBytes: 1,
-      maxBytes: mostBytes,
-      maxWaitTime,
-      topics: [...topics].map(([topicId, partitions]) => ({
-        topicId,
-        partitions: partitions.map(({ partition, position }) => ({
-          partition,
-          fetchOffset: BigInt(position.offset),
-          // With it the broker itself compares what was read with what it has, at every fetch.
-          lastFetchedEpoch: position.epoch,
-          currentLeaderEpoch: -1,
-          partitionMaxBytes: mostBytesPerPartition,
-        })),
-      })),
-    });
-  }
-
-  #accept(asked: readonly FetchedPartition[], { responses }: Fetched): void {
-    for (const { topicId, partitions } of responses) {
-      for (const { partitionIndex, divergingEpoch, records } of partitions) {
-        const fetched = asked.find((it) => it.topicId === topicId && it.partition === partitionIndex);
-        if (!fetched || !this.#partitions.has(fetched)) continue;
-        if (divergingEpoch && divergingEpoch.epoch >= 0)
-          this.#setBack(fetched, { offset: Number(divergingEpoch.endOffset), epoch: divergingEpoch.epoch });
-        else fetched.add(records ?? []);
-      }
+  #accept(asked: readonly FetchedPartition[], answer: PartitionAnswer): void {
+    const { topicId, partition, divergingEpoch, aborted, records } = answer;
+    const fetched = asked.find((it) => it.topicId === topicId && it.partition === partition);
+    if (!fetched || !this.#partitions.has(fetched)) return;
+    if (divergingEpoch && divergingEpoch.epoch >= 0) {
+      this.#setBack(fetched, { offset: divergingEpoch.endOffset, epoch: divergingEpoch.epoch });
+    } else {
+      const batches = receivedBatches(records);
+      fetched.add(batches, committedBatches(batches, aborted));
     }
   }
 
   /** What a refused fetch may come from: leaders that moved, topics that were replaced, places that are gone. */
   async #heal(asked: readonly FetchedPartition[], error: unknown): Promise<boolean> {
+    // The addresses of brokers may be others, too.
+    this.#consumer.clearMetadata();
     const outOfRange = hasCode(error, "OFFSET_OUT_OF_RANGE");
     for (const name of new Set(asked.map(({ topic }) => topic))) {
       const topic = await this.#cluster.describe(name);

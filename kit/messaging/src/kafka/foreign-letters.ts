@@ -3,7 +3,8 @@
 import { array, type Database, json, sql, text } from "@onsale/postgres";
 import type { Foreign } from "../cloud-event.ts";
 import type { FeedName } from "../telemetry.ts";
-import type { FetchedRecord } from "./fetched-partition.ts";
+import type { FetchedRecord } from "./received-batch.ts";
+import type { Content } from "./record-text.ts";
 
 export interface ForeignLetter extends Foreign {
   readonly topic: string;
@@ -54,7 +55,7 @@ export async function keepForeignRecords(
 export const placeOf = ({ topic, partition, found }: ForeignLetter): string => `${topic}/${partition}/${found.offset}`;
 
 function toKept({ topic, partition, found }: ForeignLetter): KeptRecord {
-  const { key, value, headers } = found.record;
+  const { key, value, headers } = found;
   return {
     topic,
     partition,
@@ -68,9 +69,9 @@ function toKept({ topic, partition, found }: ForeignLetter): KeptRecord {
 // As much as an event of ours may have. A person sees what it is; the whole is on the topic.
 const shownBytes = 256 * 1024;
 
-function shown(bytes: Buffer | null): string | null {
-  if (bytes === null) return null;
-  const part = bytes.subarray(0, shownBytes);
+function shown(content: Content | null): string | null {
+  if (content === null) return null;
+  const part = Buffer.from(content as Buffer).subarray(0, shownBytes);
   const asText = part.toString();
   // PostgreSQL keeps no zero byte in JSON.
   return asText.includes("\ufffd") || asText.includes("\0") ? `base64:${part.toString("base64")}` : asText;

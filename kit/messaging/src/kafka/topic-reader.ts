@@ -1,15 +1,17 @@
 import type { Database } from "@onsale/postgres";
 import { type Foreign, fromKafkaRecord, isForeign } from "../cloud-event.ts";
 import type { Delivered } from "../event.ts";
+import type { HopMoments } from "../hops.ts";
 import type { Chunk, LogReader, ReadEvent } from "../log.ts";
 import { Signal } from "../signal.ts";
 import type { FeedName } from "../telemetry.ts";
 import { type KafkaCluster, KafkaTopicError, type Topic } from "./cluster.ts";
-import { type FetchedPartition, type FetchedRecord, headerOf, type RecordHeaders } from "./fetched-partition.ts";
+import { type FetchedPartition, placeBehind } from "./fetched-partition.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { type ForeignLetter, keepForeignRecords, placeOf } from "./foreign-letters.ts";
 import { momentsOf } from "./hop-header.ts";
-import { isOwn, type KafkaCursor, positionIn, type TopicPositions } from "./positions.ts";
+import { isOwn, type KafkaCursor, type Position, positionIn, type TopicPositions } from "./positions.ts";
+import { type FetchedRecord, headerOf } from "./received-batch.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
 import { watermarkIn } from "./watermark-record.ts";
 
@@ -117,18 +119,19 @@ export class TopicReader implements LogReader {
   #take(topic: Topic, limit: number) {
     const events: ReadEvent<KafkaCursor>[] = [];
     const foreign: ForeignLetter[] = [];
-    let place = this.#place(topic);
-    for (const fetched of this.#inTurn(limit)) {
-      const { partition } = fetched;
-      const taken = fetched.take(limit - events.length);
-      for (const found of taken) {
-        place = { ...place, at: { ...place.at, [partition]: found.after } };
-        const event = this.#understand(partition, found);
-        if (event === undefined) continue;
-        if (isForeign(event)) foreign.push({ ...event, topic: topic.name, partition, found });
-        else events.push({ event, after: place, moments: momentsOf(found) });
+    const passed = new PassedPlaces(this.#place(topic));
+    const inTurn = this.#inTurn(limit);
+    for (let share = shareOf(limit, inTurn); share > 0; share = shareOf(limit - events.length, inTurn)) {
+      for (const fetched of inTurn) {
+        const { partition } = fetched;
+        for (const found of fetched.take(Math.min(share, limit - events.length))) {
+          const step = passed.add(partition, placeBehind(found));
+          const event = this.#understand(partition, found);
+          if (event === undefined) continue;
+          if (isForeign(event)) foreign.push({ ...event, topic: topic.name, partition, found });
+          else events.push(new FetchedEvent(event, found, () => passed.behind(step)));
+        }
       }
-      if (events.length === limit) break;
     }
     return { events, foreign };
   }
@@ -141,16 +144,16 @@ export class TopicReader implements LogReader {
   }
 
   /** Undefined for what is not for this reader. */
-  #understand(partition: number, { record }: FetchedRecord): Delivered | Foreign | undefined {
+  #understand(partition: number, record: FetchedRecord): Delivered | Foreign | undefined {
     const { types, knows, feed } = this.#options;
-    const moment = watermarkIn(record.headers);
+    const moment = watermarkIn(record);
     if (moment !== undefined) {
       this.#watermarks.set(partition, moment);
       return undefined;
     }
-    const type = headerOf(record.headers, typeHeader);
+    const type = headerOf(record.headers, "ce_type");
     if (type !== undefined && types && !types.has(type) && knows(type)) return undefined;
-    const event = fromKafkaRecord({ ...record, headers: named(record.headers) }, { knows });
+    const event = fromKafkaRecord(record, { knows });
     if (isForeign(event) || (event.source === feed.source && event.lane === feed.lane)) return event;
     return { foreign: "BAD_ATTRIBUTE", why: `it says that it belongs to ${event.source}/${event.lane}` };
   }
@@ -177,7 +180,54 @@ export class TopicReader implements LogReader {
   }
 }
 
-const typeHeader = Buffer.from("ce_type");
+/**
+ * What is taken of each partition, rather than all of one before the next: what a chunk holds then is of many keys, and calls
+ * wait for those before them of their key. 0 when there is nothing to take.
+ */
+function shareOf(limit: number, partitions: readonly FetchedPartition[]): number {
+  const filled = partitions.filter(({ isEmpty }) => !isEmpty).length;
+  return filled === 0 ? 0 : Math.ceil(limit / filled);
+}
 
-const named = (headers: RecordHeaders): [Buffer, Buffer | null][] =>
-  headers.filter((header): header is [Buffer, Buffer | null] => header[0] !== null);
+/** An event of a topic. Of what is known of it only the event itself is asked for each. */
+class FetchedEvent implements ReadEvent<KafkaCursor> {
+  readonly event: Delivered;
+  readonly #found: FetchedRecord;
+  readonly #after: () => KafkaCursor;
+
+  constructor(event: Delivered, found: FetchedRecord, after: () => KafkaCursor) {
+    this.event = event;
+    this.#found = found;
+    this.#after = after;
+  }
+
+  get after(): KafkaCursor {
+    return this.#after();
+  }
+
+  get moments(): HopMoments {
+    return momentsOf(this.#found);
+  }
+}
+
+/** The places behind the records of one chunk. All places of the topic for each of them would be most of a reader's work. */
+class PassedPlaces {
+  readonly #before: KafkaCursor & TopicPositions;
+  readonly #steps: { readonly partition: number; readonly place: Position }[] = [];
+
+  constructor(before: KafkaCursor & TopicPositions) {
+    this.#before = before;
+  }
+
+  /** Gives the number of the step. */
+  add(partition: number, place: Position): number {
+    return this.#steps.push({ partition, place });
+  }
+
+  /** Where the reader stands behind so many steps. */
+  behind(steps: number): KafkaCursor {
+    const at: Record<string, Position> = { ...this.#before.at };
+    for (const { partition, place } of this.#steps.slice(0, steps)) at[partition] = place;
+    return { ...this.#before, at };
+  }
+}

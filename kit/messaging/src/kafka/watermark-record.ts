@@ -4,13 +4,12 @@
  * which are not ours find nothing in it.
  */
 
-import { headerOf, type RecordHeaders } from "./fetched-partition.ts";
+import { type FetchedRecord, headerOf } from "./received-batch.ts";
 import type { KafkaRecordParts } from "./record-batch.ts";
 
 const header = "onsale-watermark";
-const headerBytes = Buffer.from(header);
 
 export const watermarkRecord = (moment: string): KafkaRecordParts => ({ headers: new Map([[header, moment]]) });
 
 /** The moment of a watermark (RFC 3339); undefined when the record is something else. */
-export const watermarkIn = (headers: RecordHeaders): string | undefined => headerOf(headers, headerBytes);
+export const watermarkIn = ({ headers }: FetchedRecord): string | undefined => headerOf(headers, header);

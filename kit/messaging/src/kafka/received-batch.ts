@@ -1,0 +1,180 @@
+/**
+ * Records of one partition as a broker gives them: batches of format 2
+ * (https://kafka.apache.org/documentation/#recordbatch). A batch keeps its bytes and gives one record after the other, when
+ * it is wanted: the client's own reader makes objects and buffers of all fields of all records at once, which took a third
+ * of a consumer's time. `record-batch.ts` writes what is read here.
+ */
+
+import { compressionsAlgorithmsByBitmask, crc32c } from "@platformatic/kafka";
+import { type Content, contentAt } from "./record-text.ts";
+
+export type RecordHeader = readonly [name: Content, content: Content | null];
+
+export interface FetchedRecord {
+  readonly key: Content | null;
+  readonly value: Content | null;
+  readonly headers: readonly RecordHeader[];
+  readonly offset: number;
+  /** The leader's epoch under which it was written. */
+  readonly epoch: number;
+  /** When the broker appended it, and when it came here; milliseconds since 1970. */
+  readonly appendedAt: number;
+  readonly fetchedAt: number;
+}
+
+/** The text of the header of this name, if there is one. */
+export function headerOf(headers: FetchedRecord["headers"], name: string): string | undefined {
+  for (const [found, content] of headers) if (found === name) return content?.toString();
+  return undefined;
+}
+
+/** What came is not what was written, or in a form that nobody here reads. */
+export class DamagedBatchError extends Error {
+  override readonly name = "DamagedBatchError";
+  constructor(firstOffset: number, why: string, cause?: unknown) {
+    super(`The batch of records that begins at ${firstOffset} ${why}.`, { cause });
+  }
+}
+
+/** Where the parts of a batch's head lie. */
+const at = {
+  firstOffset: 0,
+  length: 8,
+  leaderEpoch: 12,
+  magic: 16,
+  checksum: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  maxTimestamp: 35,
+  producerId: 43,
+  count: 57,
+  records: 61,
+} as const;
+
+const magic = 2;
+const compressionBits = 0b111;
+const transactionalBit = 1 << 4;
+const controlBit = 1 << 5;
+
+/** The batches that lie in `bytes`. A broker cuts off what is more than it was asked for: the rest of the last is left. */
+export function receivedBatches(bytes: Buffer): ReceivedBatch[] {
+  const fetchedAt = Date.now();
+  const batches: ReceivedBatch[] = [];
+  for (let start = 0; start + at.leaderEpoch <= bytes.length; ) {
+    const end = start + at.leaderEpoch + bytes.readInt32BE(start + at.length);
+    if (end > bytes.length) break;
+    batches.push(new ReceivedBatch(bytes.subarray(start, end), fetchedAt));
+    start = end;
+  }
+  return batches;
+}
+
+export class ReceivedBatch {
+  readonly firstOffset: number;
+  /** Of what comes behind the batch, also where its last records were compacted away. */
+  readonly endOffset: number;
+  readonly epoch: number;
+  readonly producerId: bigint;
+  readonly isTransactional: boolean;
+  /** Whether Kafka itself wrote it, to mark the end of a transaction. */
+  readonly isControl: boolean;
+  readonly #appendedAt: number;
+  readonly #fetchedAt: number;
+  readonly #bytes: Buffer;
+  #place = 0;
+  #left: number;
+
+  /** @throws {DamagedBatchError} also when its checksum is another: TCP's own lets one fault in some millions pass. */
+  constructor(bytes: Buffer, fetchedAt: number) {
+    this.firstOffset = Number(bytes.readBigInt64BE(at.firstOffset));
+    if (bytes[at.magic] !== magic) throw this.#damaged(`has the format ${bytes[at.magic]}`);
+    if (bytes.length < at.records || crc32c(bytes.subarray(at.attributes)) !== bytes.readUInt32BE(at.checksum))
+      throw this.#damaged("has another checksum than it says");
+    const attributes = bytes.readInt16BE(at.attributes);
+    this.endOffset = this.firstOffset + bytes.readInt32BE(at.lastOffsetDelta) + 1;
+    this.epoch = bytes.readInt32BE(at.leaderEpoch);
+    this.producerId = bytes.readBigInt64BE(at.producerId);
+    this.isTransactional = (attributes & transactionalBit) !== 0;
+    this.isControl = (attributes & controlBit) !== 0;
+    this.#appendedAt = Number(bytes.readBigInt64BE(at.maxTimestamp));
+    this.#fetchedAt = fetchedAt;
+    this.#left = bytes.readInt32BE(at.count);
+    this.#bytes = this.#decompressed(bytes.subarray(at.records), attributes & compressionBits);
+  }
+
+  /** Records that it has not given yet. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** Bytes of the records that it has not given yet. */
+  get bytesLeft(): number {
+    return this.#bytes.length - this.#place;
+  }
+
+  /** The next record, of which one has to be left. `before`: any other of its kind, whose headers it may have in common. */
+  next(before?: FetchedRecord): FetchedRecord {
+    this.#left--;
+    const end = this.#varint() + this.#place;
+    this.#place++; // attributes: there are none yet
+    this.#skipVarint(); // when it was made
+    const offset = this.firstOffset + this.#varint();
+    const key = this.#content();
+    const value = this.#content();
+    const headers = this.#headers(before?.headers ?? [], key, end);
+    if (this.#place !== end || end > this.#bytes.length)
+      throw this.#damaged("has a record of another length than it says");
+    return { key, value, headers, offset, epoch: this.epoch, appendedAt: this.#appendedAt, fetchedAt: this.#fetchedAt };
+  }
+
+  #headers(before: readonly RecordHeader[], key: Content | null, end: number): RecordHeader[] {
+    const headers: RecordHeader[] = [];
+    for (let count = this.#varint(); count > 0 && this.#place < end; count--) {
+      const likely = before[headers.length];
+      const name = this.#content(likely?.[0]);
+      const content = this.#content(likely?.[1], key);
+      if (likely && name === likely[0] && content === likely[1]) headers.push(likely);
+      // A header without a name can't be asked for.
+      else if (name !== null) headers.push([name, content]);
+    }
+    return headers;
+  }
+
+  #content(likely?: Content | null, alsoLikely?: Content | null): Content | null {
+    const length = this.#varint();
+    if (length < 0) return null;
+    const start = this.#place;
+    this.#place += length;
+    return contentAt(this.#bytes, start, this.#place, likely, alsoLikely);
+  }
+
+  /** A signed number of at most five bytes, the small ones short. */
+  #varint(): number {
+    let bits = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.#bytes[this.#place++] ?? 0;
+      bits |= (byte & 0x7f) << shift;
+      if (byte <= 0x7f) break;
+    }
+    return (bits >>> 1) ^ -(bits & 1);
+  }
+
+  #skipVarint(): void {
+    while ((this.#bytes[this.#place++] ?? 0) > 0x7f);
+  }
+
+  #decompressed(records: Buffer, compression: number): Buffer {
+    if (compression === 0) return records;
+    try {
+      const algorithm = compressionsAlgorithmsByBitmask[compression];
+      if (!algorithm) throw new Error(`Nobody here knows the compression ${compression}.`);
+      return algorithm.decompressSync(records);
+    } catch (error) {
+      throw this.#damaged("can't be decompressed", error);
+    }
+  }
+
+  #damaged(why: string, cause?: unknown): DamagedBatchError {
+    return new DamagedBatchError(this.firstOffset, why, cause);
+  }
+}
