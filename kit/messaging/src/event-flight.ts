@@ -2,9 +2,8 @@ import type { Transaction } from "@onsale/postgres";
 import type { BasePorts, CallOrder, EachConsumer, Prepared } from "./consumer.ts";
 import type { Delivered } from "./event.ts";
 import { type Feed, isFaultOfMachine, PoisonError, pause } from "./feed.ts";
-import type { HopMoments } from "./hops.ts";
-import { claimFresh, inboxKey, unseen } from "./inbox.ts";
-import type { Chunk, Cursor } from "./log.ts";
+import { claim, inboxKey, unseen } from "./inbox.ts";
+import type { Chunk, Cursor, ReadEvent } from "./log.ts";
 import { isParked, lockParked, park, waitBehind, withJitter } from "./parking.ts";
 import type { Progress } from "./progress.ts";
 import { Signal } from "./signal.ts";
@@ -18,13 +17,23 @@ const aheadPerCall = 8;
 /** Events read ahead at least: two full transactions, so that few and quick calls at once do not make small transactions. */
 const aheadAtLeast = 2 * transactionLimit;
 
+/**
+ * Events read behind the first that is not settled at most, as a multiple: one slow call does not hold up the others, and
+ * whoever takes over does not have to look through too many that were settled.
+ */
+const aheadOfSlowest = 10;
+
 /** An event on its way from being read to being settled. */
 interface Task {
   readonly event: Delivered;
-  readonly after: Cursor;
-  readonly moments?: HopMoments;
+  /** As it was read, with the place behind it, which is asked for of a few only. */
+  readonly read: ReadEvent;
   /** Milliseconds since 1970. */
   readonly fetchedAt: number;
+  /** Those that wait for one another (events of a key, as a rule); only the first of a line is under way. */
+  readonly line: string;
+  /** Waits for this one. */
+  next: Task | undefined;
   settled: boolean;
 }
 
@@ -59,15 +68,21 @@ export class EventFlight<Ports extends BasePorts> {
   #poison: boolean;
   /** In the order of reading; the first is the first that is not settled. */
   #outstanding: Task[] = [];
+  #unsettled = 0;
   /** Where reading has come to: the cursor once everything outstanding is settled. */
   #readTo: Cursor;
-  /** Tasks that wait for one another (those of a key, as a rule) in order; only the first of a line is under way. */
-  readonly #lines = new Map<string, Task[]>();
+  /** The last task of each line. */
+  readonly #lines = new Map<string, Task>();
   #ready: Task[] = [];
   #finished: Finished[] = [];
   readonly #prepared: { readonly task: Task; readonly work: unknown; readonly ports: Ports }[] = [];
   #calls = 0;
-  readonly #changed = new Signal();
+  /** Whether `stop` has aborted: asked for every event, of a signal that is made of others it would be dear. */
+  #isStopping = false;
+  // One for each of the loops, so that an event that changes something for one of them does not wake the others.
+  readonly #room = new Signal();
+  readonly #toPrepare = new Signal();
+  readonly #toSettle = new Signal();
 
   constructor(options: {
     feed: Feed;
@@ -88,6 +103,14 @@ export class EventFlight<Ports extends BasePorts> {
     this.#suspects = options.progress.uncleanTakes > 0 ? this.#limit : 0;
     this.#poison = options.feed.isPoison(options.progress);
     this.#readTo = options.progress.saved;
+    this.#stop.addEventListener("abort", () => this.#wakeAll());
+    this.#fault.addEventListener("abort", () => this.#wakeAll());
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
+    this.#isStopping = this.#stop.aborted;
+    for (const signal of [this.#room, this.#toPrepare, this.#toSettle]) signal.notify();
   }
 
   get isEmpty(): boolean {
@@ -96,31 +119,32 @@ export class EventFlight<Ports extends BasePorts> {
 
   /** Waits until events may be read, and tells how many; 0 when it is time to stop. */
   async room(): Promise<number> {
-    while (!this.#stop.aborted && this.#outstanding.length >= this.#bound) await this.#changed.wait(this.#stop);
-    return this.#stop.aborted ? 0 : Math.min(transactionLimit, this.#bound - this.#outstanding.length);
+    while (!this.#isStopping && this.#space === 0) await this.#room.next();
+    return this.#isStopping ? 0 : Math.min(transactionLimit, this.#space);
   }
 
-  get #bound(): number {
-    return this.#suspects > 0 ? 1 : this.#limit;
+  get #space(): number {
+    if (this.#suspects > 0) return this.isEmpty ? 1 : 0;
+    const { length } = this.#outstanding;
+    return Math.max(0, Math.min(this.#limit - this.#unsettled, aheadOfSlowest * this.#limit - length));
   }
 
   accept({ events, after, drained }: Chunk): void {
     this.#suspects = drained ? 0 : this.#suspects - events.length;
     const fetchedAt = Date.now();
-    for (const { event, after: behind, moments } of events)
-      this.#enqueue({ event, after: behind, ...(moments && { moments }), fetchedAt, settled: false });
+    for (const read of events) {
+      const { event } = read;
+      this.#enqueue({ event, read, fetchedAt, line: this.#lineOf(event), next: undefined, settled: false });
+    }
     this.#readTo = after;
-    this.#changed.notify();
+    this.#toPrepare.notify();
   }
 
   /** Prepares what is ready, ahead of the calls so that batches stay large, until it is time to stop. */
   async prepareLoop(): Promise<void> {
-    while (!this.#stop.aborted) {
-      if (this.#ready.length === 0 || this.#prepared.length >= this.#consumer.concurrency) {
-        await this.#changed.wait(this.#stop);
-        continue;
-      }
-      await this.#prepare(this.#ready.splice(0, transactionLimit));
+    while (!this.#isStopping) {
+      if (this.#ready.length === 0 || this.#prepared.length >= this.#consumer.concurrency) await this.#toPrepare.next();
+      else await this.#prepare(this.#ready.splice(0, transactionLimit));
     }
   }
 
@@ -129,24 +153,21 @@ export class EventFlight<Ports extends BasePorts> {
     while (!this.#fault.aborted) {
       if (this.#finished.length > 0) {
         await this.#settle(this.#finished.splice(0, transactionLimit));
-      } else if (this.#stop.aborted && this.#calls === 0) {
+      } else if (this.#isStopping && this.#calls === 0) {
         return;
       } else {
-        await this.#changed.wait(this.#stop.aborted ? this.#fault : this.#stop);
+        await this.#toSettle.next();
       }
     }
   }
 
   #enqueue(task: Task): void {
     this.#outstanding.push(task);
-    const name = this.#lineOf(task.event);
-    const line = this.#lines.get(name);
-    if (line) {
-      line.push(task);
-    } else {
-      this.#lines.set(name, [task]);
-      this.#ready.push(task);
-    }
+    this.#unsettled++;
+    const before = this.#lines.get(task.line);
+    this.#lines.set(task.line, task);
+    if (before) before.next = task;
+    else this.#ready.push(task);
   }
 
   #lineOf(event: Delivered): string {
@@ -219,22 +240,31 @@ export class EventFlight<Ports extends BasePorts> {
     const ports = { ...this.#ports, clock: { now: () => now } };
     const unseenIds = new Set(unseenEvents.map(({ id }) => id));
     const fresh = events.filter(({ id }) => unseenIds.has(id));
-    const behind = fresh.filter((event) => isParked(parked, event));
-    await waitBehind(tx, reader, behind);
-    // Claimed at once: were it left to settling, a crash in between would bring them again after their key was freed.
-    await claimFresh(tx, reader, this.#known(behind));
-    const own = fresh.filter((event) => !isParked(parked, event));
+    if (parked.size > 0)
+      await this.#setBehind(
+        tx,
+        fresh.filter((event) => isParked(parked, event)),
+      );
+    const own = parked.size > 0 ? fresh.filter((event) => !isParked(parked, event)) : fresh;
     const prepared = own.length > 0 ? await this.#consumer.prepare(tx, own, ports) : [];
     return { fresh: new Set(own.map(({ id }) => id)), prepared, ports };
   }
 
+  async #setBehind(tx: Transaction, events: readonly Delivered[]): Promise<void> {
+    const { reader } = this.#feed.name;
+    await waitBehind(tx, reader, events);
+    // Claimed at once: were it left to settling, a crash in between would bring them again after their key was freed.
+    await claim(tx, reader, this.#known(events));
+  }
+
   /** What was prepared and is not called when it is time to stop, is prepared again by whoever reads on. */
   #startCalls(): void {
-    while (!this.#stop.aborted && this.#calls < this.#consumer.concurrency) {
+    while (!this.#isStopping && this.#calls < this.#consumer.concurrency) {
       const next = this.#prepared.shift();
-      if (!next) return;
+      if (!next) break;
       void this.#call(next.task, next.work, next.ports);
     }
+    if (this.#prepared.length < this.#consumer.concurrency) this.#toPrepare.notify();
   }
 
   async #call(task: Task, work: unknown, ports: Ports): Promise<void> {
@@ -242,7 +272,7 @@ export class EventFlight<Ports extends BasePorts> {
     const result = await this.#tryCall(work, ports);
     this.#calls--;
     if (result) this.#finish({ task, result });
-    else this.#changed.notify();
+    else this.#toSettle.notify();
     this.#startCalls();
   }
 
@@ -256,14 +286,14 @@ export class EventFlight<Ports extends BasePorts> {
       } catch (error) {
         if (attempt >= attempts) return { kind: "failed", error, isLast: this.#order === "partition" };
         await pause(withJitter(this.#feed.retry.firstDelayMs * 2 ** (attempt - 1)), this.#stop);
-        if (this.#stop.aborted) return undefined;
+        if (this.#isStopping) return undefined;
       }
     }
   }
 
   #finish(finished: Finished): void {
     this.#finished.push(finished);
-    this.#changed.notify();
+    this.#toSettle.notify();
   }
 
   async #settle(finished: readonly Finished[]): Promise<void> {
@@ -282,24 +312,26 @@ export class EventFlight<Ports extends BasePorts> {
     const [oldest] = finished;
     if (oldest) {
       this.#feed.tellApplied(
-        finished.map(({ task }) => task),
+        finished.map(({ task }) => task.read),
         { milliseconds: performance.now() - startedAt, fetchedAt: oldest.task.fetchedAt },
       );
     }
+    this.#unsettled -= finished.length;
     for (const { task, result } of finished) {
       task.settled = true;
       if (result.kind === "failed") this.#feed.tellParked(task.event, result.error);
       this.#advanceLine(task);
     }
     this.#outstanding = this.#outstanding.slice(this.#settledHead(new Set()));
-    this.#changed.notify();
+    this.#room.notify();
+    this.#toPrepare.notify();
   }
 
   async #settleIn(tx: Transaction, finished: readonly Finished[]): Promise<void> {
     const events = finished.map(({ task }) => task.event);
     const [now] = await Promise.all([
       this.#progress.move(tx, this.#cursorAfter(finished)),
-      claimFresh(tx, this.#feed.name.reader, this.#known(events)),
+      claim(tx, this.#feed.name.reader, this.#known(events)),
     ]);
     const ports = { ...this.#ports, clock: { now: () => now } };
     const called = finished.flatMap(({ task, result }) =>
@@ -317,7 +349,7 @@ export class EventFlight<Ports extends BasePorts> {
   #cursorAfter(finished: readonly Finished[]): Cursor {
     const head = this.#settledHead(new Set(finished.map(({ task }) => task)));
     if (head === this.#outstanding.length) return this.#readTo;
-    return this.#outstanding[head - 1]?.after ?? this.#progress.saved;
+    return this.#outstanding[head - 1]?.read.after ?? this.#progress.saved;
   }
 
   #settledHead(alsoSettled: ReadonlySet<Task>): number {
@@ -326,11 +358,7 @@ export class EventFlight<Ports extends BasePorts> {
   }
 
   #advanceLine(task: Task): void {
-    const name = this.#lineOf(task.event);
-    const line = this.#lines.get(name);
-    line?.shift();
-    const [next] = line ?? [];
-    if (next) this.#ready.push(next);
-    else this.#lines.delete(name);
+    if (task.next) this.#ready.push(task.next);
+    else this.#lines.delete(task.line);
   }
 }

@@ -21,13 +21,8 @@ export async function claimFresh<Event extends Claimable>(
   reader: string,
   events: readonly Event[],
 ): Promise<readonly Event[]> {
-  // A statement for each aggregate, of which a batch has one or two, so that only keys and sequences travel. Sorted, as the
-  // keys are, so that two claims over the same keys wait for each other instead of deadlocking.
-  const aggregates = [...Map.groupBy(events, ({ type }) => aggregateOf(type))].sort(([one], [other]) =>
-    one < other ? -1 : 1,
-  );
   const fresh = await Promise.all(
-    aggregates.map(([aggregate, own]) => claimOfAggregate(tx, { reader, aggregate }, own)),
+    byAggregate(events).map(([aggregate, own]) => claimOfAggregate(tx, { reader, aggregate }, own)),
   );
   const [only] = fresh;
   if (only && fresh.length === 1) return only;
@@ -40,10 +35,7 @@ async function claimOfAggregate<Event extends Claimable>(
   { reader, aggregate }: { readonly reader: string; readonly aggregate: string },
   events: readonly Event[],
 ): Promise<readonly Event[]> {
-  const highest = new Map<string, number>();
-  for (const { key, sequence } of events) highest.set(key, Math.max(highest.get(key) ?? 0, sequence));
-  const keys = [...highest.keys()].sort();
-  const rows = await tx.query(claimSql, [reader, aggregate, keys, keys.map((key) => highest.get(key) ?? 0)]);
+  const rows = await tx.query(claimSql, [reader, aggregate, ...highestPerKey(events)]);
   // Nearly always: each of another key, and nobody has had any.
   if (rows.length === events.length) return events;
   const before = new Map(rows.map((row) => [row.key, row.before ?? 0]));
@@ -57,26 +49,58 @@ async function claimOfAggregate<Event extends Claimable>(
   });
 }
 
+const noteSql = sql("messaging.note-in-inbox", { takes: [text, text, array(text), array(bigint)], gives: {} })`
+  insert into inbox as seen (reader, aggregate, key, sequence)
+  select $1, $2, key, sequence from unnest($3::text[], $4::bigint[]) as event(key, sequence)
+  on conflict (reader, aggregate, key) do update set sequence = excluded.sequence where seen.sequence < excluded.sequence`;
+
+/** Claims events for a reader that knows what is new of them: nothing is told of each. */
+export async function claim(tx: Transaction, reader: string, events: readonly Claimable[]): Promise<void> {
+  await Promise.all(
+    byAggregate(events).map(([aggregate, own]) => tx.execute(noteSql, [reader, aggregate, ...highestPerKey(own)])),
+  );
+}
+
 const seenSql = sql("messaging.seen-in-inbox", {
-  takes: [text, array(text), array(text)],
-  gives: { aggregate: text, key: text, sequence: bigint },
+  takes: [text, text, array(text), array(bigint)],
+  gives: { key: text, sequence: bigint },
 })`
-  select event.aggregate, event.key, seen.sequence
-  from unnest($2::text[], $3::text[]) as event(aggregate, key)
+  select event.key, event.sequence
+  from unnest($3::text[], $4::bigint[]) as event(key, sequence)
   cross join lateral (
-    select sequence from inbox where reader = $1 and aggregate = event.aggregate and key = event.key limit 1
+    select from inbox
+    where reader = $1 and aggregate = $2 and key = event.key and inbox.sequence >= event.sequence limit 1
   ) as seen`;
 
-/** Those of the events that the reader has not had, without claiming them. */
-export async function unseen(tx: Transaction, reader: string, events: readonly Delivered[]): Promise<Delivered[]> {
-  if (events.length === 0) return [];
-  const rows = await tx.query(seenSql, [
-    reader,
-    events.map((event) => aggregateOf(event.type)),
-    events.map((event) => event.key),
-  ]);
-  const seen = new Map(rows.map((row) => [`${row.aggregate} ${row.key}`, row.sequence]));
-  return events.filter((event) => event.sequence > (seen.get(inboxKey(event)) ?? 0));
+/** Those of the events that the reader has not had, without claiming them. Of those that it had, rows tell: as a rule none. */
+export async function unseen<Event extends Claimable>(
+  tx: Transaction,
+  reader: string,
+  events: readonly Event[],
+): Promise<readonly Event[]> {
+  const had = await Promise.all(
+    byAggregate(events).map(async ([aggregate, own]) => {
+      const [keys, sequences] = [own.map(({ key }) => key), own.map(({ sequence }) => sequence)];
+      const rows = await tx.query(seenSql, [reader, aggregate, keys, sequences]);
+      return rows.map(({ key, sequence }) => `${aggregate} ${key} ${sequence}`);
+    }),
+  );
+  const seen = new Set(had.flat());
+  return seen.size === 0 ? events : events.filter((event) => !seen.has(`${inboxKey(event)} ${event.sequence}`));
+}
+
+/**
+ * A statement for each aggregate, of which a batch has one or two, so that only keys and sequences travel. Sorted, as the
+ * keys are, so that two claims over the same keys wait for each other instead of deadlocking.
+ */
+const byAggregate = <Event extends Claimable>(events: readonly Event[]): (readonly [string, readonly Event[]])[] =>
+  [...Map.groupBy(events, ({ type }) => aggregateOf(type))].sort(([one], [other]) => (one < other ? -1 : 1));
+
+function highestPerKey(events: readonly Claimable[]): [keys: readonly string[], sequences: readonly number[]] {
+  const highest = new Map<string, number>();
+  for (const { key, sequence } of events) highest.set(key, Math.max(highest.get(key) ?? 0, sequence));
+  const keys = [...highest.keys()].sort();
+  return [keys, keys.map((key) => highest.get(key) ?? 0)];
 }
 
 /** The key of an event among all aggregates. */

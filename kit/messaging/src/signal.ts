@@ -3,9 +3,15 @@ export class Signal {
   readonly #waiting = new Set<() => void>();
 
   notify(): void {
+    if (this.#waiting.size === 0) return;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const wake of waiting) wake();
+  }
+
+  /** Resolves at the next `notify`. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
   }
 
   /** Resolves at the next `notify`, or when `signal` aborts. */

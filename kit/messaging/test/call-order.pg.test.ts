@@ -69,6 +69,22 @@ test("key: calls of one key come one after the other, those of several at once",
   expect(line.most()).toBe(3);
 });
 
+test("key: one call that takes long holds up nobody, also when more than can be under way comes behind it", async () => {
+  const stuck = Promise.withResolvers<void>();
+  const called = new Set<string>();
+  run("key", async ({ key }) => {
+    if (key === "slow") await stuck.promise;
+    called.add(key);
+  });
+  await publishSteps(["slow"], [1]);
+  const others = Array.from({ length: 2_500 }, (_, index) => `key-${index}`);
+  await publishSteps(others, [1]);
+  await waitFor(() => called.size === others.length);
+  expect(called.has("slow")).toBe(false);
+  stuck.resolve();
+  await waitFor(() => called.has("slow"));
+});
+
 test("partition: one call at a time, in the order of the stream", async () => {
   const line = record();
   run("partition", line.call);
