@@ -15,7 +15,7 @@ import type { Delivered, Lane } from "./event.ts";
 import type { HopMoments } from "./hops.ts";
 import type { Chunk, ReadEvent } from "./log.ts";
 import { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox-row.ts";
-import { hasOpenTransactions, type WindowSource } from "./window.ts";
+import { endedBetween, type WindowSource } from "./window.ts";
 
 /**
  * How far a reader has come: it was given everything that is visible in `snap` up to position `high`. While a window is
@@ -59,11 +59,10 @@ const windowCap = 50_000;
 /** Before the first transaction id that a user can have: nothing is visible in it. */
 export const beginning: OutboxCursor = { snap: "3:3:", high: 0 };
 
-const lateSql = sql("messaging.late-transactions", { takes: [snapshot, snapshot], gives: { xid: xid8 } })`
-  select open.xid from pg_snapshot_xip($1::pg_snapshot) as open(xid)
-  where pg_visible_in_snapshot(open.xid, $2::pg_snapshot) and coalesce(pg_xact_status(open.xid), 'committed') <> 'aborted'`;
-
-/** Rows of transactions that were open at the last window and have committed since, from the middle of the outbox. */
+/**
+ * Rows of transactions that were open at the last window and have committed since, from the middle of the outbox. The rows of
+ * what was rolled back may be many, and are not gone through.
+ */
 const stragglersSql = (outbox: string, name: string) =>
   composedSql(`messaging.read-stragglers-${name}`, {
     takes: [array(xid8), bigint, bigint, nullable(array(text)), bigint, integer, integer],
@@ -76,6 +75,7 @@ const stragglersSql = (outbox: string, name: string) =>
           and ($4::text[] is null or event.type = any($4)) and ($6 = 1 or slot_of(event.aggregateid, $6) = $7)
         order by event.position limit $5
       ) as straggler
+      where coalesce(pg_xact_status(late.xid), 'committed') <> 'aborted'
       order by straggler.position limit $5`,
   });
 
@@ -107,7 +107,6 @@ export class SnapshotReader {
   #session: string | undefined;
   /** When the window's snapshot was taken, which shows what it brings. */
   #moments: HopMoments = {};
-  #late: { readonly of: string; readonly xids: readonly string[] } | undefined;
 
   constructor(options: {
     database: Database;
@@ -134,10 +133,7 @@ export class SnapshotReader {
   /** The next at most `limit` events behind `cursor`. An empty chunk that is `drained` means that nothing more has been committed. */
   async read(cursor: OutboxCursor, limit: number): Promise<Chunk<OutboxCursor>> {
     const open = cursor.window ? { ...cursor, window: cursor.window } : await this.#openWindow(cursor);
-    const stragglers = await this.#readStragglers(open, limit);
-    if (stragglers.length === limit) return partOfWindow(open, stragglers);
-    const arrivals = await this.#readArrivals(open, limit - stragglers.length);
-    const events = [...stragglers, ...arrivals];
+    const events = await this.#readBoth(open, limit);
     if (events.length === limit) return partOfWindow(open, events);
     const { nextSnap, nextHigh, takenAt } = open.window;
     return {
@@ -158,9 +154,23 @@ export class SnapshotReader {
     return { snap, high, window: { nextSnap, nextHigh, at: 0, ...(nextHigh === allocated && { takenAt }) } };
   }
 
+  /** Stragglers, then arrivals, `limit` at most. */
+  async #readBoth(open: OpenCursor, limit: number): Promise<ReadEvent<OutboxCursor>[]> {
+    const { at } = open.window;
+    // Within stragglers there were more than a chunk has room for, and arrivals would be read in vain.
+    if (at > 0 && at < open.high) {
+      const stragglers = await this.#readStragglers(open, limit);
+      if (stragglers.length === limit) return stragglers;
+      return [...stragglers, ...(await this.#readArrivals(open, limit - stragglers.length))];
+    }
+    // Nearly always there is room for both, which then cost one round trip.
+    const both = await Promise.all([this.#readStragglers(open, limit), this.#readArrivals(open, limit)]);
+    return both.flat().slice(0, limit);
+  }
+
   async #readStragglers({ snap, high, window }: OpenCursor, limit: number): Promise<ReadEvent<OutboxCursor>[]> {
     if (window.at >= high) return [];
-    const late = await this.#lateTransactions(snap, window.nextSnap);
+    const late = endedBetween(snap, window.nextSnap);
     if (late.length === 0) return [];
     const rows = await this.#database.query(this.#stragglersSql, [
       late,
@@ -187,17 +197,6 @@ export class SnapshotReader {
       this.#part.slot,
     ]);
     return rows.map((row) => this.#toReadEvent({ snap, high, window }, row));
-  }
-
-  /** The same for every chunk of a window, so it is asked once. */
-  async #lateTransactions(snap: string, nextSnap: string): Promise<readonly string[]> {
-    if (!hasOpenTransactions(snap)) return [];
-    const of = `${snap} ${nextSnap}`;
-    if (this.#late?.of !== of) {
-      const rows = await this.#database.query(lateSql, [snap, nextSnap]);
-      this.#late = { of, xids: rows.map((row) => row.xid) };
-    }
-    return this.#late.xids;
   }
 
   #toReadEvent(open: OpenCursor, row: OutboxRow & { readonly position: number }): ReadEvent<OutboxCursor> {

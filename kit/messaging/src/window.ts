@@ -95,5 +95,14 @@ export class WindowSource {
 /** `xmin:xmax:xip,...`: the first transaction id that the snapshot knows nothing of. */
 const xmaxOf = (text: string): bigint => BigInt(text.split(":")[1] ?? "");
 
-/** Whether transactions were in progress when the snapshot was taken. */
-export const hasOpenTransactions = (text: string): boolean => !text.endsWith(":");
+/** Transactions that were in progress at one snapshot and are not at a later one: they have committed, or were rolled back. */
+export function endedBetween(earlier: string, later: string): string[] {
+  const [end, stillOpen] = [xmaxOf(later), new Set(openIn(later))];
+  return openIn(earlier).filter((xid) => !stillOpen.has(xid) && BigInt(xid) < end);
+}
+
+const openIn = (text: string): string[] =>
+  text
+    .split(":")[2]
+    ?.split(",")
+    .filter((xid) => xid !== "") ?? [];
