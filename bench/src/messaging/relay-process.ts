@@ -26,6 +26,8 @@ answer(async (order: RelayOrder) => {
     cluster ??= new KafkaCluster({ bootstrap: order.bootstrap, prefix: order.prefix });
     relay = startRelay({
       ...{ database, cluster, outbox: new OutboxLog({ database, reader: order.reader }) },
+      // The only one that the bench's event may use, and the only one that the peer reads.
+      lanes: ["online"],
       telemetry: { ...silentTelemetry, interrupted: ({ error }) => console.error(error) },
     });
   } else {

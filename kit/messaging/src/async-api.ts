@@ -1,6 +1,6 @@
 /** The events of an application as an AsyncAPI 3.0 document: channels, who sends and receives what, and how it looks on a wire. */
 
-import { type attributesOf, kafkaHeaders, schemaUri } from "./cloud-event.ts";
+import { type attributeHeaders, kafkaHeaders, schemaUri } from "./cloud-event.ts";
 import { type Delivered, type EventDefinition, type Lane, lanes } from "./event.ts";
 import type { Hearer } from "./frozen.ts";
 
@@ -149,12 +149,11 @@ function example({ type, key, sample, lanes: allowed }: EventDefinition, { tells
 
 const text = (description: string) => ({ type: "string", minLength: 1, description });
 
-const described: Record<keyof ReturnType<typeof attributesOf>, object> = {
+const described: Record<keyof typeof attributeHeaders, object> = {
   specversion: { const: "1.0" },
   id: text("Unique; the same however often the event is delivered."),
   source: text("The service that told it."),
   type: text("A past fact with a version."),
-  subject: text("The key."),
   time: { type: "string", format: "date-time", description: "When it was published." },
   datacontenttype: { const: "application/json" },
   dataschema: text("Where the data's schema is known by."),

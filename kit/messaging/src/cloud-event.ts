@@ -72,26 +72,44 @@ export interface KafkaRecord {
   readonly headers: Map<string, string>;
 }
 
-/** The header of each attribute, made once: a relay writes all of them for every event. */
-const headerNames = Object.entries({
+/**
+ * The subject is left out: it is the key, which has two headers already, and each one is written, kept and read for every
+ * event. CloudEvents asks for none.
+ */
+type KafkaAttribute = Exclude<keyof CloudEventAttributes, "subject">;
+
+/** The header of each attribute. Those that all events of a type in one lane share come first: a relay writes them as one. */
+export const attributeHeaders = {
   specversion: "ce_specversion",
-  id: "ce_id",
   source: "ce_source",
   type: "ce_type",
-  subject: "ce_subject",
-  time: "ce_time",
   datacontenttype: "content-type",
   dataschema: "ce_dataschema",
+  lane: "ce_lane",
+  incarnation: "ce_incarnation",
+  id: "ce_id",
+  time: "ce_time",
   key: "ce_key",
   partitionkey: "ce_partitionkey",
   sequence: "ce_sequence",
-  incarnation: "ce_incarnation",
-  lane: "ce_lane",
   correlationid: "ce_correlationid",
   causationid: "ce_causationid",
   traceparent: "ce_traceparent",
   replayof: "ce_replayof",
-} satisfies Record<keyof CloudEventAttributes, string>) as readonly [keyof CloudEventAttributes, string][];
+} as const satisfies Record<KafkaAttribute, string>;
+
+/** Made once: a relay writes all of them for every event. */
+const headerNames = Object.entries(attributeHeaders) as readonly [KafkaAttribute, string][];
+
+/** Headers that all events of a type in one lane of a source share. */
+export const sharedHeaders = ({ source, type, lane }: Pick<Envelope, "source" | "type" | "lane">) => ({
+  [attributeHeaders.specversion]: "1.0",
+  [attributeHeaders.source]: source,
+  [attributeHeaders.type]: type,
+  [attributeHeaders.datacontenttype]: "application/json",
+  [attributeHeaders.dataschema]: schemaUri(type),
+  [attributeHeaders.lane]: lane,
+});
 
 /** The headers of an event's record. The key goes with them, since the record's own key may be anybody's. */
 export function kafkaHeaders(event: Envelope): Map<string, string> {

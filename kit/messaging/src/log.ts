@@ -4,6 +4,7 @@ import type { Database, Transaction } from "@onsale/postgres";
 import type { Delivered } from "./event.ts";
 import type { HopMoments } from "./hops.ts";
 import type { FeedName } from "./telemetry.ts";
+import type { WrittenRow } from "./written-row.ts";
 
 /** A log, as the feeds of one service see it. */
 export interface Log {
@@ -36,6 +37,8 @@ export interface Chunk<Behind extends Cursor = Cursor> {
 export interface ReadEvent<Behind extends Cursor = Cursor> {
   readonly event: Delivered;
   readonly after: Behind;
+  /** The same event as its row was written, where the log has it so. */
+  readonly written?: WrittenRow;
   /** When it passed the hops on its way here, as far as the log knows. */
   readonly moments?: HopMoments;
 }

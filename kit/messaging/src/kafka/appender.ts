@@ -1,12 +1,11 @@
 import type { Producer } from "@platformatic/kafka";
-import { toKafkaRecord } from "../cloud-event.ts";
+import type { Lane } from "../event.ts";
 import type { ReadEvent } from "../log.ts";
-import { slotOf } from "../slot.ts";
 import { BatchProducer } from "./batch-producer.ts";
 import { maximumMessageBytes, type Topic } from "./cluster.ts";
-import { hopHeader, hopText } from "./hop-header.ts";
+import { EventRecords } from "./event-records.ts";
 import { type Positions, positionIn, type TopicPositions } from "./positions.ts";
-import { type KafkaRecordParts, RecordBatch } from "./record-batch.ts";
+import { RecordBatch } from "./record-batch.ts";
 import { watermarkRecord } from "./watermark-record.ts";
 
 /** The broker has acknowledged a record at an offset that it had acknowledged before: what was there is gone. */
@@ -23,6 +22,15 @@ export class TailLostError extends Error {
  */
 const batchBytes = maximumMessageBytes - 1_024;
 
+export interface AppenderOptions {
+  /** Whose events they are. */
+  readonly stream: { readonly source: string; readonly lane: Lane };
+  readonly topic: Topic;
+  readonly partitions: readonly number[];
+  /** How far the partitions were acknowledged. */
+  readonly ends: Positions;
+}
+
 /**
  * Appends to the partitions of one relay, one request after the other: so a key's events lie in their order, whichever
  * request is repeated.
@@ -31,14 +39,14 @@ export class Appender {
   readonly #producer: BatchProducer;
   readonly #topic: Topic;
   readonly #partitions: readonly number[];
+  readonly #records: EventRecords;
+  /** What the next request brings, by partition; their memory is used for all requests. */
+  readonly #batches = new Map<number, RecordBatch>();
   #ends: Positions;
 
-  /** `ends`: how far the partitions were acknowledged. */
-  constructor(
-    client: Producer<string, string, string, string>,
-    { topic, partitions, ends }: { topic: Topic; partitions: readonly number[]; ends: Positions },
-  ) {
+  constructor(client: Producer<string, string, string, string>, { stream, topic, partitions, ends }: AppenderOptions) {
     this.#producer = new BatchProducer(client, topic);
+    this.#records = new EventRecords(stream);
     this.#topic = topic;
     this.#partitions = partitions;
     this.#ends = ends;
@@ -55,23 +63,31 @@ export class Appender {
    * @throws {TailLostError}
    */
   async append(events: readonly ReadEvent[], watermark: string | undefined): Promise<void> {
-    let batches = new Map<number, RecordBatch>();
     const relayedAt = Date.now();
     for (const event of events) {
-      // Named on purpose: the client's own partitioner is another one, and so is every other language's.
-      const partition = slotOf(event.event.key, this.#topic.leaders.length);
-      const record = toRecord(event, relayedAt);
-      if (put(batches, partition, record)) continue;
-      await this.#send(batches);
-      batches = new Map();
-      put(batches, partition, record);
+      this.#records.take(event, relayedAt);
+      const partition = this.#records.partition(this.#topic.leaders.length);
+      if (this.#put(this.#batchOf(partition))) continue;
+      await this.#send();
+      this.#put(this.#batchOf(partition));
     }
     if (watermark !== undefined)
-      for (const partition of this.#partitions) batchOf(batches, partition).append(watermarkRecord(watermark));
-    if (batches.size > 0) await this.#send(batches);
+      for (const partition of this.#partitions) this.#batchOf(partition).append(watermarkRecord(watermark));
+    await this.#send();
   }
 
-  async #send(batches: ReadonlyMap<number, RecordBatch>): Promise<void> {
+  /** False when the record at hand does not fit into its partition's batch any more. One alone always does. */
+  #put(batch: RecordBatch): boolean {
+    const { size } = batch;
+    this.#records.appendTo(batch);
+    if (batch.count === 1 || batch.size <= batchBytes) return true;
+    batch.takeBack(size);
+    return false;
+  }
+
+  async #send(): Promise<void> {
+    const batches = new Map([...this.#batches].filter(([, { count }]) => count > 0));
+    if (batches.size === 0) return;
     const ends = { ...this.#ends };
     for (const [partition, found] of await this.#producer.send(batches)) {
       const before = positionIn(this.#ends, partition);
@@ -81,29 +97,14 @@ export class Appender {
       ends[partition] = { offset: found + (batches.get(partition)?.count ?? 0), epoch };
     }
     this.#ends = ends;
+    for (const batch of batches.values()) batch.clear();
   }
-}
 
-function toRecord({ event, moments }: ReadEvent, relayedAt: number): KafkaRecordParts {
-  const record = toKafkaRecord(event);
-  record.headers.set(hopHeader, hopText(moments?.visible, relayedAt));
-  return record;
-}
-
-/** False when the record does not fit into its partition's batch any more. One alone always does. */
-function put(batches: Map<number, RecordBatch>, partition: number, record: KafkaRecordParts): boolean {
-  const batch = batchOf(batches, partition);
-  const { size } = batch;
-  batch.append(record);
-  if (batch.count === 1 || batch.size <= batchBytes) return true;
-  batch.takeBack(size);
-  return false;
-}
-
-function batchOf(batches: Map<number, RecordBatch>, partition: number): RecordBatch {
-  const known = batches.get(partition);
-  if (known) return known;
-  const batch = new RecordBatch();
-  batches.set(partition, batch);
-  return batch;
+  #batchOf(partition: number): RecordBatch {
+    const known = this.#batches.get(partition);
+    if (known) return known;
+    const batch = new RecordBatch();
+    this.#batches.set(partition, batch);
+    return batch;
+  }
 }

@@ -45,7 +45,10 @@ export class RelayFeed extends Feed {
     const close = (): Promise<void> => producer.close(true).catch(() => undefined);
     abandon.addEventListener("abort", close);
     try {
-      const appender = new Appender(producer, { topic, partitions: this.#own(topic), ends: cursor.kafka.at ?? {} });
+      const appender = new Appender(producer, {
+        ...{ stream: { source, lane }, topic, partitions: this.#own(topic) },
+        ends: cursor.kafka.at ?? {},
+      });
       await new RelayTenure({
         name: this.name,
         database: this.#database,

@@ -1,46 +1,38 @@
 /**
  * Decodes what PostgreSQL's plugin `pgoutput` says of an outbox, protocol version 1 in text mode
- * (https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html). Only what is listened to is turned into
- * strings; everything else is stepped over.
+ * (https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html). Rows are passed on as they are: not
+ * everybody has to read them.
  */
 
-import type { OutboxRow } from "../outbox-row.ts";
-import type { Headers } from "../publish.ts";
+import { at, findValues, type Layout, Places, writtenColumns } from "../written-row.ts";
 import type { Lsn } from "./lsn.ts";
 
 /** What a stream of messages means. Rows come between `begin` and `commit`, all of one transaction. */
 export interface LogicalEvents {
   /** A transaction that has committed begins; `at` is where its commit lies in the log. */
   begin(at: Lsn): void;
-  /** A row of the outbox that is listened to; `bytes` is its size in the stream. */
-  row(row: OutboxRow, bytes: number): void;
+  /** A row of the outbox that is wanted: its tuple begins at `start` and ends with the message, whose memory is not to be kept. */
+  row(message: Buffer, start: number, layout: Layout): void;
   /** All of the transaction has been told; `end` is the place right behind its commit. */
   commit(end: Lsn): void;
 }
 
-/** Which rows are wanted, told by two columns that are looked at before the others are decoded. */
+/** Which rows are wanted, told by two columns that are looked at only where it is asked for. */
 export interface Wanted {
-  type(type: string): boolean;
-  key(key: string): boolean;
+  readonly type?: (type: string) => boolean;
+  readonly key?: (key: string) => boolean;
 }
-
-/** Where the columns that make an event stand in the relation's rows. */
-type Layout = Readonly<Record<Column, number>>;
-const columns = ["id", "aggregateid", "type", "payload", "sequence", "headers", "incarnation", "created_at"] as const;
-type Column = (typeof columns)[number];
 
 const [begin, commit, relation, insert] = ["B", "C", "R", "I"].map((letter) => letter.charCodeAt(0));
 /** Of no meaning for an outbox: origins of other servers, names of types, and truncation of what all readers have passed. */
 const meaningless = new Set(["O", "Y", "T", "M"].map((letter) => letter.charCodeAt(0)));
-const textValue = "t".charCodeAt(0);
 
 export class PgOutputDecoder {
   readonly #events: LogicalEvents;
   readonly #wanted: Wanted;
   readonly #layouts = new Map<number, Layout>();
-  /** Where the values of the row at hand begin and end, by column: kept, so that a row costs no allocation of its own. */
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
+  /** Of the row at hand. */
+  readonly #places = new Places();
 
   constructor(events: LogicalEvents, wanted: Wanted) {
     this.#events = events;
@@ -66,58 +58,31 @@ export class PgOutputDecoder {
     const schemaEnd = message.indexOf(0, offset + 4);
     const nameEnd = message.indexOf(0, schemaEnd + 1);
     const names = columnNames(message, nameEnd + 2);
-    const found = columns.map((column) => [column, names.indexOf(column)] as const);
-    const missing = found.filter(([, at]) => at < 0).map(([column]) => column);
+    const missing = writtenColumns.filter((column) => !names.includes(column));
     if (missing.length > 0)
       throw new Error(`${message.toString("utf8", schemaEnd + 1, nameEnd)} is no outbox: it has no ${missing.join()}.`);
-    this.#layouts.set(id, Object.fromEntries(found) as Layout);
+    const own: readonly string[] = writtenColumns;
+    this.#layouts.set(
+      id,
+      Int8Array.from(names, (name) => own.indexOf(name)),
+    );
   }
 
   #receiveInsert(message: Buffer, offset: number): void {
     const layout = this.#layouts.get(message.readUInt32BE(offset));
     if (!layout) throw new Error("pgoutput gave a row of a relation that it has not described.");
-    this.#findValues(message, offset + 5);
-    const type = this.#textAt(message, layout.type);
-    if (!this.#wanted.type(type)) return;
-    const key = this.#textAt(message, layout.aggregateid);
-    if (!this.#wanted.key(key)) return;
-    const row = {
-      id: this.#plainAt(message, layout.id),
-      type,
-      key,
-      payload: JSON.parse(this.#textAt(message, layout.payload)) as unknown,
-      sequence: Number(this.#plainAt(message, layout.sequence)),
-      headers: JSON.parse(this.#textAt(message, layout.headers)) as Headers,
-      incarnation: this.#plainAt(message, layout.incarnation),
-      createdAt: toInstant(this.#plainAt(message, layout.created_at)),
-    };
-    this.#events.row(row, message.length);
+    // Behind the relation's number: N for a new tuple.
+    const start = offset + 5;
+    if (this.#isWanted(message, start, layout)) this.#events.row(message, start, layout);
   }
 
-  #findValues(message: Buffer, offset: number): void {
-    const count = message.readUInt16BE(offset);
-    let at = offset + 2;
-    for (let column = 0; column < count; column++) {
-      if (message[at] === textValue) {
-        const start = at + 5;
-        at = start + message.readUInt32BE(at + 1);
-        this.#starts[column] = start;
-      } else {
-        // Null: the columns of an event have none, and the others are not looked at.
-        at += 1;
-        this.#starts[column] = at;
-      }
-      this.#ends[column] = at;
-    }
-  }
-
-  #textAt(message: Buffer, column: number): string {
-    return message.toString("utf8", this.#starts[column], this.#ends[column]);
-  }
-
-  /** The same for what is ASCII for certain, which is quicker. */
-  #plainAt(message: Buffer, column: number): string {
-    return message.toString("latin1", this.#starts[column], this.#ends[column]);
+  #isWanted(message: Buffer, start: number, layout: Layout): boolean {
+    const { type, key } = this.#wanted;
+    if (!type && !key) return true;
+    const { starts, ends } = this.#places;
+    findValues(message, start, layout, this.#places);
+    if (type && !type(message.toString("utf8", starts[at.type], ends[at.type]))) return false;
+    return !key || key(message.toString("utf8", starts[at.key], ends[at.key]));
   }
 }
 
@@ -132,10 +97,4 @@ function columnNames(message: Buffer, offset: number): string[] {
     at = end + 9;
   }
   return names;
-}
-
-/** `2026-11-21 08:42:14.123456+00` as RFC 3339 with milliseconds, finer digits cut off. The session's zone is UTC. */
-export function toInstant(text: string): string {
-  const fraction = text[19] === "." ? text.slice(20, text.length - 3) : "";
-  return `${text.slice(0, 10)}T${text.slice(11, 19)}.${fraction.slice(0, 3).padEnd(3, "0")}Z`;
 }

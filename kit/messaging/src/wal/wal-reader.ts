@@ -1,11 +1,13 @@
 import type { Database } from "@onsale/postgres";
 import type { Doorbell } from "../doorbell.ts";
+import type { Delivered } from "../event.ts";
 import type { Chunk, LogReader, ReadEvent } from "../log.ts";
 import { toDelivered } from "../outbox-row.ts";
 import { slotOf } from "../slot.ts";
 import type { OutboxCursor, SnapshotReader, WalPosition } from "../snapshot-reader.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { WindowSource } from "../window.ts";
+import type { WrittenRow } from "../written-row.ts";
 import { hasSettled, type LagMark, type StartMark, takeLagMark, takeStartMark } from "./marks.ts";
 import type { Wanted } from "./pgoutput.ts";
 import { ensureSlot, openSlotDoor, requireSlot, type SlotDoor, SlotError, slotNameOf } from "./replication-slot.ts";
@@ -180,11 +182,11 @@ export class WalReader implements LogReader {
   #readStream(stream: WalStream, cursor: StreamCursor, limit: number): Chunk<OutboxCursor> {
     this.#markNowAndThen(stream);
     const { rows, position } = stream.take(limit);
-    const { source, lane } = this.#options.feed;
+    const { feed } = this.#options;
     let behind = cursor;
-    const events: ReadEvent<OutboxCursor>[] = rows.map(({ row, end }) => {
+    const events = rows.map(({ row, end }) => {
       if (end !== undefined) behind = at(cursor, end);
-      return { event: toDelivered(row, { source, lane }), after: behind };
+      return new StreamedEvent(row, feed, behind);
     });
     const after = position > behind.wal.lsn ? at(cursor, position) : behind;
     const drained = !stream.hasRows;
@@ -309,11 +311,34 @@ interface Way {
   markedAt: number;
 }
 
+/** Read when somebody asks for it: a relay passes it on as it was written. */
+class StreamedEvent implements ReadEvent<OutboxCursor> {
+  readonly after: OutboxCursor;
+  readonly #feed: FeedName;
+  readonly #row: WrittenRow;
+  #event: Delivered | undefined;
+
+  constructor(row: WrittenRow, feed: FeedName, after: OutboxCursor) {
+    this.#row = row;
+    this.#feed = feed;
+    this.after = after;
+  }
+
+  get event(): Delivered {
+    this.#event ??= toDelivered(this.#row.read(), this.#feed);
+    return this.#event;
+  }
+
+  get written(): WrittenRow {
+    return this.#row;
+  }
+}
+
 function wantedBy({ types, slots, feed: { slot } }: WalReaderOptions): Wanted {
   const known = types && new Set(types);
   return {
-    type: (type) => known === undefined || known.has(type),
-    key: (key) => slots === 1 || slotOf(key, slots) === slot,
+    ...(known && { type: (type) => known.has(type) }),
+    ...(slots > 1 && { key: (key) => slotOf(key, slots) === slot }),
   };
 }
 

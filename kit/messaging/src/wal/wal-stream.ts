@@ -1,14 +1,14 @@
 import type { Replication } from "@onsale/postgres";
-import type { OutboxRow } from "../outbox-row.ts";
+import { type Layout, WrittenRow } from "../written-row.ts";
 import { formatLsn, type Lsn } from "./lsn.ts";
 import { type LogicalEvents, PgOutputDecoder, type Wanted } from "./pgoutput.ts";
+import { RowMemory } from "./row-memory.ts";
 
 /** A row of the outbox from the log. */
 export interface StreamedRow {
-  readonly row: OutboxRow;
-  readonly bytes: number;
+  readonly row: WrittenRow;
   /** The place behind its transaction, when it is the last wanted row of it and that is known. */
-  end?: Lsn;
+  end: Lsn | undefined;
 }
 
 export interface StreamPart {
@@ -49,6 +49,7 @@ export class WalStream implements LogicalEvents {
   readonly #statusTimer: NodeJS.Timeout;
   #answerTimer: NodeJS.Timeout | undefined;
   #rows: StreamedRow[] = [];
+  readonly #memory = new RowMemory();
   /** The first that has not been taken. */
   #head = 0;
   #bytes = 0;
@@ -111,8 +112,8 @@ export class WalStream implements LogicalEvents {
     if (this.#ended) return { rows: [], position: this.#taken };
     const rows = this.#rows.slice(this.#head, this.#head + limit);
     this.#head += rows.length;
-    for (const { bytes, end } of rows) {
-      this.#bytes -= bytes;
+    for (const { row, end } of rows) {
+      this.#bytes -= row.size;
       if (end !== undefined) this.#taken = end;
     }
     if (!this.hasRows && !this.#isInTransaction) this.#taken = this.#received;
@@ -166,10 +167,13 @@ export class WalStream implements LogicalEvents {
     this.#isSkipping = at < this.#from;
   }
 
-  row(row: OutboxRow, bytes: number): void {
+  row(message: Buffer, start: number, layout: Layout): void {
     if (this.#isSkipping) return;
-    this.#rows.push({ row, bytes });
-    this.#bytes += bytes;
+    const size = message.length - start;
+    const kept = this.#memory.keep(message, start);
+    const row = new WrittenRow(this.#memory.block, { start: kept, size }, layout);
+    this.#rows.push({ row, end: undefined });
+    this.#bytes += size;
     if (!this.#isPaused && this.#isFull(1)) {
       this.#isPaused = true;
       this.#connection.pause();

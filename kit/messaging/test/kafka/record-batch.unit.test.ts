@@ -66,6 +66,16 @@ describe("a batch of records", () => {
     expect(asWeWrite(records)).toEqual(asTheClientWrites(records));
   });
 
+  test("is used again when it was emptied", () => {
+    const batch = new RecordBatch();
+    for (const value of ["x".repeat(50_000), "y"]) batch.append({ ...plain, value });
+    batch.seal(origin, now);
+    batch.clear();
+    batch.append(plain);
+    expect(batch.count).toBe(1);
+    expect(batch.seal(origin, now)).toEqual(asTheClientWrites([plain]));
+  });
+
   test("gives its last record back", () => {
     const batch = new RecordBatch();
     batch.append(plain);
