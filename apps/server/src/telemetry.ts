@@ -32,6 +32,11 @@ const keyDead = defineFact("key needs a person", {
   labels: [...feedLabels, "type"],
   level: "error",
 });
+const toldAnew = defineFact("restored producer does not know what was heard of it", {
+  counter: "onsale_keys_told_anew_total",
+  labels: feedLabels,
+  level: "error",
+});
 const fenced = defineFact("feed taken over by another process", {
   counter: "onsale_feeds_fenced_total",
   labels: feedLabels,
@@ -55,6 +60,7 @@ export const messagingTelemetry: MessagingTelemetry = {
   keyParked: (fact) => keyParked({ ...fact }),
   keyRecovered: (fact) => keyRecovered({ ...fact }),
   keyDead: (fact) => keyDead({ ...fact }),
+  toldAnew: (fact) => toldAnew({ ...fact }),
   fenced: (fact) => fenced({ ...fact }),
   interrupted: (fact) => interrupted({ ...fact }),
 };

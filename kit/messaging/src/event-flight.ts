@@ -254,7 +254,7 @@ export class EventFlight<Ports extends BasePorts> {
     const { reader } = this.#feed.name;
     await waitBehind(tx, reader, events);
     // Claimed at once: were it left to settling, a crash in between would bring them again after their key was freed.
-    await claim(tx, reader, this.#known(events));
+    await claim(tx, reader, this.#known(events), this.#feed.tellingAnew(tx));
   }
 
   /** What was prepared and is not called when it is time to stop, is prepared again by whoever reads on. */
@@ -331,7 +331,7 @@ export class EventFlight<Ports extends BasePorts> {
     const events = finished.map(({ task }) => task.event);
     const [now] = await Promise.all([
       this.#progress.move(tx, this.#cursorAfter(finished)),
-      claim(tx, this.#feed.name.reader, this.#known(events)),
+      claim(tx, this.#feed.name.reader, this.#known(events), this.#feed.tellingAnew(tx)),
     ]);
     const ports = { ...this.#ports, clock: { now: () => now } };
     const called = finished.flatMap(({ task, result }) =>

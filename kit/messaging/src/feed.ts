@@ -9,6 +9,7 @@ import {
 } from "@onsale/postgres";
 import type { Delivered, EventDefinition } from "./event.ts";
 import { hopDurations } from "./hops.ts";
+import type { Anew } from "./inbox.ts";
 import type { LaneGate } from "./lane-gate.ts";
 import type { Chunk, Log, LogReader, ReadEvent } from "./log.ts";
 import {
@@ -197,6 +198,12 @@ export abstract class Feed {
       hops: hopDurations(insertedAt, { ...oldest.moments, fetched: took.fetchedAt, processed }),
     });
   }
+
+  /** What claims in this transaction are to tell of restored producers; told when it is committed. */
+  tellingAnew =
+    (tx: Transaction): Anew =>
+    (told) =>
+      tx.afterCommit(() => this.telemetry.toldAnew({ ...this.name, ...told }));
 
   tellParked(event: Delivered, error: unknown): void {
     this.telemetry.keyParked({ ...this.name, type: event.type, error });

@@ -166,6 +166,11 @@ const warnings: ApplicationTelemetry = {
   ...silentLogTelemetry,
   keyParked: ({ reader, type, error }) => warn(`${reader} could not take ${type} and will try again`, error),
   keyDead: ({ reader, type, error }) => warn(`${reader} gave up on ${type}: a person has to look`, error),
+  toldAnew: ({ reader, source, key, had, tellsFrom }) =>
+    warn(
+      `${reader} had heard of ${key} up to ${had}`,
+      `${source} was restored and tells anew from ${tellsFrom}: what was acted on in between it does not know`,
+    ),
   interrupted: ({ reader, source, error }) => warn(`${reader} stopped reading ${source} and will try again`, error),
   slotTrouble: ({ reader, slotName, trouble, error }) =>
     warn(`${reader} reads the table, because its replication slot ${slotName} is ${trouble}`, error),

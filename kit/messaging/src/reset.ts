@@ -92,7 +92,7 @@ const forgetSql = (source: string, lane: Lane) =>
     takes: [text, bigint, bigint, array(text), integer, integer],
     gives: {},
     text: `
-      update inbox set sequence = least(inbox.sequence, again.first - 1)
+      update inbox set sequence = least(inbox.sequence, again.first - 1), life = 0
       from (
         select aggregatetype as aggregate, aggregateid as key, min(sequence) as first
         from ${identifier(source)}.outbox_${lane}

@@ -14,8 +14,10 @@ import {
   sql,
   type Transaction,
   text,
+  uuid,
 } from "@onsale/postgres";
 import { type EventDefinition, type Lane, lanes, lanesOf } from "./event.ts";
+import { lifeOf } from "./inbox.ts";
 import type { TopicPositions } from "./kafka/positions.ts";
 import type { Log } from "./log.ts";
 import { WindowSource } from "./window.ts";
@@ -35,7 +37,13 @@ export interface StartingPoint {
    * act once more. On an outbox these are the few that lie beyond `highs`; to a topic everything that the outbox still has
    * may be written again.
    */
-  readonly included: readonly { readonly aggregate: string; readonly key: string; readonly sequence: number }[];
+  readonly included: readonly {
+    readonly aggregate: string;
+    readonly key: string;
+    readonly sequence: number;
+    /** The life of the producer in which it was told. */
+    readonly incarnation: string;
+  }[];
 }
 
 const snapshotSql = sql("messaging.export-snapshot", {
@@ -45,13 +53,13 @@ const snapshotSql = sql("messaging.export-snapshot", {
 
 const includedSql = sql("messaging.export-included", {
   takes: [bigint, bigint],
-  gives: { aggregate: text, key: text, sequence: bigint },
+  gives: { aggregate: text, key: text, sequence: bigint, incarnation: uuid },
 })`
-  select aggregatetype as aggregate, aggregateid as key, max(sequence) as sequence from (
-    select aggregatetype, aggregateid, sequence from outbox_online where position > $1
+  select distinct on (aggregatetype, aggregateid) aggregatetype as aggregate, aggregateid as key, sequence, incarnation from (
+    select aggregatetype, aggregateid, sequence, incarnation from outbox_online where position > $1
     union all
-    select aggregatetype, aggregateid, sequence from outbox_bulk where position > $2
-  ) as event group by aggregatetype, aggregateid`;
+    select aggregatetype, aggregateid, sequence, incarnation from outbox_bulk where position > $2
+  ) as event order by aggregatetype, aggregateid, sequence desc`;
 
 const topicsSql = sql("messaging.export-topics", {
   takes: [array(text)],
@@ -62,12 +70,14 @@ const topicsSql = sql("messaging.export-topics", {
   where topic.lane = any($1)`;
 
 const includeSql = sql("messaging.include-in-inbox", {
-  takes: [text, array(text), array(text), array(bigint)],
+  takes: [text, array(text), array(text), array(bigint), array(bigint)],
   gives: {},
 })`
-  insert into inbox as seen (reader, aggregate, key, sequence)
-  select $1, aggregate, key, sequence from unnest($2::text[], $3::text[], $4::bigint[]) as event(aggregate, key, sequence)
-  on conflict (reader, aggregate, key) do update set sequence = greatest(seen.sequence, excluded.sequence)`;
+  insert into inbox as seen (reader, aggregate, key, sequence, life)
+  select $1, aggregate, key, sequence, life
+  from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) as event(aggregate, key, sequence, life)
+  on conflict (reader, aggregate, key) do update set sequence = excluded.sequence, life = excluded.life
+  where (seen.life, seen.sequence) < (excluded.life, excluded.sequence)`;
 
 /**
  * Runs the owner's export on one snapshot of its database, and gives the starting point that belongs to it: a consumer that
@@ -155,6 +165,7 @@ export async function beginAt(
       included.map(({ aggregate }) => aggregate),
       included.map(({ key }) => key),
       included.map(({ sequence }) => sequence),
+      included.map(({ incarnation }) => lifeOf(incarnation)),
     ]);
     await takeOver(tx);
   });

@@ -1,5 +1,6 @@
 import type { Lane } from "./event.ts";
 import type { HopDurations } from "./hops.ts";
+import type { ToldAnew } from "./inbox.ts";
 
 /** Which stream of events a fact is about. */
 export interface FeedName {
@@ -22,6 +23,8 @@ export interface MessagingTelemetry {
   keyRecovered(fact: FeedName): void;
   /** A parked key failed for the last time: a person has to look. */
   keyDead(fact: FeedName & { type: string; error: unknown }): void;
+  /** A restored producer tells other facts of a key than it had told; the reader has acted on some that it does not know. */
+  toldAnew(fact: FeedName & ToldAnew): void;
   /** Somebody else owns the feed now; nothing of ours was committed. */
   fenced(fact: FeedName): void;
   /** The feed stopped for a fault of the machine and will try again. */
@@ -35,6 +38,7 @@ export const silentTelemetry: MessagingTelemetry = {
   keyParked: ignore,
   keyRecovered: ignore,
   keyDead: ignore,
+  toldAnew: ignore,
   fenced: ignore,
   interrupted: ignore,
 };

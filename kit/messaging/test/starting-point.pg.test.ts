@@ -98,7 +98,7 @@ test("a commit between the fence and the snapshot is in the export, and does not
   const earlier = {
     ...from,
     highs: { ...from.highs, online: 0 },
-    included: [{ aggregate: "account", key: "key-1", sequence: 1 }],
+    included: [{ aggregate: "account", key: "key-1", sequence: 1, incarnation: "" }],
   };
   await beginAt(beta, { reader: "beta", on, from: earlier, log }, async () => undefined);
   const heard: number[] = [];

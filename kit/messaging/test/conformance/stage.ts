@@ -8,6 +8,7 @@ import { expect } from "vitest";
 import { type CallOrder, type Consumer, consumer } from "../../src/consumer.ts";
 import { type Delivered, defineEvent, type EventDefinition, fact, type Lane } from "../../src/event.ts";
 import { type RunningFeeds, startFeeds } from "../../src/feeds.ts";
+import type { ToldAnew } from "../../src/inbox.ts";
 import type { Log } from "../../src/log.ts";
 import { publish } from "../../src/publish.ts";
 import { type Reader, readersOf } from "../../src/readers.ts";
@@ -87,6 +88,7 @@ export interface Process {
   readonly applied: readonly (FeedName & { events: number })[];
   readonly fenced: readonly FeedName[];
   readonly dead: readonly string[];
+  readonly anew: readonly ToldAnew[];
   readonly faults: readonly string[];
   /** Ends it as kill -9 does: nothing of it reaches the database any more, and its lease runs out by itself. */
   kill(): Promise<void>;
@@ -300,6 +302,7 @@ class RunningProcess implements Process {
   readonly applied: (FeedName & { events: number })[] = [];
   readonly fenced: FeedName[] = [];
   readonly dead: string[] = [];
+  readonly anew: ToldAnew[] = [];
   readonly faults: string[] = [];
   readonly #stage: Stage;
   readonly #database: Database;
@@ -358,6 +361,7 @@ class RunningProcess implements Process {
     batchApplied: (fact) => void this.applied.push(fact),
     fenced: (fact) => void this.fenced.push(fact),
     keyDead: ({ error }) => void this.dead.push(String(error)),
+    toldAnew: (fact) => void this.anew.push(fact),
     interrupted: ({ error }) => void this.faults.push(String(error)),
   };
 }

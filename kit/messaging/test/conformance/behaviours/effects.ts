@@ -108,6 +108,34 @@ export const effectBehaviours: readonly Behaviour[] = [
     },
   },
   {
+    name: "a restored producer tells other facts under sequences that were heard: they are heard once, and it is said of which keys",
+    async play(stage) {
+      const process = await stage.hear();
+      await stage.tell(["key-1", "key-2"], [1, 2, 3]);
+      await stage.untilEffects(6);
+      const began = "select alpha.outbox_renew_incarnation('restored in a test') as incarnation";
+      const { incarnation } = (await stage.admin.query(began)).rows[0];
+      // As if it had been restored to a moment at which key-1 had come to 1, and key-2 to 3.
+      await stage.tell(["key-1"], [2, 3, 4]);
+      await stage.tell(["key-2"], [4]);
+      await stage.untilEffects(10);
+      expect(await stage.stepsOf("key-1")).toEqual([1, 2, 3, 2, 3, 4]);
+      await waitFor(() => process.anew.length > 0);
+      expect(process.anew).toEqual([
+        expect.objectContaining({ reader: "beta", source: "alpha", key: "key-1", had: 3, tellsFrom: 2, incarnation }),
+      ]);
+      await process.feeds.drain();
+      await stage.log.rewind("beta");
+      const again = await stage.hear();
+      await stage.tell(["key-1", "key-2"], [5]);
+      await stage.untilEffects(12);
+      await stage.untilQuiet(again);
+      expect(await stage.stepsOf("key-1")).toEqual([1, 2, 3, 2, 3, 4, 5]);
+      expect(await stage.stepsOf("key-2")).toEqual([1, 2, 3, 4, 5]);
+      expect(again.anew).toEqual([]);
+    },
+  },
+  {
     name: "`passed` says yes only when everything that was committed before is applied",
     async play(stage) {
       const gate = stage.gate();
