@@ -206,11 +206,20 @@ function readAttributes({ headers }: ReceivedRecord): Attributes {
     if (rawValue === null || rawValue === undefined) continue;
     if (name === "headers") addInner(attributes, textOf(rawValue, "the header headers"));
     else if (name === "content-type") contentType = textOf(rawValue, "the header content-type");
-    else if (name.startsWith("ce_")) attributes.set(name.slice("ce_".length), textOf(rawValue, `the header ${name}`));
+    else addAttribute(attributes, name, rawValue);
   }
   refuseWrongContentType(contentType);
   if (attributes.size === 0) refuse("NO_CLOUD_EVENT", "it has no header ce_*");
   return attributes;
+}
+
+/** The attributes of events of ours by their headers. */
+const knownAttributes = new Map<string, string>(headerNames.map(([attribute, header]) => [header, attribute]));
+
+function addAttribute(attributes: Map<string, string>, header: string, value: Bytes): void {
+  const name = knownAttributes.get(header) ?? (header.startsWith("ce_") ? header.slice("ce_".length) : undefined);
+  if (name !== undefined)
+    attributes.set(name, typeof value === "string" ? value : textOf(value, `the header ${header}`));
 }
 
 /** An attribute that has a header of its own is taken from there. */
@@ -222,7 +231,7 @@ function addInner(attributes: Map<string, string>, text: string): void {
 }
 
 function refuseWrongContentType(contentType: string | undefined): void {
-  if (contentType === undefined) return;
+  if (contentType === undefined || contentType === "application/json") return;
   const [mediaType = ""] = contentType.toLowerCase().split(";");
   if (mediaType.startsWith("application/cloudevents"))
     refuse("STRUCTURED_MODE", `${contentType}: attributes are expected in headers`);

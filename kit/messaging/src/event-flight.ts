@@ -14,6 +14,9 @@ const transactionLimit = 500;
 /** Events read ahead per concurrent call: enough that calls never wait for the next read, few enough to be repeated after a crash. */
 const aheadPerCall = 8;
 
+/** Events prepared ahead per concurrent call: as a rule the next are prepared before the last of them is called. */
+const preparedPerCall = 4;
+
 /** Events read ahead at least: two full transactions, so that few and quick calls at once do not make small transactions. */
 const aheadAtLeast = 2 * transactionLimit;
 
@@ -143,7 +146,7 @@ export class EventFlight<Ports extends BasePorts> {
   /** Prepares what is ready, ahead of the calls so that batches stay large, until it is time to stop. */
   async prepareLoop(): Promise<void> {
     while (!this.#isStopping) {
-      if (this.#ready.length === 0 || this.#prepared.length >= this.#consumer.concurrency) await this.#toPrepare.next();
+      if (this.#ready.length === 0 || this.#hasEnoughPrepared) await this.#toPrepare.next();
       else await this.#prepare(this.#ready.splice(0, transactionLimit));
     }
   }
@@ -264,7 +267,11 @@ export class EventFlight<Ports extends BasePorts> {
       if (!next) break;
       void this.#call(next.task, next.work, next.ports);
     }
-    if (this.#prepared.length < this.#consumer.concurrency) this.#toPrepare.notify();
+    if (!this.#hasEnoughPrepared) this.#toPrepare.notify();
+  }
+
+  get #hasEnoughPrepared(): boolean {
+    return this.#prepared.length >= preparedPerCall * this.#consumer.concurrency;
   }
 
   async #call(task: Task, work: unknown, ports: Ports): Promise<void> {
@@ -360,5 +367,7 @@ export class EventFlight<Ports extends BasePorts> {
   #advanceLine(task: Task): void {
     if (task.next) this.#ready.push(task.next);
     else this.#lines.delete(task.line);
+    // What has grown old would keep what is young, and that the next: the collector would copy whole lines that are done.
+    task.next = undefined;
   }
 }

@@ -77,8 +77,9 @@ export class FetchedPartition {
       // A broker gives whole batches, also when the place that was asked for lies inside one.
       if (record.offset < this.#takenTo.offset) continue;
       taken.push(record);
-      this.#takenTo = placeBehind(record);
     }
+    const last = taken.at(-1);
+    if (last) this.#takenTo = { offset: last.offset + 1, epoch: last.epoch };
     if (wasFull && !this.isFull) this.#drained();
     return taken;
   }
@@ -113,5 +114,3 @@ export class FetchedPartition {
     this.#position = { offset: endOffset, epoch };
   }
 }
-
-export const placeBehind = ({ offset, epoch }: FetchedRecord): Position => ({ offset: offset + 1, epoch });

@@ -22,11 +22,9 @@ export interface FetchedRecord {
   readonly fetchedAt: number;
 }
 
-/** The text of the header of this name, if there is one. */
-export function headerOf(headers: FetchedRecord["headers"], name: string): string | undefined {
-  for (const [found, content] of headers) if (found === name) return content?.toString();
-  return undefined;
-}
+/** The text of the last header of this name, if there is one. */
+export const headerOf = (headers: FetchedRecord["headers"], name: string): string | undefined =>
+  headers.findLast(([found]) => found === name)?.[1]?.toString();
 
 /** What came is not what was written, or in a form that nobody here reads. */
 export class DamagedBatchError extends Error {

@@ -6,10 +6,10 @@ import type { Chunk, LogReader, ReadEvent } from "../log.ts";
 import { Signal } from "../signal.ts";
 import type { FeedName } from "../telemetry.ts";
 import { type KafkaCluster, KafkaTopicError, type Topic } from "./cluster.ts";
-import { type FetchedPartition, placeBehind } from "./fetched-partition.ts";
+import type { FetchedPartition } from "./fetched-partition.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { type ForeignLetter, keepForeignRecords, placeOf } from "./foreign-letters.ts";
-import { momentsOf } from "./hop-header.ts";
+import { hopHeader, hopsIn } from "./hop-header.ts";
 import { isOwn, type KafkaCursor, type Position, positionIn, type TopicPositions } from "./positions.ts";
 import { type FetchedRecord, headerOf } from "./received-batch.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
@@ -125,11 +125,11 @@ export class TopicReader implements LogReader {
       for (const fetched of inTurn) {
         const { partition } = fetched;
         for (const found of fetched.take(Math.min(share, limit - events.length))) {
-          const step = passed.add(partition, placeBehind(found));
+          const step = passed.add(partition, found);
           const event = this.#understand(partition, found);
           if (event === undefined) continue;
           if (isForeign(event)) foreign.push({ ...event, topic: topic.name, partition, found });
-          else events.push(new FetchedEvent(event, found, () => passed.behind(step)));
+          else events.push(new FetchedEvent(event, found, { passed, step }));
         }
       }
     }
@@ -189,45 +189,60 @@ function shareOf(limit: number, partitions: readonly FetchedPartition[]): number
   return filled === 0 ? 0 : Math.ceil(limit / filled);
 }
 
-/** An event of a topic. Of what is known of it only the event itself is asked for each. */
+/**
+ * An event of a topic. Where it lies and when it passed is asked for of a few events only; and the record is let go, since
+ * what lives as long as its event is what the garbage collector has to copy.
+ */
 class FetchedEvent implements ReadEvent<KafkaCursor> {
   readonly event: Delivered;
-  readonly #found: FetchedRecord;
-  readonly #after: () => KafkaCursor;
+  readonly #hops: string | undefined;
+  readonly #appendedAt: number;
+  readonly #fetchedAt: number;
+  readonly #passed: PassedPlaces;
+  readonly #step: number;
 
-  constructor(event: Delivered, found: FetchedRecord, after: () => KafkaCursor) {
+  constructor(event: Delivered, found: FetchedRecord, place: { passed: PassedPlaces; step: number }) {
     this.event = event;
-    this.#found = found;
-    this.#after = after;
+    this.#hops = headerOf(found.headers, hopHeader);
+    this.#appendedAt = found.appendedAt;
+    this.#fetchedAt = found.fetchedAt;
+    this.#passed = place.passed;
+    this.#step = place.step;
   }
 
   get after(): KafkaCursor {
-    return this.#after();
+    return this.#passed.behind(this.#step);
   }
 
   get moments(): HopMoments {
-    return momentsOf(this.#found);
+    return { ...hopsIn(this.#hops), appended: this.#appendedAt, fetched: this.#fetchedAt };
   }
 }
 
 /** The places behind the records of one chunk. All places of the topic for each of them would be most of a reader's work. */
 class PassedPlaces {
   readonly #before: KafkaCursor & TopicPositions;
-  readonly #steps: { readonly partition: number; readonly place: Position }[] = [];
+  // Of each step; three lists of numbers take a fraction of the room of as many places.
+  readonly #partitions: number[] = [];
+  readonly #offsets: number[] = [];
+  readonly #epochs: number[] = [];
 
   constructor(before: KafkaCursor & TopicPositions) {
     this.#before = before;
   }
 
   /** Gives the number of the step. */
-  add(partition: number, place: Position): number {
-    return this.#steps.push({ partition, place });
+  add(partition: number, { offset, epoch }: FetchedRecord): number {
+    this.#offsets.push(offset + 1);
+    this.#epochs.push(epoch);
+    return this.#partitions.push(partition);
   }
 
   /** Where the reader stands behind so many steps. */
   behind(steps: number): KafkaCursor {
     const at: Record<string, Position> = { ...this.#before.at };
-    for (const { partition, place } of this.#steps.slice(0, steps)) at[partition] = place;
+    for (let step = 0; step < steps; step++)
+      at[this.#partitions[step] ?? 0] = { offset: this.#offsets[step] ?? 0, epoch: this.#epochs[step] ?? -1 };
     return { ...this.#before, at };
   }
 }

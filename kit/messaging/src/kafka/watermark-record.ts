@@ -12,4 +12,5 @@ const header = "onsale-watermark";
 export const watermarkRecord = (moment: string): KafkaRecordParts => ({ headers: new Map([[header, moment]]) });
 
 /** The moment of a watermark (RFC 3339); undefined when the record is something else. */
-export const watermarkIn = ({ headers }: FetchedRecord): string | undefined => headerOf(headers, header);
+export const watermarkIn = ({ key, headers }: FetchedRecord): string | undefined =>
+  key === null ? headerOf(headers, header) : undefined;
