@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { array, bigint, type Column, sql, type Transaction, text, uuid } from "@onsale/postgres";
 import { ringAfterCommit } from "./doorbell.ts";
-import { type Cause, type Lane, lanes, type OutgoingEvent } from "./event.ts";
+import type { Cause, Lane, OutgoingEvent } from "./event.ts";
 
 /** Event data, as JSON, at most: 256 KiB. Above it a batch of a thousand no longer fits comfortably in memory or in a broker's message. */
 export const maximumPayloadBytes = 256 * 1024;
@@ -70,23 +70,16 @@ export interface Headers {
  */
 export async function publish(tx: Transaction, events: readonly OutgoingEvent[]): Promise<void> {
   const rows = events.map(prepareRow);
-  countBulk(tx, rows);
-  await Promise.all(
-    lanes.map((lane) =>
-      insert(
-        tx,
-        lane,
-        rows.filter((row) => row.lane === lane),
-      ),
-    ),
-  );
+  const byLane = [...Map.groupBy(rows, ({ lane }) => lane)];
+  for (const [lane, own] of byLane) if (lane === "bulk") countBulk(tx, own.length);
+  await Promise.all(byLane.map(([lane, own]) => insert(tx, lane, own)));
   if (events.length > 0) ringAfterCommit(tx);
 }
 
 const bulkRows = new WeakMap<Transaction, number>();
 
-function countBulk(tx: Transaction, rows: readonly PreparedRow[]): void {
-  const count = (bulkRows.get(tx) ?? 0) + rows.filter(({ lane }) => lane === "bulk").length;
+function countBulk(tx: Transaction, more: number): void {
+  const count = (bulkRows.get(tx) ?? 0) + more;
   if (count > bulkRowCap)
     throw new EventRefusedError(
       `${count} events of the bulk lane in one transaction; ${bulkRowCap} are allowed: cut the work with publishInBulk.`,

@@ -46,7 +46,7 @@ export class Exchange extends pg.Query {
   add(statement: Pick<Statement, "name" | "text">, parameters: readonly unknown[]): Promise<Answer> {
     const values = parameters.map(toParameter);
     return new Promise((resolve, reject) => {
-      this.#sent.push({ ...{ statement, values, resolve, reject }, rows: [], rowCount: 0, command: "" });
+      this.#sent.push(new Sent(statement, values, { resolve, reject }));
     });
   }
 
@@ -93,9 +93,10 @@ export class Exchange extends pg.Query {
   handleCommandComplete({ text }: { text: string }): void {
     const sent = this.#sent[this.#at++];
     if (!sent) return;
-    const words = text.split(" ");
-    sent.command = words[0] ?? "";
-    sent.rowCount = Number(words.at(-1)) || 0;
+    // "INSERT 0 1", "UPDATE 3", "COMMIT", "LOCK TABLE".
+    const end = text.indexOf(" ");
+    sent.command = end < 0 ? text : text.slice(0, end);
+    sent.rowCount = Number(text.slice(text.lastIndexOf(" "))) || 0;
   }
 
   handleReadyForQuery(): void {
@@ -109,29 +110,48 @@ export class Exchange extends pg.Query {
   #end(failed: { readonly error: unknown } | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    for (const [index, sent] of this.#sent.entries()) {
-      const failure = index < this.#at ? sent.unreadable : (failed ?? { error: new Error("It was not answered.") });
-      if (index >= this.#at) sent.forget?.();
-      if (failure) sent.reject(failure.error);
-      else sent.resolve(sent);
+    for (let index = 0; index < this.#sent.length; index++) {
+      const sent = this.#sent[index];
+      if (index < this.#at) sent?.succeed();
+      else sent?.fail(failed ? failed.error : new Error("It was not answered."));
     }
     this.callback?.();
   }
 }
 
 /** A statement on its way, and what has come of it. */
-interface Sent extends Answer {
+class Sent implements Answer {
+  readonly rows: Row[] = [];
+  rowCount = 0;
+  command = "";
+  prepared: Prepared | undefined;
+  /** Of what this exchange prepares: that it must be prepared again. */
+  forget: (() => void) | undefined;
+  unreadable: { readonly error: unknown } | undefined;
   readonly statement: Pick<Statement, "name" | "text">;
   readonly values: readonly Parameter[];
+  readonly #settle: Settle;
+
+  constructor(statement: Pick<Statement, "name" | "text">, values: readonly Parameter[], settle: Settle) {
+    this.statement = statement;
+    this.values = values;
+    this.#settle = settle;
+  }
+
+  succeed(): void {
+    if (this.unreadable) this.#settle.reject(this.unreadable.error);
+    else this.#settle.resolve(this);
+  }
+
+  fail(error: unknown): void {
+    this.forget?.();
+    this.#settle.reject(error);
+  }
+}
+
+interface Settle {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
-  readonly rows: Row[];
-  rowCount: number;
-  command: string;
-  prepared?: Prepared | undefined;
-  /** Of what this exchange prepares: that it must be prepared again. */
-  forget?: () => void;
-  unreadable?: { readonly error: unknown };
 }
 
 type Parameter = ReturnType<typeof toParameter>;
