@@ -39,6 +39,20 @@ export const callBehaviours: readonly Behaviour[] = [
     },
   },
   {
+    name: "calls for what a restored producer tells anew are made, and it is said of which key",
+    async play(stage) {
+      const process = await stage.call();
+      await stage.tell(["key-1"], [1, 2, 3]);
+      await stage.untilEffects(3);
+      await stage.admin.query("select alpha.outbox_renew_incarnation('restored in a test')");
+      await stage.tell(["key-1"], [2, 3]);
+      await stage.untilEffects(5);
+      expect(await stage.stepsOf("key-1")).toEqual([1, 2, 3, 2, 3]);
+      await waitFor(() => process.anew.length > 0);
+      expect(process.anew).toEqual([expect.objectContaining({ key: "key-1", had: 3, tellsFrom: 2 })]);
+    },
+  },
+  {
     name: "one slow call holds up its own key and no other",
     async play(stage) {
       const gate = stage.gate();
