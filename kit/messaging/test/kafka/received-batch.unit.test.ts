@@ -64,15 +64,18 @@ describe("a batch that was received", () => {
     ]);
   });
 
-  test.each(texts.map((text) => [`${text.slice(0, 3)} of ${text.length}`, text]))("gives any text: %s", (_, text) => {
-    const records = [text, "other", text, `${text}+`].map((it) => ({
-      key: it,
-      value: it,
-      headers: new Map([["n", it]]),
-    }));
-    const read = recordsIn(receivedBatches(written(records)));
-    expect(read.map(({ key, value, headers }) => ({ key, value, headers: new Map(headers) }))).toEqual(records);
-  });
+  test.each(texts.map((text) => [`${JSON.stringify(text.slice(0, 3))} of ${text.length}`, text]))(
+    "gives any text: %s",
+    (_, text) => {
+      const records = [text, "other", text, `${text}+`].map((it) => ({
+        key: it,
+        value: it,
+        headers: new Map([["n", it]]),
+      }));
+      const read = recordsIn(receivedBatches(written(records)));
+      expect(read.map(({ key, value, headers }) => ({ key, value, headers: new Map(headers) }))).toEqual(records);
+    },
+  );
 
   test("makes what a header has in common with the one before it only once", () => {
     const [one, two] = recordsIn(receivedBatches(written([plain("one"), plain("two")])));
