@@ -22,6 +22,15 @@ export class TailLostError extends Error {
  */
 const batchBytes = maximumMessageBytes - 1_024;
 
+/** Batches by their partition. */
+type Request = Map<number, RecordBatch>;
+
+/** Requests, of which the first is ready to be sent. */
+export interface Prepared {
+  readonly first: IteratorResult<Request, void>;
+  readonly rest: Iterator<Request, void>;
+}
+
 export interface AppenderOptions {
   /** Whose events they are. */
   readonly stream: { readonly source: string; readonly lane: Lane };
@@ -40,8 +49,8 @@ export class Appender {
   readonly #topic: Topic;
   readonly #partitions: readonly number[];
   readonly #records: EventRecords;
-  /** What the next request brings, by partition; their memory is used for all requests. */
-  readonly #batches = new Map<number, RecordBatch>();
+  /** Batches of requests that were acknowledged: their memory is used for the next ones. */
+  readonly #spare: RecordBatch[] = [];
   #ends: Positions;
 
   constructor(client: Producer<string, string, string, string>, { stream, topic, partitions, ends }: AppenderOptions) {
@@ -58,22 +67,38 @@ export class Appender {
   }
 
   /**
-   * Appends events in their order and then, where one is given, the watermark to every partition; resolves when all
-   * replicas have them.
+   * Makes requests of events in their order and then, where one is given, of the watermark to every partition. The first is
+   * made at once, which may be while what comes before is being appended; what does not fit into it is made when it is sent.
+   */
+  prepare(events: readonly ReadEvent[], watermark: string | undefined): Prepared {
+    const requests = this.#requestsOf(events, watermark);
+    return { first: requests.next(), rest: requests };
+  }
+
+  /**
+   * Appends what was prepared; resolves when all replicas have it.
    * @throws {TailLostError}
    */
-  async append(events: readonly ReadEvent[], watermark: string | undefined): Promise<void> {
+  async append({ first, rest }: Prepared): Promise<void> {
+    for (let next = first; !next.done; next = rest.next()) await this.#send(next.value);
+  }
+
+  *#requestsOf(events: readonly ReadEvent[], watermark: string | undefined): Generator<Request, void> {
+    let request: Request = new Map();
     const relayedAt = Date.now();
     for (const event of events) {
       this.#records.take(event, relayedAt);
       const partition = this.#records.partition(this.#topic.leaders.length);
-      if (this.#put(this.#batchOf(partition))) continue;
-      await this.#send();
-      this.#put(this.#batchOf(partition));
+      if (this.#put(this.#batchOf(request, partition))) continue;
+      yield request;
+      request = new Map();
+      // Meanwhile others were taken.
+      this.#records.take(event, relayedAt);
+      this.#put(this.#batchOf(request, partition));
     }
     if (watermark !== undefined)
-      for (const partition of this.#partitions) this.#batchOf(partition).append(watermarkRecord(watermark));
-    await this.#send();
+      for (const partition of this.#partitions) this.#batchOf(request, partition).append(watermarkRecord(watermark));
+    if (request.size > 0) yield request;
   }
 
   /** False when the record at hand does not fit into its partition's batch any more. One alone always does. */
@@ -85,26 +110,27 @@ export class Appender {
     return false;
   }
 
-  async #send(): Promise<void> {
-    const batches = new Map([...this.#batches].filter(([, { count }]) => count > 0));
-    if (batches.size === 0) return;
+  async #send(request: Request): Promise<void> {
     const ends = { ...this.#ends };
-    for (const [partition, found] of await this.#producer.send(batches)) {
+    for (const [partition, found] of await this.#producer.send(request)) {
       const before = positionIn(this.#ends, partition);
       if (found < before.offset)
         throw new TailLostError(this.#topic.name, partition, { expected: before.offset, found });
       const { epoch } = this.#topic.leaders[partition] ?? before;
-      ends[partition] = { offset: found + (batches.get(partition)?.count ?? 0), epoch };
+      ends[partition] = { offset: found + (request.get(partition)?.count ?? 0), epoch };
     }
     this.#ends = ends;
-    for (const batch of batches.values()) batch.clear();
+    for (const batch of request.values()) {
+      batch.clear();
+      this.#spare.push(batch);
+    }
   }
 
-  #batchOf(partition: number): RecordBatch {
-    const known = this.#batches.get(partition);
+  #batchOf(request: Request, partition: number): RecordBatch {
+    const known = request.get(partition);
     if (known) return known;
-    const batch = new RecordBatch();
-    this.#batches.set(partition, batch);
+    const batch = this.#spare.pop() ?? new RecordBatch();
+    request.set(partition, batch);
     return batch;
   }
 }

@@ -1,9 +1,10 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Database } from "@onsale/postgres";
 import { Doorbell } from "../doorbell.ts";
-import type { Chunk, LogReader } from "../log.ts";
+import type { Chunk, Cursor, LogReader } from "../log.ts";
 import type { Progress } from "../progress.ts";
 import type { FeedName } from "../telemetry.ts";
-import type { Appender } from "./appender.ts";
+import type { Appender, Prepared } from "./appender.ts";
 import type { KafkaCluster, Topic } from "./cluster.ts";
 import { checkpointEveryMs, keepCheckpoint, type RelayCursor } from "./relay-cursor.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
@@ -38,6 +39,13 @@ export interface RelayTenureOptions {
   readonly reached: (watermark: string) => void;
 }
 
+interface ReadyChunk {
+  readonly chunk: Chunk;
+  /** The watermark that is appended behind the events; seldomer than the log has one. */
+  readonly moment: string | undefined;
+  readonly prepared: Prepared;
+}
+
 /**
  * Appends an outbox to its topic, from where one owner took over until it stops. What is appended is a repetition of
  * what was, or follows it: whatever an owner that was taken over still appends, each key's events lie in their order when
@@ -47,8 +55,8 @@ export class RelayTenure {
   readonly #options: RelayTenureOptions;
   readonly #bell: Doorbell;
   #cursor: RelayCursor;
-  /** Read while the chunk before it is being appended. */
-  #ahead: Promise<Chunk> | undefined;
+  /** Read and made ready while the chunk before it is being appended. */
+  #ahead: Promise<ReadyChunk> | undefined;
   #isDirty = false;
   /** Somebody waits for a watermark, or events were appended; from the write-ahead log it comes some reads later than they. */
   #isMomentWanted = false;
@@ -68,8 +76,10 @@ export class RelayTenure {
     const { progress, reader } = this.#options;
     while (!signal.aborted) {
       await progress.reportNowAndThen();
-      const chunk = await this.#next();
-      await this.#append(chunk);
+      const { chunk, ...ready } = await (this.#ahead ?? this.#readFrom(this.#cursor.outbox));
+      const appended = this.#append(chunk, ready);
+      this.#ahead = chunk.drained ? undefined : this.#readAhead(chunk.after);
+      await appended;
       await this.#saveWhenDue(chunk.watermark);
       await this.#lookAtLeaders();
       if (chunk.events.length > 0 || !chunk.drained) continue;
@@ -79,24 +89,29 @@ export class RelayTenure {
     if (this.#isDirty) await this.#save(undefined);
   }
 
-  async #next(): Promise<Chunk> {
-    const { reader } = this.#options;
-    const chunk = await (this.#ahead ?? reader.read(this.#cursor.outbox, readLimit));
-    this.#ahead = chunk.drained ? undefined : reader.read(chunk.after, readLimit);
-    // Its fault is met when it is waited for.
-    this.#ahead?.catch(() => undefined);
-    return chunk;
+  /** Its fault is met when it is waited for. */
+  #readAhead(from: Cursor): Promise<ReadyChunk> {
+    // The request before it goes out first.
+    const ahead = turn().then(() => this.#readFrom(from));
+    ahead.catch(() => undefined);
+    return ahead;
   }
 
-  async #append({ events, after, watermark }: Chunk): Promise<void> {
+  async #readFrom(cursor: Cursor): Promise<ReadyChunk> {
+    const { appender, reader } = this.#options;
+    const chunk = await reader.read(cursor, readLimit);
+    if (chunk.events.length > 0) this.#isMomentWanted = true;
+    const moment = this.#isMomentWanted || this.#isWatermarkDue() ? chunk.watermark : undefined;
+    if (moment !== undefined) this.#isMomentWanted = false;
+    return { chunk, moment, prepared: appender.prepare(chunk.events, moment) };
+  }
+
+  async #append({ events, after }: Chunk, { moment, prepared }: Omit<ReadyChunk, "chunk">): Promise<void> {
     const { appender, reached } = this.#options;
-    if (events.length > 0) this.#isMomentWanted = true;
-    const moment = this.#isMomentWanted || this.#isWatermarkDue() ? watermark : undefined;
     const startedAt = performance.now();
-    await appender.append(events, moment);
+    await appender.append(prepared);
     this.#cursor = { outbox: after, kafka: appender.written };
     if (moment !== undefined) {
-      this.#isMomentWanted = false;
       this.#watermarkAt = performance.now();
       reached(moment);
     }
