@@ -20,7 +20,7 @@ import type { Lane } from "./event.ts";
 import { logOperation } from "./operation-log.ts";
 import { type Refusal, refused } from "./refusal.ts";
 import { streamNotFound, streamText } from "./streams.ts";
-import { slotNameOf } from "./wal/replication-slot.ts";
+import { dropSlot, slotNameOf } from "./wal/replication-slot.ts";
 
 export interface Retirement extends By {
   readonly reader: string;
@@ -139,18 +139,10 @@ async function withReplicationSlots(
   }));
 }
 
-/**
- * Drops a slot; gives a sentence where that is refused. It can't be taken back with the transaction, and need not be: a reader whose
- * slot is gone reads the table.
- */
+/** Drops a slot; gives a sentence where that is refused. It need not be taken back with the transaction: whose slot is gone reads the table. */
 async function whyNotDropped(database: Database, slot: string): Promise<string | undefined> {
   try {
-    const connection = await database.replication(slot);
-    try {
-      await connection.run(`DROP_REPLICATION_SLOT ${identifier(slot)}`);
-    } finally {
-      connection.close();
-    }
+    await dropSlot(database, slot);
     return undefined;
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);

@@ -446,4 +446,28 @@ describe("retiring", () => {
     expect(await retire({ reader: "beta.other" })).toMatchObject({ kind: "retired" });
     expect(await slots()).toEqual([]);
   });
+
+  test("a slot whose session is just ending is waited for", async () => {
+    const running = doors.run([hear], {}, { reader: "wal" });
+    await waitFor(async () => (await slots()).length === 2, { withinMs: 30_000, what: "a slot for each stream" });
+    await running.drain();
+    const [slot = ""] = await slots();
+    const late = await doors.beta.replication(slot);
+    const publication = "proto_version '1', publication_names 'none'";
+    // The server ends the session of a reader that is gone before this one gets the slot.
+    await waitFor(
+      () =>
+        late
+          .stream(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (${publication})`, () => undefined)
+          .then(
+            () => true,
+            () => false,
+          ),
+      { what: "the slot in use" },
+    );
+    const retiring = retire();
+    setTimeout(() => late.close(), 200);
+    expect(await retiring).toMatchObject({ kind: "retired" });
+    expect(await slots()).toEqual([]);
+  });
 });

@@ -1,6 +1,7 @@
 /** The replication slot of one feed: what it is called, whether it may be believed, and how it comes to be. */
 
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Database, identifier, type Replication, sqlState } from "@onsale/postgres";
 import type { Lane } from "../event.ts";
 import type { FeedName } from "../telemetry.ts";
@@ -161,4 +162,28 @@ function explained(error: unknown): SlotError {
   const said = error instanceof Error ? error.message : String(error);
   const words = refusals[sqlState(error) ?? ""];
   return new SlotError("unavailable", words === undefined ? said : `${words} (${said})`, { cause: error });
+}
+
+// The session of a reader that went away ends within milliseconds; until then its slot is in use.
+const inUse = "55006";
+const dropPatienceMs = 2_000;
+const dropPollMs = 20;
+
+/** Drops a slot that nobody reads any more. It can't be taken back with a transaction. */
+export async function dropSlot(database: Database, slot: string): Promise<void> {
+  const connection = await database.replication(slot);
+  try {
+    const deadline = performance.now() + dropPatienceMs;
+    for (;;) {
+      try {
+        await connection.run(`DROP_REPLICATION_SLOT ${identifier(slot)}`);
+        return;
+      } catch (error) {
+        if (sqlState(error) !== inUse || performance.now() > deadline) throw error;
+      }
+      await sleep(dropPollMs);
+    }
+  } finally {
+    connection.close();
+  }
 }
