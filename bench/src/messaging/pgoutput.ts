@@ -74,7 +74,8 @@ async function readAll(reader: LogReader, from: Cursor, events: number): Promise
     cursor = chunk.after;
     if (!("wal" in cursor)) throw new Error("The table was read instead of the log.");
     if (chunk.events.length > 0) startedAt ??= performance.now();
-    count += chunk.events.length;
+    // An event is read from its row when it is asked for, as every consumer asks.
+    count += chunk.events.filter(({ event }) => event.sequence > 0).length;
     if (chunk.events.length === 0) await reader.wait(never);
   }
   return (count * 1_000) / (performance.now() - (startedAt ?? 0));
