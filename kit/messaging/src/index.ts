@@ -1,5 +1,23 @@
-export { type AsyncApiOptions, asyncApi } from "./async-api.ts";
-export { publishInBulk } from "./bulk.ts";
+export {
+  type BasePorts,
+  type BatchConsumer,
+  type Consumer,
+  consumer,
+  type EachConsumer,
+  type Prepared,
+  type Settled,
+} from "./consumers/consumer.ts";
+export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./consumers/feeds.ts";
+export { claimFresh } from "./consumers/inbox.ts";
+export { LaneGate } from "./consumers/lane-gate.ts";
+export {
+  beginAt,
+  exportState,
+  type JoinableLog,
+  ReaderHasBegunError,
+  type StartingPoint,
+} from "./consumers/starting-point.ts";
+export { type AsyncApiOptions, asyncApi } from "./events/async-api.ts";
 export {
   attributesOf,
   type CloudEvent,
@@ -15,16 +33,7 @@ export {
   schemaUri,
   toCloudEvent,
   toKafkaRecord,
-} from "./cloud-event.ts";
-export {
-  type BasePorts,
-  type BatchConsumer,
-  type Consumer,
-  consumer,
-  type EachConsumer,
-  type Prepared,
-  type Settled,
-} from "./consumer.ts";
+} from "./events/cloud-event.ts";
 export {
   aggregateOf,
   type Cause,
@@ -39,14 +48,11 @@ export {
   lanes,
   noteUnfitSamples,
   type OutgoingEvent,
-} from "./event.ts";
-export { type Feeds, type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
-export { type Break, type FrozenEvent, type FrozenShape, freeze, type Hearer, judge } from "./frozen.ts";
+} from "./events/event.ts";
+export { type Break, type FrozenEvent, type FrozenShape, freeze, type Hearer, judge } from "./events/frozen.ts";
+export { UpcastError, type Upcaster, upcast, upcastData, upcastTo, withEarlierVersions } from "./events/upcast.ts";
 export { type Hop, type HopDurations, HopReport, type HopRow, hops } from "./hops.ts";
-export { claimFresh } from "./inbox.ts";
-export { LaneGate } from "./lane-gate.ts";
 export type { Chunk, Cursor, CursorMove, CursorStore, Log, LogReader, Moved, ReadEvent } from "./log.ts";
-export { Lookout, readerRole } from "./lookout.ts";
 export {
   type ApplicationTelemetry,
   type ConsumeOptions,
@@ -55,13 +61,13 @@ export {
   migrations,
   openMessaging,
 } from "./messaging.ts";
-export { extendOutbox, retirePartitions, sealPartitions } from "./outbox.ts";
-export { OutboxLog, type OutboxLogOptions } from "./outbox-log.ts";
-export { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox-row.ts";
-export { bulkRowCap, EventRefusedError, publish } from "./publish.ts";
-export { NothingChangedError, type SqlClient } from "./publish-with.ts";
-export { beginAt, exportState, type JoinableLog, ReaderHasBegunError, type StartingPoint } from "./starting-point.ts";
+export { publishInBulk } from "./outbox/bulk.ts";
+export { Lookout, readerRole } from "./outbox/lookout.ts";
+export { OutboxLog, type OutboxLogOptions } from "./outbox/outbox-log.ts";
+export { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox/outbox-row.ts";
+export { extendOutbox, retirePartitions, sealPartitions } from "./outbox/partitions.ts";
+export { bulkRowCap, EventRefusedError, publish } from "./outbox/publish.ts";
+export { NothingChangedError, type SqlClient } from "./outbox/publish-with.ts";
+export { type OutboxChore, outboxUpkeep, type UpkeepOptions } from "./outbox/upkeep.ts";
 export { type FeedName, type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
-export { UpcastError, type Upcaster, upcast, upcastData, upcastTo, withEarlierVersions } from "./upcast.ts";
-export { type OutboxChore, outboxUpkeep, type UpkeepOptions } from "./upkeep.ts";
 export { type OutboxLogTelemetry, type SlotTrouble, silentLogTelemetry } from "./wal/wal-telemetry.ts";

@@ -1,10 +1,10 @@
 /** Where consumers read from: the outboxes of PostgreSQL directly, or topics of Kafka that a relay fills. */
 
 import type { Database, Transaction } from "@onsale/postgres";
-import type { Delivered } from "./event.ts";
+import type { Delivered } from "./events/event.ts";
 import type { HopMoments } from "./hops.ts";
+import type { WrittenRow } from "./outbox/written-row.ts";
 import type { FeedName } from "./telemetry.ts";
-import type { WrittenRow } from "./written-row.ts";
 
 /** A log, as the feeds of one service see it. */
 export interface Log {

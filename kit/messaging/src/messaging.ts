@@ -3,14 +3,14 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Database, integer, type MigrationSet, migrate, openDatabase, sql } from "@onsale/postgres";
-import type { BasePorts, Consumer } from "./consumer.ts";
-import { ring } from "./doorbell.ts";
-import type { OutgoingEvent } from "./event.ts";
-import { type FeedsOptions, type RunningFeeds, startFeeds } from "./feeds.ts";
-import { OutboxLog, type OutboxLogOptions } from "./outbox-log.ts";
-import { publishWith, type SqlClient } from "./publish-with.ts";
+import type { BasePorts, Consumer } from "./consumers/consumer.ts";
+import { type FeedsOptions, type RunningFeeds, startFeeds } from "./consumers/feeds.ts";
+import type { OutgoingEvent } from "./events/event.ts";
+import { ring } from "./outbox/doorbell.ts";
+import { OutboxLog, type OutboxLogOptions } from "./outbox/outbox-log.ts";
+import { publishWith, type SqlClient } from "./outbox/publish-with.ts";
+import { type OutboxChore, outboxUpkeep } from "./outbox/upkeep.ts";
 import { type MessagingTelemetry, silentTelemetry } from "./telemetry.ts";
-import { type OutboxChore, outboxUpkeep } from "./upkeep.ts";
 import { type OutboxLogTelemetry, silentLogTelemetry } from "./wal/wal-telemetry.ts";
 
 export interface MessagingOptions {

@@ -1,6 +1,6 @@
-import type { Lane } from "./event.ts";
+import type { ToldAnew } from "./consumers/inbox.ts";
+import type { Lane } from "./events/event.ts";
 import type { HopDurations } from "./hops.ts";
-import type { ToldAnew } from "./inbox.ts";
 
 /** Which stream of events a fact is about. */
 export interface FeedName {

@@ -3,10 +3,10 @@ import { type TestDatabase, waitFor } from "@onsale/testing";
 import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type CallOrder, consumer } from "../src/consumer.ts";
-import { type Delivered, defineEvent, fact } from "../src/event.ts";
-import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
-import { publish } from "../src/publish.ts";
+import { type CallOrder, consumer } from "../src/consumers/consumer.ts";
+import { type RunningFeeds, startFeeds } from "../src/consumers/feeds.ts";
+import { type Delivered, defineEvent, fact } from "../src/events/event.ts";
+import { publish } from "../src/outbox/publish.ts";
 import { type TwoServices, twoServices } from "./two-services.ts";
 
 const moved = defineEvent("door.moved.v1", {

@@ -3,9 +3,15 @@
 import { Kafka, CloudEvent as SdkEvent } from "cloudevents";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { attributesOf, fromKafkaRecord, type ReceivedRecord, toCloudEvent, toKafkaRecord } from "../src/cloud-event.ts";
-import type { Delivered } from "../src/event.ts";
-import { type OutboxRow, toDelivered } from "../src/outbox-row.ts";
+import {
+  attributesOf,
+  fromKafkaRecord,
+  type ReceivedRecord,
+  toCloudEvent,
+  toKafkaRecord,
+} from "../src/events/cloud-event.ts";
+import type { Delivered } from "../src/events/event.ts";
+import { type OutboxRow, toDelivered } from "../src/outbox/outbox-row.ts";
 
 const placed: Delivered = {
   id: "0192f0c1-0000-7000-8000-000000000001",

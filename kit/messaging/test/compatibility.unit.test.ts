@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { type TSchema, Type } from "typebox";
 import { Check } from "typebox/schema";
 import { describe, expect, test } from "vitest";
-import { misfits } from "../src/compatibility.ts";
-import { closed, type JsonSchema, opened } from "../src/content-model.ts";
+import { misfits } from "../src/events/compatibility.ts";
+import { closed, type JsonSchema, opened } from "../src/events/content-model.ts";
 import { changes, valuesFor } from "./schemas-by-chance.ts";
 
 const compared = (before: TSchema, after: TSchema) => {

@@ -1,9 +1,9 @@
 import { bigint, sql, type Transaction } from "@onsale/postgres";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { OutboxLog } from "../src/outbox-log.ts";
-import { FencedError, Progress } from "../src/progress.ts";
-import type { OutboxCursor } from "../src/snapshot-reader.ts";
-import { pauseStreams } from "../src/streams.ts";
+import { FencedError, Progress } from "../src/consumers/progress.ts";
+import { pauseStreams } from "../src/operations/streams.ts";
+import { OutboxLog } from "../src/outbox/outbox-log.ts";
+import type { OutboxCursor } from "../src/outbox/snapshot-reader.ts";
 import type { FeedName } from "../src/telemetry.ts";
 import { type Doors, openDoors } from "./doors.ts";
 

@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import { waitFor } from "@onsale/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Consumer, consumer } from "../src/consumer.ts";
+import { type Consumer, consumer } from "../src/consumers/consumer.ts";
+import { beginAttempt, dueKeys, lockAttempt, waitBehind, waitingBound } from "../src/consumers/parking.ts";
+import { FencedError } from "../src/consumers/progress.ts";
+import type { Delivered } from "../src/events/event.ts";
 import {
   countLetters,
   dropLetter,
@@ -10,12 +13,9 @@ import {
   type Letter,
   listLetters,
   showLetter,
-} from "../src/dead-letters.ts";
-import type { Delivered } from "../src/event.ts";
-import { latestOperations } from "../src/operation-log.ts";
-import { beginAttempt, dueKeys, lockAttempt, waitBehind, waitingBound } from "../src/parking.ts";
-import { FencedError } from "../src/progress.ts";
-import { redriveLetter } from "../src/redrive.ts";
+} from "../src/operations/dead-letters.ts";
+import { latestOperations } from "../src/operations/operation-log.ts";
+import { redriveLetter } from "../src/operations/redrive.ts";
 import { type Doors, heard, moved, openDoors, painted } from "./doors.ts";
 
 let doors: Doors;

@@ -11,14 +11,14 @@ import {
 import pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { consumer } from "../src/consumer.ts";
-import { type Delivered, defineEvent } from "../src/event.ts";
-import { startFeeds } from "../src/feeds.ts";
+import { consumer } from "../src/consumers/consumer.ts";
+import { startFeeds } from "../src/consumers/feeds.ts";
+import { type Delivered, defineEvent } from "../src/events/event.ts";
 import { KafkaCluster } from "../src/kafka/cluster.ts";
 import { KafkaLog } from "../src/kafka/kafka-log.ts";
 import type { LogReader } from "../src/log.ts";
-import { beginning, SnapshotReader } from "../src/snapshot-reader.ts";
-import { WindowSource } from "../src/window.ts";
+import { beginning, SnapshotReader } from "../src/outbox/snapshot-reader.ts";
+import { WindowSource } from "../src/outbox/window.ts";
 import { letWrite } from "./crowd-of-writers.ts";
 
 // Connect needs 6 s to run on an idle machine, and the tests of other files share this one.

@@ -4,12 +4,12 @@ import type { Database } from "@onsale/postgres";
 import { type TestDatabase, waitFor } from "@onsale/testing";
 import type pg from "pg";
 import { Type } from "typebox";
-import type { Consumer } from "../src/consumer.ts";
-import { type Delivered, defineEvent, fact, type Lane } from "../src/event.ts";
-import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
-import { OutboxLog } from "../src/outbox-log.ts";
-import { publish } from "../src/publish.ts";
-import { type Reader, readersOf } from "../src/readers.ts";
+import type { Consumer } from "../src/consumers/consumer.ts";
+import { type RunningFeeds, startFeeds } from "../src/consumers/feeds.ts";
+import { type Reader, readersOf } from "../src/consumers/readers.ts";
+import { type Delivered, defineEvent, fact, type Lane } from "../src/events/event.ts";
+import { OutboxLog } from "../src/outbox/outbox-log.ts";
+import { publish } from "../src/outbox/publish.ts";
 import { type MessagingTelemetry, silentTelemetry } from "../src/telemetry.ts";
 import { twoServices } from "./two-services.ts";
 

@@ -2,11 +2,11 @@ import type { Database } from "@onsale/postgres";
 import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Consumer, consumer } from "../src/consumer.ts";
-import { type Delivered, defineEvent, fact } from "../src/event.ts";
-import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
-import { OutboxLog } from "../src/outbox-log.ts";
-import { publish } from "../src/publish.ts";
+import { type Consumer, consumer } from "../src/consumers/consumer.ts";
+import { type RunningFeeds, startFeeds } from "../src/consumers/feeds.ts";
+import { type Delivered, defineEvent, fact } from "../src/events/event.ts";
+import { OutboxLog } from "../src/outbox/outbox-log.ts";
+import { publish } from "../src/outbox/publish.ts";
 import { type MessagingTelemetry, silentTelemetry } from "../src/telemetry.ts";
 import { type TwoServices, twoServices } from "./two-services.ts";
 

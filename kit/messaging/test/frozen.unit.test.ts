@@ -1,9 +1,9 @@
 import { Type } from "typebox";
 import { describe, expect, test } from "vitest";
-import { consumer } from "../src/consumer.ts";
-import { type Compatibility, defineEvent, type EventDefinition } from "../src/event.ts";
-import { type FrozenEvent, freeze, judge } from "../src/frozen.ts";
-import { upcast } from "../src/upcast.ts";
+import { consumer } from "../src/consumers/consumer.ts";
+import { type Compatibility, defineEvent, type EventDefinition } from "../src/events/event.ts";
+import { type FrozenEvent, freeze, judge } from "../src/events/frozen.ts";
+import { upcast } from "../src/events/upcast.ts";
 
 const fields = { orderId: Type.String(), totalMinor: Type.Integer({ minimum: 0, description: "In pence." }) };
 const sample = { orderId: "o", totalMinor: 5 };

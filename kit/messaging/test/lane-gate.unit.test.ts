@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LaneGate } from "../src/lane-gate.ts";
+import { LaneGate } from "../src/consumers/lane-gate.ts";
 
 const never = new AbortController().signal;
 

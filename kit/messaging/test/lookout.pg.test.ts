@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Lookout } from "../src/lookout.ts";
+import { Lookout } from "../src/outbox/lookout.ts";
 import { type Doors, openDoors } from "./doors.ts";
 
 let doors: Doors;

@@ -3,11 +3,11 @@ import { type TestDatabase, testDatabase } from "@onsale/testing";
 import pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { consumer } from "../src/consumer.ts";
-import { type Delivered, defineEvent, fact } from "../src/event.ts";
+import { consumer } from "../src/consumers/consumer.ts";
+import { type Delivered, defineEvent, fact } from "../src/events/event.ts";
 import { type Messaging, openMessaging } from "../src/messaging.ts";
-import { EventRefusedError, publish } from "../src/publish.ts";
-import { NothingChangedError } from "../src/publish-with.ts";
+import { EventRefusedError, publish } from "../src/outbox/publish.ts";
+import { NothingChangedError } from "../src/outbox/publish-with.ts";
 
 const closed = defineEvent("till.closed.v1", {
   key: "tillId",

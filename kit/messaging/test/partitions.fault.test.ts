@@ -2,9 +2,9 @@ import type { Database } from "@onsale/postgres";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { retirePartitions, sealPartitions } from "../src/outbox.ts";
-import { beginning, type OutboxCursor, SnapshotReader } from "../src/snapshot-reader.ts";
-import { WindowSource } from "../src/window.ts";
+import { retirePartitions, sealPartitions } from "../src/outbox/partitions.ts";
+import { beginning, type OutboxCursor, SnapshotReader } from "../src/outbox/snapshot-reader.ts";
+import { WindowSource } from "../src/outbox/window.ts";
 
 let home: TestDatabase;
 let database: Database;

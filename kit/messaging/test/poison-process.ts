@@ -6,9 +6,9 @@
 import { openDatabase } from "@onsale/postgres";
 import pg from "pg";
 import { Type } from "typebox";
-import { type Consumer, consumer } from "../src/consumer.ts";
-import { type Delivered, defineEvent } from "../src/event.ts";
-import { startFeeds } from "../src/feeds.ts";
+import { type Consumer, consumer } from "../src/consumers/consumer.ts";
+import { startFeeds } from "../src/consumers/feeds.ts";
+import { type Delivered, defineEvent } from "../src/events/event.ts";
 
 const [url = "", manner = "", poison = ""] = process.argv.slice(2);
 const schema = Type.Object({ id: Type.String(), step: Type.Integer() });

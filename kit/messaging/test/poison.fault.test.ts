@@ -2,8 +2,8 @@ import { spawnNode, type TestDatabase, waitFor } from "@onsale/testing";
 import type pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { defineEvent, fact } from "../src/event.ts";
-import { publish } from "../src/publish.ts";
+import { defineEvent, fact } from "../src/events/event.ts";
+import { publish } from "../src/outbox/publish.ts";
 import { type TwoServices, twoServices } from "./two-services.ts";
 
 const schema = Type.Object({ id: Type.String(), step: Type.Integer() });

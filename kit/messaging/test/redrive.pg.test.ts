@@ -1,8 +1,8 @@
 import { waitFor } from "@onsale/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { consumer } from "../src/consumer.ts";
-import { listLetters } from "../src/dead-letters.ts";
-import { latestOperations } from "../src/operation-log.ts";
+import { consumer } from "../src/consumers/consumer.ts";
+import { listLetters } from "../src/operations/dead-letters.ts";
+import { latestOperations } from "../src/operations/operation-log.ts";
 import {
   cancelRedrive,
   findRedrive,
@@ -10,7 +10,7 @@ import {
   type RedriveWish,
   startRedrive,
   stepRedrive,
-} from "../src/redrive.ts";
+} from "../src/operations/redrive.ts";
 import { type Doors, heard, moved, openDoors, painted } from "./doors.ts";
 
 const keys = Array.from({ length: 60 }, (_, index) => `door-${index}`);

@@ -1,7 +1,7 @@
 /** Schemas, small changes of them, and values that fit them, by chance. */
 
 import fc from "fast-check";
-import type { JsonSchema } from "../src/content-model.ts";
+import type { JsonSchema } from "../src/events/content-model.ts";
 
 const names = ["a", "b", "c", "d"] as const;
 const patterns = ["^[a-z]{1,3}$", "^[0-9]{2}$"] as const;

@@ -3,8 +3,8 @@ import { type TestDatabase, testDatabase } from "@onsale/testing";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Chunk } from "../src/log.ts";
-import { beginning, type OutboxCursor, SnapshotReader } from "../src/snapshot-reader.ts";
-import { type Window, WindowSource } from "../src/window.ts";
+import { beginning, type OutboxCursor, SnapshotReader } from "../src/outbox/snapshot-reader.ts";
+import { type Window, WindowSource } from "../src/outbox/window.ts";
 import { type CrowdOptions, letWrite, randomFrom } from "./crowd-of-writers.ts";
 import { flawless, judge, type Row, type Verdict } from "./ledger-of-delivery.ts";
 

@@ -2,13 +2,13 @@ import { bigint, type Database, sql, type Transaction, text } from "@onsale/post
 import { type TestDatabase, waitFor } from "@onsale/testing";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { consumer } from "../src/consumer.ts";
-import { defineEvent, fact } from "../src/event.ts";
-import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
-import { OutboxLog } from "../src/outbox-log.ts";
-import { watermarkOf } from "../src/progress.ts";
-import { publish } from "../src/publish.ts";
-import { beginAt, exportState, ReaderHasBegunError, type StartingPoint } from "../src/starting-point.ts";
+import { consumer } from "../src/consumers/consumer.ts";
+import { type RunningFeeds, startFeeds } from "../src/consumers/feeds.ts";
+import { watermarkOf } from "../src/consumers/progress.ts";
+import { beginAt, exportState, ReaderHasBegunError, type StartingPoint } from "../src/consumers/starting-point.ts";
+import { defineEvent, fact } from "../src/events/event.ts";
+import { OutboxLog } from "../src/outbox/outbox-log.ts";
+import { publish } from "../src/outbox/publish.ts";
 import { type TwoServices, twoServices } from "./two-services.ts";
 
 const counted = defineEvent("account.counted.v1", {

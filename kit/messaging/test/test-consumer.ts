@@ -3,9 +3,9 @@
 import { randomUUID } from "node:crypto";
 import type { Database } from "@onsale/postgres";
 import { waitFor } from "@onsale/testing";
+import { Progress } from "../src/consumers/progress.ts";
 import type { Chunk, Cursor, Log, LogReader } from "../src/log.ts";
-import { OutboxLog } from "../src/outbox-log.ts";
-import { Progress } from "../src/progress.ts";
+import { OutboxLog } from "../src/outbox/outbox-log.ts";
 import type { FeedName } from "../src/telemetry.ts";
 import type { OutboxLogTelemetry, SlotTrouble } from "../src/wal/wal-telemetry.ts";
 import type { Row } from "./ledger-of-delivery.ts";

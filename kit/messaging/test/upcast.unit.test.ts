@@ -2,9 +2,9 @@ import { eventOf } from "@onsale/testing";
 import fc from "fast-check";
 import { Type } from "typebox";
 import { describe, expect, test } from "vitest";
-import { consumer } from "../src/consumer.ts";
-import { defineEvent } from "../src/event.ts";
-import { UpcastError, upcast, upcastTo, withEarlierVersions } from "../src/upcast.ts";
+import { consumer } from "../src/consumers/consumer.ts";
+import { defineEvent } from "../src/events/event.ts";
+import { UpcastError, upcast, upcastTo, withEarlierVersions } from "../src/events/upcast.ts";
 
 /** Priced in whole pounds; then in pence; then with the currency named. */
 const v1 = defineEvent("ticket.sold.v1", {

@@ -5,12 +5,12 @@ import { type TestDatabase, testDatabase } from "@onsale/testing";
 import pg from "pg";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Consumer, consumer } from "../src/consumer.ts";
-import { type Delivered, defineEvent, type EventDefinition, fact } from "../src/event.ts";
-import { type RunningFeeds, startFeeds } from "../src/feeds.ts";
-import { OutboxLog } from "../src/outbox-log.ts";
-import { publish } from "../src/publish.ts";
-import { upcast } from "../src/upcast.ts";
+import { type Consumer, consumer } from "../src/consumers/consumer.ts";
+import { type RunningFeeds, startFeeds } from "../src/consumers/feeds.ts";
+import { type Delivered, defineEvent, type EventDefinition, fact } from "../src/events/event.ts";
+import { upcast } from "../src/events/upcast.ts";
+import { OutboxLog } from "../src/outbox/outbox-log.ts";
+import { publish } from "../src/outbox/publish.ts";
 
 const old = defineEvent("ticket.sold.v1", {
   key: "ticketId",

@@ -2,7 +2,7 @@ import type { Database } from "@onsale/postgres";
 import { waitFor } from "@onsale/testing";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { outboxLags } from "../src/outbox-lag.ts";
+import { outboxLags } from "../src/operations/outbox-lag.ts";
 import { slotNameOf } from "../src/wal/replication-slot.ts";
 import { letWrite, randomFrom } from "./crowd-of-writers.ts";
 import { flawless, judge, type Row } from "./ledger-of-delivery.ts";

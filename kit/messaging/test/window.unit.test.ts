@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { endedBetween } from "../src/window.ts";
+import { endedBetween } from "../src/outbox/window.ts";
 
 test.each([
   ["nothing was open", "10:10:", "20:20:", []],

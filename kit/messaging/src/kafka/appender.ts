@@ -1,5 +1,5 @@
 import type { Producer } from "@platformatic/kafka";
-import type { Lane } from "../event.ts";
+import type { Lane } from "../events/event.ts";
 import type { ReadEvent } from "../log.ts";
 import { BatchProducer } from "./batch-producer.ts";
 import { maximumMessageBytes, type Topic } from "./cluster.ts";

@@ -1,7 +1,7 @@
 /** Which log the readers and the outbox of a schema began on. They can't change it: each log counts in words of its own. */
 
 import { boolean, type Database, nullable, sql, text } from "@onsale/postgres";
-import type { Lane } from "../event.ts";
+import type { Lane } from "../events/event.ts";
 
 /** Progress that began on one log can't be told in the words of another. */
 export class OtherLogError extends Error {

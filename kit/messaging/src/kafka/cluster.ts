@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admin, Consumer, findErrorBy, offsetForLeaderEpochV4, Producer, stringSerializers } from "@platformatic/kafka";
-import type { Lane } from "../event.ts";
-import { maximumPayloadBytes } from "../publish.ts";
+import type { Lane } from "../events/event.ts";
+import { maximumPayloadBytes } from "../outbox/publish.ts";
 
 export interface KafkaClusterOptions {
   /** `host:port` of a broker, or of several with commas between. */

@@ -3,11 +3,11 @@
  * into the batch: to make an event of it, with all its texts and objects, takes several times as long.
  */
 
-import { attributeHeaders, sharedHeaders, toKafkaRecord } from "../cloud-event.ts";
-import type { Lane } from "../event.ts";
+import { attributeHeaders, sharedHeaders, toKafkaRecord } from "../events/cloud-event.ts";
+import type { Lane } from "../events/event.ts";
 import type { ReadEvent } from "../log.ts";
+import { at, Places, type WrittenRow } from "../outbox/written-row.ts";
 import { slotOf } from "../slot.ts";
-import { at, Places, type WrittenRow } from "../written-row.ts";
 import { hopHeader, hopText } from "./hop-header.ts";
 import { headerBytes, type KafkaRecordParts, type RecordBatch } from "./record-batch.ts";
 import { CausePlaces, causeNames, isSame } from "./written-cause.ts";

@@ -1,5 +1,5 @@
 import type { Consumer } from "@platformatic/kafka";
-import { pause } from "../feed.ts";
+import { pause } from "../consumers/feed.ts";
 import { Signal } from "../signal.ts";
 import { BrokerConnections } from "./broker-connections.ts";
 import { hasCode, type KafkaCluster, KafkaTopicError, type Topic } from "./cluster.ts";

@@ -1,7 +1,7 @@
 /** What was found on a topic and is no event of ours: kept whole, with the cause, for a person to look at. */
 
 import { array, type Database, json, sql, text } from "@onsale/postgres";
-import type { Foreign } from "../cloud-event.ts";
+import type { Foreign } from "../events/cloud-event.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { FetchedRecord } from "./received-batch.ts";
 import type { Content } from "./record-text.ts";

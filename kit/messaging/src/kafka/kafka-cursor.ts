@@ -12,10 +12,10 @@ import {
   type Transaction,
   text,
 } from "@onsale/postgres";
-import { cursorMove } from "../cursor-place.ts";
-import type { Lane } from "../event.ts";
+import { cursorMove } from "../consumers/cursor-place.ts";
+import type { StartingPoint } from "../consumers/starting-point.ts";
+import type { Lane } from "../events/event.ts";
 import type { CursorMove, CursorStore, Moved } from "../log.ts";
-import type { StartingPoint } from "../starting-point.ts";
 import type { FeedName } from "../telemetry.ts";
 import { OtherLogError } from "./begun-log.ts";
 import type { KafkaCluster } from "./cluster.ts";

@@ -1,7 +1,7 @@
 import type { Database, Transaction } from "@onsale/postgres";
-import type { Lane } from "../event.ts";
+import type { JoinableLog, StartingPoint } from "../consumers/starting-point.ts";
+import type { Lane } from "../events/event.ts";
 import type { CursorStore, LogReader } from "../log.ts";
-import type { JoinableLog, StartingPoint } from "../starting-point.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { KafkaCluster } from "./cluster.ts";
 import { Fetcher } from "./fetcher.ts";

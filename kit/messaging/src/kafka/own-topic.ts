@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Database, integer, sql, text } from "@onsale/postgres";
-import type { Lane } from "../event.ts";
+import type { Lane } from "../events/event.ts";
 import { type KafkaCluster, KafkaTopicError, type Topic } from "./cluster.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
 

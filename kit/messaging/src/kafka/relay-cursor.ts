@@ -1,9 +1,9 @@
 /** How far a relay has come: in its outbox, and in the topic that it writes. Both move in one transaction. */
 
 import { bigint, type Database, double, integer, json, nullable, sql, type Transaction, text } from "@onsale/postgres";
-import type { Lane } from "../event.ts";
+import type { Lane } from "../events/event.ts";
 import type { Cursor, CursorMove, CursorStore, Moved } from "../log.ts";
-import type { OutboxCursor } from "../snapshot-reader.ts";
+import type { OutboxCursor } from "../outbox/snapshot-reader.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { KafkaCursor, TopicPositions } from "./positions.ts";
 

@@ -1,8 +1,8 @@
 import type { Database } from "@onsale/postgres";
-import { Feed, type FeedOptions } from "../feed.ts";
+import { Feed, type FeedOptions } from "../consumers/feed.ts";
+import type { Progress } from "../consumers/progress.ts";
 import type { Log, LogReader } from "../log.ts";
-import type { Progress } from "../progress.ts";
-import { beginning } from "../snapshot-reader.ts";
+import { beginning } from "../outbox/snapshot-reader.ts";
 import { Appender } from "./appender.ts";
 import type { KafkaCluster, Topic } from "./cluster.ts";
 import { regain } from "./lost-tail.ts";

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Database } from "@onsale/postgres";
-import { Doorbell } from "../doorbell.ts";
+import type { Progress } from "../consumers/progress.ts";
 import type { Chunk, Cursor, LogReader } from "../log.ts";
-import type { Progress } from "../progress.ts";
+import { Doorbell } from "../outbox/doorbell.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { Appender, Prepared } from "./appender.ts";
 import type { KafkaCluster, Topic } from "./cluster.ts";

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { bigint, composedSql, type Database, double, instant, nullable, sql, text } from "@onsale/postgres";
-import { lanes as bothLanes, type Lane } from "../event.ts";
-import { LaneGate } from "../lane-gate.ts";
+import { LaneGate } from "../consumers/lane-gate.ts";
+import { defaultRetry } from "../consumers/parking.ts";
+import { lanes as bothLanes, type Lane } from "../events/event.ts";
 import type { Log } from "../log.ts";
-import { OutboxLog } from "../outbox-log.ts";
-import { defaultRetry } from "../parking.ts";
+import { OutboxLog } from "../outbox/outbox-log.ts";
 import { type MessagingTelemetry, silentTelemetry } from "../telemetry.ts";
 import type { KafkaCluster } from "./cluster.ts";
 import { RelayFeed } from "./relay-feed.ts";

@@ -1,6 +1,6 @@
 /** Where the topics of a source stood at a moment: a reader that is to be given again what it had, goes back to there. */
 
-import { type Lane, lanes } from "../event.ts";
+import { type Lane, lanes } from "../events/event.ts";
 import type { KafkaCluster } from "./cluster.ts";
 import type { Positions, TopicPositions } from "./positions.ts";
 

@@ -1,6 +1,6 @@
 import type { Database } from "@onsale/postgres";
-import { type Foreign, fromKafkaRecord, isForeign } from "../cloud-event.ts";
-import type { Delivered } from "../event.ts";
+import { type Foreign, fromKafkaRecord, isForeign } from "../events/cloud-event.ts";
+import type { Delivered } from "../events/event.ts";
 import type { HopMoments } from "../hops.ts";
 import type { Chunk, LogReader, ReadEvent } from "../log.ts";
 import { Signal } from "../signal.ts";

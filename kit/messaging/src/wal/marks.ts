@@ -1,8 +1,8 @@
 /** Places in the log and snapshots of the table that say something about each other. */
 
 import { type Database, lsn, snapshot, sql, text } from "@onsale/postgres";
-import type { Lane } from "../event.ts";
-import type { WindowSource } from "../window.ts";
+import type { Lane } from "../events/event.ts";
+import type { WindowSource } from "../outbox/window.ts";
 import { type Lsn, parseLsn } from "./lsn.ts";
 
 /**

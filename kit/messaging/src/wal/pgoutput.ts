@@ -4,7 +4,7 @@
  * everybody has to read them.
  */
 
-import { at, findValues, type Layout, Places, writtenColumns } from "../written-row.ts";
+import { at, findValues, type Layout, Places, writtenColumns } from "../outbox/written-row.ts";
 import type { Lsn } from "./lsn.ts";
 
 /** What a stream of messages means. Rows come between `begin` and `commit`, all of one transaction. */

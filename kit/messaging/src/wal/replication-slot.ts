@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Database, identifier, type Replication, sqlState } from "@onsale/postgres";
-import type { Lane } from "../event.ts";
+import type { Lane } from "../events/event.ts";
 import type { FeedName } from "../telemetry.ts";
 import { formatLsn, type Lsn, parseLsn } from "./lsn.ts";
 import { walSenderTimeoutMs } from "./wal-stream.ts";

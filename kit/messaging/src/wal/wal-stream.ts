@@ -1,5 +1,5 @@
 import type { Replication } from "@onsale/postgres";
-import { type Layout, WrittenRow } from "../written-row.ts";
+import { type Layout, WrittenRow } from "../outbox/written-row.ts";
 import { formatLsn, type Lsn } from "./lsn.ts";
 import { type LogicalEvents, PgOutputDecoder, type Wanted } from "./pgoutput.ts";
 import { RowMemory } from "./row-memory.ts";

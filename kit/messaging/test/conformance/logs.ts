@@ -2,10 +2,10 @@
 
 import type { Database } from "@onsale/postgres";
 import { type TestKafka, waitFor } from "@onsale/testing";
+import type { JoinableLog } from "../../src/consumers/starting-point.ts";
 import { KafkaCluster, KafkaLog, type RunningRelay, startRelay, topicPlaces } from "../../src/kafka/index.ts";
-import { pauseStreams, type Reset, resumeStreams } from "../../src/operations.ts";
-import { OutboxLog } from "../../src/outbox-log.ts";
-import type { JoinableLog } from "../../src/starting-point.ts";
+import { pauseStreams, type Reset, resumeStreams } from "../../src/operations/index.ts";
+import { OutboxLog } from "../../src/outbox/outbox-log.ts";
 import { type FeedName, silentTelemetry } from "../../src/telemetry.ts";
 import type { OutboxLogTelemetry } from "../../src/wal/wal-telemetry.ts";
 import type { Place } from "./house.ts";

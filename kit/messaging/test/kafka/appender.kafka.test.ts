@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { Appender } from "../../src/kafka/appender.ts";
 import { KafkaCluster } from "../../src/kafka/index.ts";
 import type { ReadEvent } from "../../src/log.ts";
-import { maximumPayloadBytes } from "../../src/publish.ts";
+import { maximumPayloadBytes } from "../../src/outbox/publish.ts";
 
 const stream = { source: "appending", lane: "online" } as const;
 

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { EventRecords } from "../../src/kafka/event-records.ts";
 import { RecordBatch } from "../../src/kafka/record-batch.ts";
 import type { ReadEvent } from "../../src/log.ts";
-import { toDelivered } from "../../src/outbox-row.ts";
+import { toDelivered } from "../../src/outbox/outbox-row.ts";
+import { WrittenRow, writtenColumns } from "../../src/outbox/written-row.ts";
 import { slotOf } from "../../src/slot.ts";
-import { WrittenRow, writtenColumns } from "../../src/written-row.ts";
 
 const stream = { source: "orders", lane: "online" } as const;
 const relayedAt = 1_790_000_000_000;

@@ -5,8 +5,8 @@
  */
 
 import { array, openDatabase, sql, uuid } from "@onsale/postgres";
-import { consumer } from "../../src/consumer.ts";
-import { startFeeds } from "../../src/feeds.ts";
+import { consumer } from "../../src/consumers/consumer.ts";
+import { startFeeds } from "../../src/consumers/feeds.ts";
 import { KafkaCluster, KafkaLog } from "../../src/kafka/index.ts";
 import type { Log } from "../../src/log.ts";
 import { silentTelemetry } from "../../src/telemetry.ts";

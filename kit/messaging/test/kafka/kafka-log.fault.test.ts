@@ -7,9 +7,9 @@ import { type OwnKafka, ownKafka, requiresKafka, spawnNode, type TestDatabase, w
 import { Admin } from "@platformatic/kafka";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { consumer } from "../../src/consumer.ts";
-import type { Delivered } from "../../src/event.ts";
-import { startFeeds } from "../../src/feeds.ts";
+import { consumer } from "../../src/consumers/consumer.ts";
+import { startFeeds } from "../../src/consumers/feeds.ts";
+import type { Delivered } from "../../src/events/event.ts";
 import { KafkaCluster, KafkaLog, silentKafkaTelemetry, startRelay } from "../../src/kafka/index.ts";
 import { silentTelemetry } from "../../src/telemetry.ts";
 import { type TwoServices, twoServices } from "../two-services.ts";

@@ -1,7 +1,7 @@
 import type { Database } from "@onsale/postgres";
 import { Type } from "typebox";
-import { defineEvent, fact } from "../../src/event.ts";
-import { publish } from "../../src/publish.ts";
+import { defineEvent, fact } from "../../src/events/event.ts";
+import { publish } from "../../src/outbox/publish.ts";
 
 export const opened = defineEvent("door.opened.v1", {
   key: "id",

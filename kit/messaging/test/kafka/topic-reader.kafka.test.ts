@@ -1,8 +1,8 @@
 import type { Database } from "@onsale/postgres";
 import { requiresKafka, testKafka, waitFor } from "@onsale/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { toKafkaRecord } from "../../src/cloud-event.ts";
-import type { Delivered } from "../../src/event.ts";
+import { toKafkaRecord } from "../../src/events/cloud-event.ts";
+import type { Delivered } from "../../src/events/event.ts";
 import { BatchProducer } from "../../src/kafka/batch-producer.ts";
 import { hopHeader, hopText } from "../../src/kafka/hop-header.ts";
 import { KafkaCluster, KafkaLog } from "../../src/kafka/index.ts";

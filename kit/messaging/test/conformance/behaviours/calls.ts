@@ -2,7 +2,7 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import type { Delivered } from "../../../src/event.ts";
+import type { Delivered } from "../../../src/events/event.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, range, type Stage } from "../stage.ts";
 

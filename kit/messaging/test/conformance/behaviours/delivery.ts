@@ -2,9 +2,9 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import { attributesOf, toCloudEvent } from "../../../src/cloud-event.ts";
-import { fact } from "../../../src/event.ts";
-import { EventRefusedError, maximumPayloadBytes, publish } from "../../../src/publish.ts";
+import { attributesOf, toCloudEvent } from "../../../src/events/cloud-event.ts";
+import { fact } from "../../../src/events/event.ts";
+import { EventRefusedError, maximumPayloadBytes, publish } from "../../../src/outbox/publish.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, moved, type Process, painted, range, rung, type Stage } from "../stage.ts";
 

@@ -2,9 +2,9 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import { fact } from "../../../src/event.ts";
-import { watermarkOf } from "../../../src/progress.ts";
-import { publish } from "../../../src/publish.ts";
+import { watermarkOf } from "../../../src/consumers/progress.ts";
+import { fact } from "../../../src/events/event.ts";
+import { publish } from "../../../src/outbox/publish.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, type ListenOptions, moved, range } from "../stage.ts";
 

@@ -2,7 +2,7 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import { listLetters, redriveLetter } from "../../../src/operations.ts";
+import { listLetters, redriveLetter } from "../../../src/operations/index.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, type Process, painted, range, type Stage } from "../stage.ts";
 

@@ -3,7 +3,7 @@
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
 import type { Log } from "../../../src/log.ts";
-import { pauseStreams, resumeStreams } from "../../../src/operations.ts";
+import { pauseStreams, resumeStreams } from "../../../src/operations/index.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, range, type Stage } from "../stage.ts";
 

@@ -2,10 +2,10 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import { type Reset, resetReader } from "../../../src/operations.ts";
-import { retirePartitions, sealPartitions } from "../../../src/outbox.ts";
-import { outboxCursors } from "../../../src/outbox-cursor.ts";
-import { exportState, ReaderHasBegunError } from "../../../src/starting-point.ts";
+import { exportState, ReaderHasBegunError } from "../../../src/consumers/starting-point.ts";
+import { type Reset, resetReader } from "../../../src/operations/index.ts";
+import { outboxCursors } from "../../../src/outbox/outbox-cursor.ts";
+import { retirePartitions, sealPartitions } from "../../../src/outbox/partitions.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, range, type Stage } from "../stage.ts";
 

@@ -2,10 +2,10 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import { publishInBulk } from "../../../src/bulk.ts";
-import { fact } from "../../../src/event.ts";
-import { pauseStreams, resumeStreams } from "../../../src/operations.ts";
-import { bulkRowCap, publish } from "../../../src/publish.ts";
+import { fact } from "../../../src/events/event.ts";
+import { pauseStreams, resumeStreams } from "../../../src/operations/index.ts";
+import { publishInBulk } from "../../../src/outbox/bulk.ts";
+import { bulkRowCap, publish } from "../../../src/outbox/publish.ts";
 import { slotOf } from "../../../src/slot.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, moved, painted, range, type Stage } from "../stage.ts";
