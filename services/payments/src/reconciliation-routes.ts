@@ -37,12 +37,6 @@ const RunView = Type.Object({
   ),
 });
 
-/** Also refuses what is written like a moment and is none, such as the 30th of February. */
-function isPast(moment: Instant, now: Instant): boolean {
-  const at = Date.parse(moment);
-  return !Number.isNaN(at) && new Date(at).toISOString() === moment && moment <= now;
-}
-
 export function reconciliationRoutes(http: HttpServer, { database, ports }: ServiceContext<PaymentsPorts>): void {
   http.post(
     "/v1/admin/payments/reconciliations",
@@ -64,7 +58,7 @@ export function reconciliationRoutes(http: HttpServer, { database, ports }: Serv
       const { repair: repairs, since = null } = request.body;
       const wish = { repairs, since, operatorId: request.person.id };
       const answer = await idempotently(database, idempotencyOf(request), async (tx) => {
-        if (since !== null && !isPast(since, await databaseNow(tx))) throw problem(422, errors.RECONCILIATION_PERIOD);
+        if (since !== null && since > (await databaseNow(tx))) throw problem(422, errors.RECONCILIATION_PERIOD);
         const runId = await beginReconciliation(tx, ports, wish);
         if (runId === undefined) throw problem(409, errors.RECONCILIATION_UNDER_WAY);
         return { status: 202, body: { runId } };

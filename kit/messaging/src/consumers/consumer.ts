@@ -59,6 +59,8 @@ export interface EachConsumer<Ports extends BasePorts = BasePorts, Work = unknow
   readonly order?: CallOrder;
   /** How often a failing key is tried. Absent: the rule of all feeds of the service. */
   readonly retry?: RetryRule;
+  /** `prepare` and `settle` write nothing: the work is the event itself. */
+  readonly isCallOnly: boolean;
   readonly prepare: (tx: Transaction, events: readonly Delivered[], ports: Ports) => Promise<readonly Prepared<Work>[]>;
   /** What the business may answer is a returned value; a throw is retried with backoff, the key waiting. */
   readonly call: (work: Work, ports: Ports, signal: AbortSignal) => Promise<Outcome>;
@@ -151,7 +153,15 @@ function asSpecified<Definition extends EventDefinition, Ports extends BasePorts
   if (specification.in === "batch")
     return { kind: "batch", name, on, do: specification.do as BatchHandler<EventDefinition, Ports> };
   const { in: kind, ...rest } = specification;
-  return { ...theEventIsTheWork, ...rest, kind, name, on } as unknown as EachConsumer<Ports>;
+  const isCallOnly = specification.prepare === undefined;
+  return {
+    ...(isCallOnly && theEventIsTheWork),
+    ...rest,
+    isCallOnly,
+    kind,
+    name,
+    on,
+  } as unknown as EachConsumer<Ports>;
 }
 
 /**
@@ -163,6 +173,8 @@ function givenPresentVersions<Ports extends BasePorts>(
   present: (event: Delivered) => Delivered,
 ): Consumer<Ports> {
   if (own.kind === "batch") return { ...own, do: (tx, events, ports) => own.do(tx, events.map(present), ports) };
+  if (own.isCallOnly)
+    return { ...own, call: (event, ports, signal) => own.call(present(event as Delivered), ports, signal) };
   return {
     ...own,
     prepare: (tx, events, ports) => own.prepare(tx, events.map(present), ports),
@@ -175,7 +187,7 @@ function givenPresentVersions<Ports extends BasePorts>(
   };
 }
 
-/** What an `each` consumer prepares and settles where it says nothing of it. */
+/** How an `each` consumer that only calls is prepared and settled. */
 const theEventIsTheWork: Pick<EachConsumer, "prepare" | "settle"> = {
   prepare: async (_tx, events) => events.map((event) => ({ eventId: event.id, work: event })),
   settle: async () => undefined,

@@ -5,7 +5,7 @@ import { Signal } from "../signal.ts";
 import type { BasePorts, CallOrder, EachConsumer, Prepared } from "./consumer.ts";
 import { type Feed, isFaultOfMachine, PoisonError, pause } from "./feed.ts";
 import { claim, inboxKey, unseen } from "./inbox.ts";
-import { isParked, lockParked, park, waitBehind, withJitter } from "./parking.ts";
+import { isAnyParked, isParked, lockParked, park, waitBehind, withJitter } from "./parking.ts";
 import type { Progress } from "./progress.ts";
 
 /** Events prepared or settled in one transaction at most. */
@@ -44,6 +44,12 @@ type Result =
   | { readonly kind: "nothing-to-do" }
   | { readonly kind: "called"; readonly work: unknown; readonly outcome: unknown }
   | { readonly kind: "failed"; readonly error: unknown; readonly isLast?: boolean };
+
+/** What of a batch is to be called; the rest has nothing to do. */
+interface ToCall<Ports> {
+  readonly prepared: readonly Prepared<unknown>[];
+  readonly ports: Ports;
+}
 
 interface Finished {
   readonly task: Task;
@@ -204,11 +210,13 @@ export class EventFlight<Ports extends BasePorts> {
       }
     }
     try {
-      const { fresh, prepared, ports } = await this.#feed.inTransaction((tx) => this.#prepareIn(tx, tasks));
-      const works = new Map<string, Prepared<unknown>>(prepared.map((one) => [one.eventId, one]));
+      const { prepared, ports } =
+        (this.#consumer.isCallOnly && (await this.#lookUp(tasks))) ||
+        (await this.#feed.inTransaction((tx) => this.#prepareIn(tx, tasks)));
+      const works = new Map(prepared.map((one) => [one.eventId, one]));
       for (const task of tasks) {
-        const work = fresh.has(task.event.id) ? works.get(task.event.id) : undefined;
-        if (work) this.#prepared.push({ task, work: work.work, ports });
+        const own = works.get(task.event.id);
+        if (own) this.#prepared.push({ task, work: own.work, ports });
         else this.#finish({ task, result: { kind: "nothing-to-do" } });
       }
       this.#startCalls();
@@ -232,7 +240,25 @@ export class EventFlight<Ports extends BasePorts> {
     });
   }
 
-  async #prepareIn(tx: Transaction, tasks: readonly Task[]) {
+  /**
+   * What only has to be called: nothing is written, so the database is asked without a transaction. Undefined where a key is set
+   * aside: then something may have to be written.
+   */
+  async #lookUp(tasks: readonly Task[]): Promise<ToCall<Ports> | undefined> {
+    const { database, name } = this.#feed;
+    const events = tasks.map(({ event }) => event);
+    const [now, isAnyAside, fresh] = await Promise.all([
+      this.#progress.check(database),
+      this.#order !== "unordered" && isAnyParked(database, name.reader),
+      unseen(database, name.reader, this.#known(events)),
+    ]);
+    if (isAnyAside) return undefined;
+    const ids = new Set(fresh.map(({ id }) => id));
+    const own = events.filter(({ id }) => ids.has(id));
+    return { prepared: own.map((event) => ({ eventId: event.id, work: event })), ports: this.#portsAt(now) };
+  }
+
+  async #prepareIn(tx: Transaction, tasks: readonly Task[]): Promise<ToCall<Ports>> {
     const { reader } = this.#feed.name;
     const events = tasks.map(({ event }) => event);
     const [now, parked, unseenEvents] = await Promise.all([
@@ -240,7 +266,6 @@ export class EventFlight<Ports extends BasePorts> {
       this.#lockParked(tx, events),
       unseen(tx, reader, this.#known(events)),
     ]);
-    const ports = { ...this.#ports, clock: { now: () => now } };
     const unseenIds = new Set(unseenEvents.map(({ id }) => id));
     const fresh = events.filter(({ id }) => unseenIds.has(id));
     if (parked.size > 0)
@@ -249,8 +274,14 @@ export class EventFlight<Ports extends BasePorts> {
         fresh.filter((event) => isParked(parked, event)),
       );
     const own = parked.size > 0 ? fresh.filter((event) => !isParked(parked, event)) : fresh;
+    const ports = this.#portsAt(now);
+    const ids = new Set(own.map(({ id }) => id));
     const prepared = own.length > 0 ? await this.#consumer.prepare(tx, own, ports) : [];
-    return { fresh: new Set(own.map(({ id }) => id)), prepared, ports };
+    return { prepared: prepared.filter(({ eventId }) => ids.has(eventId)), ports };
+  }
+
+  #portsAt(now: string): Ports {
+    return { ...this.#ports, clock: { now: () => now } };
   }
 
   async #setBehind(tx: Transaction, events: readonly Delivered[]): Promise<void> {
@@ -340,7 +371,7 @@ export class EventFlight<Ports extends BasePorts> {
       this.#progress.move(tx, this.#cursorAfter(finished)),
       claim(tx, this.#feed.name.reader, this.#known(events), this.#feed.tellingAnew(tx)),
     ]);
-    const ports = { ...this.#ports, clock: { now: () => now } };
+    const ports = this.#portsAt(now);
     const called = finished.flatMap(({ task, result }) =>
       result.kind === "called" ? [{ event: task.event, work: result.work, outcome: result.outcome }] : [],
     );

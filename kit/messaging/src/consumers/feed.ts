@@ -57,7 +57,7 @@ const longestPauseMs = 5_000;
 /** One reader of one lane of one source: it holds the lease, reads, applies, and starts again after every fault of the machine. */
 export abstract class Feed {
   readonly name: FeedName;
-  protected readonly database: Database;
+  readonly database: Database;
   protected readonly telemetry: MessagingTelemetry;
   protected readonly gate: LaneGate;
   readonly retry: RetryRule;

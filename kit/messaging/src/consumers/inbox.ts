@@ -1,4 +1,4 @@
-import { array, bigint, nullable, sql, type Transaction, text } from "@onsale/postgres";
+import { array, bigint, nullable, type Queryable, sql, type Transaction, text } from "@onsale/postgres";
 import { aggregateOf, type Delivered } from "../events/event.ts";
 
 const claimSql = sql("messaging.claim-inbox", {
@@ -120,14 +120,14 @@ const seenSql = sql("messaging.seen-in-inbox", {
 
 /** Those of the events that the reader has not had, without claiming them. Of those that it had, rows tell: as a rule none. */
 export async function unseen<Event extends Claimable>(
-  tx: Transaction,
+  queryable: Queryable,
   reader: string,
   events: readonly Event[],
 ): Promise<readonly Event[]> {
   const had = await Promise.all(
     byOrigin(events).map(async ([{ aggregate, life }, own]) => {
       const [keys, sequences] = [own.map(({ key }) => key), own.map(({ sequence }) => sequence)];
-      const rows = await tx.query(seenSql, [reader, aggregate, life, keys, sequences]);
+      const rows = await queryable.query(seenSql, [reader, aggregate, life, keys, sequences]);
       return rows.map(({ key, sequence }) => `${life} ${aggregate} ${key} ${sequence}`);
     }),
   );

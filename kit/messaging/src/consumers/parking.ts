@@ -13,6 +13,7 @@ import {
   instant,
   integer,
   json,
+  type Queryable,
   sql,
   type Transaction,
   text,
@@ -159,6 +160,12 @@ const insertLetterSql = sql("messaging.insert-dead-letter", {
   set event = excluded.event, error = excluded.error, cause = excluded.cause, attempts = excluded.attempts,
     blocks = excluded.blocks, died_at = excluded.died_at`;
 
+/** Whether the reader has set any key aside. */
+export async function isAnyParked(queryable: Queryable, reader: string): Promise<boolean> {
+  const [parked] = await queryable.query(isAnyParkedSql, [reader]);
+  return parked?.isAny ?? false;
+}
+
 /** Locks those of the events' keys that are parked, and gives their names (see `inboxKey`). */
 export async function lockParked(
   tx: Transaction,
@@ -167,8 +174,7 @@ export async function lockParked(
 ): Promise<ReadonlySet<string>> {
   if (events.length === 0) return new Set();
   // Nearly always there is none, and a thousand keys need not travel to learn it.
-  const [parked] = await tx.query(isAnyParkedSql, [reader]);
-  if (!parked?.isAny) return new Set();
+  if (!(await isAnyParked(tx, reader))) return new Set();
   const rows = await tx.query(lockParkedSql, [
     reader,
     events.map((event) => aggregateOf(event.type)),

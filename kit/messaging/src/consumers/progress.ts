@@ -8,6 +8,7 @@ import {
   instant,
   integer,
   nullable,
+  type Queryable,
   sql,
   type Transaction,
   text,
@@ -158,8 +159,8 @@ export class Progress {
    * comes right behind it does no harm: what is prepared may be prepared twice, and only `move` lets effects commit.
    * Gives the database's time.
    */
-  async check(tx: Transaction): Promise<string> {
-    const [row] = await tx.query(checkSql, [...nameOf(this.#feed), this.#epoch]);
+  async check(queryable: Queryable): Promise<string> {
+    const [row] = await queryable.query(checkSql, [...nameOf(this.#feed), this.#epoch]);
     if (!row) throw new FencedError(this.#feed);
     return row.now;
   }

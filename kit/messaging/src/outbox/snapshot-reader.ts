@@ -7,7 +7,6 @@ import {
   integer,
   nullable,
   snapshot,
-  sql,
   text,
   xid8,
 } from "@onsale/postgres";
