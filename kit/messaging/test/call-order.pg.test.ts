@@ -85,6 +85,28 @@ test("key: one call that takes long holds up nobody, also when more than can be 
   await waitFor(() => called.has("slow"));
 });
 
+test("key: what comes behind a call that fails is not called before it, and other keys are", async () => {
+  const line = record();
+  let isJammed = true;
+  run(
+    "key",
+    async (event) => {
+      if (event.key === "a" && isJammed) throw new Error("a is jammed");
+      await line.call(event);
+    },
+    12,
+  );
+  await publishSteps(["a"], [1]);
+  const waiting = async (): Promise<number> => (await admin.query("select from parked_event")).rowCount ?? 0;
+  await waitFor(async () => (await waiting()) === 1, { what: "the key set aside" });
+  await publishSteps(["a", "b"], [2, 3]);
+  await waitFor(async () => line.done.length === 2 && (await waiting()) === 3, { what: "what is told after it" });
+  expect(line.done).toEqual(["b2", "b3"]);
+  isJammed = false;
+  await waitFor(() => line.done.length === 5);
+  expect(line.done.slice(2)).toEqual(["a1", "a2", "a3"]);
+});
+
 test("partition: one call at a time, in the order of the stream", async () => {
   const line = record();
   run("partition", line.call);
