@@ -7,11 +7,12 @@ const server = await startEmbeddedPostgres({
   directory: process.argv[2] ?? "",
   onIncident: (what) => console.log(`incident: ${what}`),
 });
-const { url, port, pid } = server;
-console.log(`ready: ${JSON.stringify({ url, port, pid, ms: Math.round(performance.now() - beganAt) })}`);
 const alive = setInterval(() => undefined, 60_000);
+// Before it says that it is ready: whoever reads that may end it at once, and the postmaster would be left behind.
 process.once("SIGTERM", async () => {
   await server.stop();
   clearInterval(alive);
   console.log("stopped");
 });
+const { url, port, pid } = server;
+console.log(`ready: ${JSON.stringify({ url, port, pid, ms: Math.round(performance.now() - beganAt) })}`);
