@@ -4,6 +4,10 @@ export const errors = defineErrors("orders", {
   TOO_MANY_LINES: { title: "The order has too many lines.", retryable: false },
   QUANTITY_TOO_LARGE: { title: "The order has too many pieces of one product.", retryable: false },
   UNKNOWN_PRODUCT: { title: "The order names a product that is not sold here.", retryable: false },
+  CATALOG_UNHEARD: {
+    title: "What the order names is not known here, and what the catalog told last has not arrived yet; ask again.",
+    retryable: true,
+  },
   WRONG_CURRENCY: { title: "A product of the order is not sold in its currency.", retryable: false },
   POINTS_DO_NOT_FIT: { title: "The points do not fit the way of paying.", retryable: false },
   PRICE_CHANGED: { title: "A product costs something else than the basket says.", retryable: false },

@@ -3,7 +3,7 @@
 import type { Sku } from "@onsale/contracts/ids";
 import { type IdempotencyClaim, isKeySpent } from "@onsale/http";
 import type { Queryable } from "@onsale/postgres";
-import type { PlacementOutcome } from "./place-orders.ts";
+import type { OrderOutcome } from "./place-order.ts";
 import type { WantedLine } from "./placement.ts";
 import { telemetry } from "./telemetry.ts";
 
@@ -39,8 +39,8 @@ interface Visitor {
 export async function passGate(
   { gate, database }: { readonly gate: OrderGate | undefined; readonly database: Queryable },
   { claim, lines }: Visitor,
-  place: () => Promise<PlacementOutcome>,
-): Promise<PlacementOutcome | SoldOut> {
+  place: () => Promise<OrderOutcome>,
+): Promise<OrderOutcome | SoldOut> {
   if (gate === undefined) return place();
   const admission = await gate.admit(claim, lines);
   if (admission.kind === "sold-out") {

@@ -118,6 +118,7 @@ async function place(
     throw intakeProblem(error);
   });
   if (outcome.kind === "sold-out") throw placementProblem(soldOut(outcome.skus), lines);
+  if (outcome.kind === "catalog-unheard") throw problem(503, errors.CATALOG_UNHEARD, { retryAfterSeconds: 1 });
   if (outcome.kind === "key-reused") throw keyReused();
   if (outcome.kind === "refused") throw placementProblem(outcome, lines);
   return outcome;

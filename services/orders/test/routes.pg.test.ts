@@ -21,8 +21,8 @@ let own: TestDatabase;
 let shop: Database;
 let tokens: TokenSigner;
 let http: HttpServer;
-/** What orders asked of the catalog's feed; a test may let something happen meanwhile. */
-let whileWaiting: () => Promise<unknown> = async () => undefined;
+/** What happens while orders wait for the catalog's feed, and whether it is heard in time. */
+let whileWaiting: () => Promise<boolean> = async () => true;
 
 beforeAll(async () => {
   own = await testDatabase(content);
@@ -33,14 +33,13 @@ beforeAll(async () => {
   http = await createHttpServer({ name: "orders", version: "0", tokens: verifier, logger: silentLogger() });
   const feeds = {
     async passed(source: string) {
-      if (source === "catalog") await whileWaiting();
-      return true;
+      return source === "catalog" ? await whileWaiting() : true;
     },
   };
   orders.routes(http, { database: shop, ports: { ids, clock: { now: () => "never" } }, feeds });
 });
 afterEach(() => {
-  whileWaiting = async () => undefined;
+  whileWaiting = async () => true;
 });
 afterAll(async () => {
   await http.close();
@@ -126,9 +125,26 @@ describe("placing", () => {
   });
 
   test("of a product that the catalog has just told of waits until it was heard", async () => {
-    whileWaiting = () => sell(shop, { novelty: 42 });
+    whileWaiting = () => sell(shop, { novelty: 42 }).then(() => true);
     const wanted = { ...mugs, lines: [{ sku: "novelty", quantity: 1 }] };
     expect(await placeOrder(wanted)).toMatchObject({ status: 202 });
+  });
+
+  test("of what is not known is not refused for good while the catalog can't be heard", async () => {
+    whileWaiting = async () => false;
+    const wanted = { ...mugs, lines: [{ sku: "rumour", quantity: 1 }] };
+    const unheard = {
+      status: 503,
+      body: { code: "CATALOG_UNHEARD", retryable: true },
+      headers: { "retry-after": "1" },
+    };
+    expect(await placeOrder(wanted, { key: "rumour" })).toMatchObject(unheard);
+    expect(await placeOrder({ ...mugs, lines: [{ sku: "mug", quantity: 1, unitPriceMinor: 1 }] })).toMatchObject(
+      unheard,
+    );
+    expect(await placeOrder()).toMatchObject({ status: 202 });
+    await sell(shop, { rumour: 42 });
+    expect(await placeOrder(wanted, { key: "rumour" })).toMatchObject({ status: 202 });
   });
 
   const lines = (count: number) => Array.from({ length: count }, () => ({ sku: "mug", quantity: 1 }));
@@ -477,7 +493,7 @@ describe("a price that changed since the basket was filled", () => {
 
   test("is awaited where the buyer saw it before us", async () => {
     await sell(shop, { fresh: 10 });
-    whileWaiting = () => deliverTo(shop, "copy-products", [published("fresh", 12, 2)]);
+    whileWaiting = () => deliverTo(shop, "copy-products", [published("fresh", 12, 2)]).then(() => true);
     const wanted = { ...mugs, lines: [{ sku: "fresh", quantity: 1, unitPriceMinor: 12 }] };
     expect(await placeOrder(wanted)).toMatchObject({ status: 202 });
   });

@@ -3,6 +3,10 @@ import { defineErrors } from "@onsale/http";
 export const errors = defineErrors("wallet", {
   GUEST_HAS_NO_WALLET: { title: "A guest has no points; they need an account.", retryable: false },
   HOLDER_NOT_FOUND: { title: "Nobody who could have points has this id.", retryable: false },
+  ACCOUNTS_UNHEARD: {
+    title: "Nobody here has this id, and what accounts told last has not arrived yet; ask again.",
+    retryable: true,
+  },
   WALLET_BUSY: { title: "The points are being changed by others at the moment; ask again.", retryable: true },
   BALANCE_TOO_LARGE: { title: "The balance would be larger than one may be.", retryable: false },
   POINTS_ENDED_ALREADY: { title: "The points would have ended already.", retryable: false },

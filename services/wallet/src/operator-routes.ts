@@ -98,8 +98,10 @@ const accountsWaitMs = 1_000;
 /** Who is not known here may have registered a moment ago: then what accounts told up to now is awaited. */
 async function refuseStranger({ database, feeds }: Context, accountId: BuyerId): Promise<void> {
   if (await isHolder(database, accountId)) return;
-  await feeds.passed("accounts", await databaseNow(database), accountsWaitMs);
-  if (!(await isHolder(database, accountId))) throw problem(404, errors.HOLDER_NOT_FOUND);
+  const isHeard = await feeds.passed("accounts", await databaseNow(database), accountsWaitMs);
+  if (await isHolder(database, accountId)) return;
+  if (!isHeard) throw problem(503, errors.ACCOUNTS_UNHEARD, { retryAfterSeconds: 1 });
+  throw problem(404, errors.HOLDER_NOT_FOUND);
 }
 
 // A screen of them; more than a person has who uses what they are given.

@@ -10,7 +10,7 @@ import {
 import { type Database, integer, sql, uuid } from "@onsale/postgres";
 import { ids, silentLogger } from "@onsale/runtime";
 import { type TestDatabase, testDatabase, waitFor } from "@onsale/testing";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { creditWallet } from "../src/credit-wallet.ts";
 import { wallet } from "../src/index.ts";
 import { expireVouchers } from "../src/issue-vouchers.ts";
@@ -24,6 +24,8 @@ let database: Database;
 let tokens: TokenSigner;
 let http: HttpServer;
 const operator = 1_000;
+/** Whether what accounts told up to now arrives in time. */
+let accountsAreHeard = true;
 
 beforeAll(async () => {
   own = await testDatabase(content);
@@ -37,7 +39,7 @@ beforeAll(async () => {
     logger: silentLogger(),
   });
   const ports = { clock: { now: () => "2026-11-21T08:00:00.000Z" }, ids };
-  wallet.routes(http, { database, ports, feeds: { passed: async () => true } });
+  wallet.routes(http, { database, ports, feeds: { passed: async () => accountsAreHeard } });
   await register(database, ...Array.from({ length: 30 }, (_, index) => index + 1));
 });
 
@@ -160,6 +162,20 @@ describe("credits", () => {
   test("nobody is given points whom accounts never told of", async () => {
     expect(await credit(999, 5)).toMatchObject({ status: 404, body: { code: "HOLDER_NOT_FOUND" } });
     expect(await call("GET", `/v1/admin/wallets/${buyerId(999)}`)).toMatchObject({ status: 404 });
+  });
+
+  test("whether accounts told of somebody is not known while they can't be heard", async () => {
+    accountsAreHeard = false;
+    onTestFinished(() => {
+      accountsAreHeard = true;
+    });
+    const unheard = {
+      status: 503,
+      body: { code: "ACCOUNTS_UNHEARD", retryable: true },
+      headers: { "retry-after": "1" },
+    };
+    expect(await credit(999, 5)).toMatchObject(unheard);
+    expect(await credit(1, 5)).toMatchObject({ status: 201 });
   });
 });
 
