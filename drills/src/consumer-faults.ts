@@ -188,7 +188,8 @@ function naiveLog(database: Database, readBehind: ReadBehind): Log {
     open: (feed, types): LogReader => ({
       async read(cursor, limit) {
         const takenAt = await clockOf(database);
-        const rows = await readBehind(database, feed, { cursor: cursor as NaiveCursor, types: types ?? null, limit });
+        const names = types?.map(({ type }) => type) ?? null;
+        const rows = await readBehind(database, feed, { cursor: cursor as NaiveCursor, types: names, limit });
         const events = rows.map((row) => ({
           event: toDelivered(row, feed),
           after: { position: row.position, xid: row.xid },

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { fetchJars, whatKafkaLacks } from "@onsale/kafka-server";
 import { type Delivered, toKafkaRecord } from "@onsale/messaging";
-import { defaultPartitions, KafkaCluster } from "@onsale/messaging/kafka";
+import { defaultPartitions, KafkaCluster, slotOf } from "@onsale/messaging/kafka";
 import { pairedRow, round } from "../report.ts";
 import { Child } from "./child.ts";
 import type { EachOrder, EachReport } from "./each-process.ts";
@@ -86,7 +86,7 @@ async function fillTopic(bootstrap: string): Promise<string> {
   try {
     const events = Array.from({ length: messages }, (_, index) => ({
       ...toKafkaRecord(eventOf(index)),
-      ...{ topic, partition: (index % keys) % defaultPartitions },
+      ...{ topic, partition: slotOf(keyOf(index), defaultPartitions) },
     }));
     for (let first = 0; first < messages; first += keys)
       await producer.send({ messages: events.slice(first, first + keys) });
@@ -97,11 +97,16 @@ async function fillTopic(bootstrap: string): Promise<string> {
   }
 }
 
-/** The keys take turns. How long a call takes is spread evenly, and the same in every run. */
+/** The keys take turns. */
+const keyOf = (index: number): string => `key-${index % keys}`;
+
+const incarnation = "019a9f3e-7c1e-4abc-8def-0123456789ab";
+
+/** How long a call takes is spread evenly, and the same in every run. */
 function eventOf(index: number): Delivered<typeof orderPlaced> {
-  const key = `key-${index % keys}`;
+  const key = keyOf(index);
   return {
-    ...{ id: `event-${index}`, type: orderPlaced.type, source, incarnation: "bench", key },
+    ...{ id: `event-${index}`, type: orderPlaced.type, source, incarnation, key },
     ...{ sequence: Math.floor(index / keys) + 1, lane: "online", time: new Date(index).toISOString() },
     cause: { correlationId: key },
     data: { orderId: key, note: String((index * 7_919) % (longestCallMs + 1)) },

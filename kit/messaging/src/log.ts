@@ -1,7 +1,7 @@
 /** Where consumers read from: the outboxes of PostgreSQL directly, or topics of Kafka that a relay fills. */
 
 import type { Database, Transaction } from "@onsale/postgres";
-import type { Delivered } from "./events/event.ts";
+import type { Delivered, EventDefinition } from "./events/event.ts";
 import type { HopMoments } from "./hops.ts";
 import type { WrittenRow } from "./outbox/written-row.ts";
 import type { FeedName } from "./telemetry.ts";
@@ -17,8 +17,11 @@ export interface Log {
   /** How the progress of this log's readers is saved. */
   readonly cursors: CursorStore;
   /** Begins to read a stream; only events of these types are given, or all. One owner of the stream's lease reads at a time. */
-  open(feed: FeedName, types?: readonly string[]): LogReader;
+  open(feed: FeedName, types?: readonly HeardType[]): LogReader;
 }
+
+/** A type that is heard, and which field of its data is the key. */
+export type HeardType = Pick<EventDefinition, "type" | "key">;
 
 /** How far a reader has come, in the words of its log. Feeds carry it about and never look inside. */
 export type Cursor = object;

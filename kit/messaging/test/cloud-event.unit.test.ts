@@ -85,6 +85,11 @@ test("what the SDK produces in binary mode is read", () => {
   );
 });
 
+test("data whose writer escaped whole characters is read", () => {
+  const record = { ...toKafkaRecord(placed), value: '{"a":"\\ud83d\\ude00 \\\\u0000"}' };
+  expect(fromKafkaRecord(record)).toEqual({ ...placed, data: { a: "\u{1f600} \\u0000" } });
+});
+
 test("an outbox row has all the attributes of its event", () => {
   const row: OutboxRow = {
     id: placed.id,
@@ -124,6 +129,9 @@ describe("what is no event of ours is told by its cause:", () => {
     ["an unknown lane", record({ ce_lane: "express" }), { foreign: "BAD_ATTRIBUTE" }],
     ["a time of nobody", record({ ce_time: "2026-13-45T00:00:00Z" }), { foreign: "BAD_ATTRIBUTE" }],
     ["no producer's life", record({ ce_incarnation: undefined }), { foreign: "MISSING_ATTRIBUTE" }],
+    ["a life of nobody", record({ ce_incarnation: "first" }), { foreign: "BAD_ATTRIBUTE" }],
+    ["a NUL in its id", record({ ce_id: "a\u0000" }), { foreign: "BAD_ATTRIBUTE" }],
+    ["a NUL in its cause", record({ ce_causationid: "a\u0000" }), { foreign: "BAD_ATTRIBUTE" }],
     ["no correlation", record({ ce_correlationid: undefined }), { foreign: "MISSING_ATTRIBUTE" }],
     [
       "no key in the attributes",
@@ -136,6 +144,8 @@ describe("what is no event of ours is told by its cause:", () => {
     ["broken JSON", record({}, { value: '{"orderId":' }), { foreign: "BROKEN_JSON" }],
     ["JSON that is no object", record({}, { value: "[1]" }), { foreign: "BROKEN_JSON" }],
     ["bytes that are no text", record({}, { value: Buffer.from([0xff, 0xfe]) }), { foreign: "BROKEN_TEXT" }],
+    ["a NUL in its data", record({}, { value: '{"a":"\\u0000"}' }), { foreign: "BROKEN_TEXT" }],
+    ["half of a character", record({}, { value: '{"a":"\\ud83d"}' }), { foreign: "BROKEN_TEXT" }],
     ["a broken column of Debezium's", record({ headers: "{" }), { foreign: "BAD_ATTRIBUTE" }],
   ])("%s", (_, bad, cause) => {
     expect(fromKafkaRecord(bad)).toMatchObject(cause);

@@ -116,7 +116,7 @@ class Writer {
   #insert(client: pg.Client, { id, key, sequence }: { id: string; key: string; sequence: string }): Promise<unknown> {
     return client.query(
       `insert into outbox_online (id, aggregatetype, aggregateid, type, payload, sequence, headers)
-       values ($1, 'thing', $2, 'thing.happened.v1', '{}', ${sequence}, '{"correlationid":"test"}')`,
+       values ($1, 'thing', $2, 'thing.happened.v1', json_build_object('key', $2::text), ${sequence}, '{"correlationid":"test"}')`,
       [id, key],
     );
   }

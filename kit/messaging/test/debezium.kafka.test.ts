@@ -27,8 +27,8 @@ const timeout = 180_000;
 const happened = defineEvent("thing.happened.v1", {
   key: "key",
   lanes: { online: true },
-  schema: Type.Object({ key: Type.Optional(Type.String()) }),
-  sample: {},
+  schema: Type.Object({ key: Type.String() }),
+  sample: { key: "thing" },
 });
 
 let home: TestDatabase;
@@ -65,7 +65,7 @@ describe.skipIf(!(await requiresConnect()))("an outbox read by Debezium's outbox
   test("is heard by the same consumers, each event once, while partitions come and go and others read the log", async () => {
     await using relay = await debezium();
     const heard: Delivered[] = [];
-    const log = new KafkaLog({ cluster: relay.cluster, database });
+    const log = new KafkaLog({ cluster: relay.cluster, database, writtenBy: "connect" });
     const feeds = startFeeds({
       ...{ service: "alpha", database, log, sourceOf: () => "alpha", ports },
       consumers: [
@@ -140,7 +140,7 @@ async function readOutbox(): Promise<Delivered[]> {
 }
 
 async function readTopic(cluster: KafkaCluster, count: number): Promise<Delivered[]> {
-  const log = new KafkaLog({ cluster, database });
+  const log = new KafkaLog({ cluster, database, writtenBy: "connect" });
   const reader: LogReader = log.open({ reader: "comparison", source: "alpha", lane: "online", slot: 0 });
   const events: Delivered[] = [];
   try {

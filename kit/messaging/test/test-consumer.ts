@@ -101,7 +101,7 @@ export class TestConsumer {
     });
     const progress = await Progress.take(this.#database, feed, { owner: randomUUID(), leaseMs: 50, log });
     if (!progress) return;
-    const reader = log.open(feed, ["thing.happened.v1"]);
+    const reader = log.open(feed, [{ type: "thing.happened.v1", key: "key" }]);
     try {
       await this.#apply(progress, reader, signal);
     } finally {

@@ -124,7 +124,7 @@ export abstract class Feed {
       await pause(this.#options.leaseMs / 3, signal);
       return;
     }
-    const reader = this.#options.log.open(this.name, [...this.#definitions.keys()]);
+    const reader = this.#options.log.open(this.name, [...this.#definitions.values()]);
     const over = new AbortController();
     const stop = AbortSignal.any([signal, over.signal]);
     const watch = this.#endWhenPaused(progress, stop, over);

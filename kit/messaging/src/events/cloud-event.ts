@@ -5,6 +5,7 @@
  */
 
 import { type Cause, type Delivered, isEventName, type Lane, lanes } from "./event.ts";
+import { isStorable } from "./storable.ts";
 
 /** An event without what it says. */
 export type Envelope = Omit<Delivered, "data">;
@@ -139,6 +140,7 @@ export type ForeignCause =
   | "BAD_ATTRIBUTE"
   | "MISSING_KEY"
   | "KEY_MISMATCH"
+  | "WRONG_PARTITION"
   | "UNKNOWN_TYPE"
   | "NO_DATA"
   | "BROKEN_JSON"
@@ -248,7 +250,7 @@ function readEnvelope(attributes: Attributes): Envelope {
     ...(replayOf !== undefined && { replayOf }),
     type: required("type", isEventName),
     source: required("source"),
-    incarnation: required("incarnation"),
+    incarnation: required("incarnation", isIncarnation),
     key: optional("key") || optional("partitionkey") || optional("subject") || refuse("MISSING_KEY", "it has no key"),
     sequence: Number(required("sequence", isSequence)),
     lane: required("lane", isLane) as Lane,
@@ -268,15 +270,33 @@ function readCause(attributes: Attributes): Cause {
 }
 
 const lookUp = (attributes: Attributes) => ({
-  optional: (name: string) => attributes.get(name),
-  required(name: string, isGood: (text: string) => boolean = isNotEmpty): string {
+  optional(name: string): string | undefined {
+    const value = attributes.get(name);
+    if (value?.includes(nul)) refuse("BAD_ATTRIBUTE", `${name} is ${quoted(value)}`);
+    return value;
+  },
+  required(name: string, isGood: (text: string) => boolean = isText): string {
     const value = attributes.get(name) ?? refuse("MISSING_ATTRIBUTE", `it has no attribute ${name}`);
     if (!isGood(value)) refuse("BAD_ATTRIBUTE", `${name} is ${quoted(value)}`);
     return value;
   },
 });
 
-const isNotEmpty = (text: string): boolean => text !== "";
+/** PostgreSQL keeps none in a text: what has one could not even be set aside. */
+const nul = "\0";
+const isText = (text: string): boolean => text !== "" && !text.includes(nul);
+
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+/** Nearly always that of the event before. */
+let knownIncarnation = "";
+
+function isIncarnation(text: string): boolean {
+  if (text === knownIncarnation) return true;
+  if (!uuid.test(text)) return false;
+  knownIncarnation = text;
+  return true;
+}
+
 const isLane = (text: string): boolean => lanes.some((lane) => lane === text);
 const isSequence = (text: string): boolean => /^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text));
 const isTime = (text: string): boolean =>
@@ -291,7 +311,12 @@ function refuseForeignKey({ key }: Envelope, recordKey: ReceivedRecord["key"]): 
 
 function readData(value: ReceivedRecord["value"]): object {
   if (value === null || value === undefined || value.length === 0) refuse("NO_DATA", "the record has no value");
-  return parse(textOf(value, "the value"), "BROKEN_JSON", "the value");
+  const json = textOf(value, "the value");
+  const data = parse(json, "BROKEN_JSON", "the value");
+  // Who wrote it may have escaped whole characters, too.
+  if (!isStorable(json) && !isStorable(JSON.stringify(data)))
+    refuse("BROKEN_TEXT", "the value has a NUL or half of a character");
+  return data;
 }
 
 function parse(text: string, foreign: ForeignCause, what: string): object {
@@ -323,4 +348,4 @@ function textOf(bytes: Bytes, what: string): string {
 }
 
 /** Of a stranger's text no more than a line. */
-const quoted = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+export const quoted = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);

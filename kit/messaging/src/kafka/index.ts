@@ -1,3 +1,4 @@
+export { slotOf } from "../slot.ts";
 export { type BegunLog, begunLog, type LogChoice, OtherLogError, whyOtherLog } from "./begun-log.ts";
 export { KafkaCluster, type KafkaClusterOptions, KafkaTopicError, KafkaUnreachableError } from "./cluster.ts";
 export { KafkaLog, type KafkaLogOptions } from "./kafka-log.ts";

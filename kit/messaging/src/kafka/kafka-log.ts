@@ -1,7 +1,7 @@
 import type { Database, Transaction } from "@onsale/postgres";
 import type { JoinableLog, StartingPoint } from "../consumers/starting-point.ts";
 import type { Lane } from "../events/event.ts";
-import type { CursorStore, LogReader } from "../log.ts";
+import type { CursorStore, HeardType, LogReader } from "../log.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { KafkaCluster } from "./cluster.ts";
 import { Fetcher } from "./fetcher.ts";
@@ -20,6 +20,11 @@ export interface KafkaLogOptions {
   readonly slots?: number;
   /** Whether anybody here knows a type of event; one that nobody knows is set aside. Default: all are known. */
   readonly knows?: (type: string) => boolean;
+  /**
+   * Who appends to the topics. A relay of ours puts a key into one partition, by a rule of its own, and what lies in another is
+   * foreign; Debezium in Connect has another rule. Default `relay`.
+   */
+  readonly writtenBy?: "relay" | "connect";
   readonly telemetry?: KafkaTelemetry;
 }
 
@@ -31,7 +36,10 @@ export class KafkaLog implements JoinableLog {
   readonly #fetchers = new Map<string, Fetcher>();
 
   constructor(options: KafkaLogOptions) {
-    this.#options = { slots: 1, knows: () => true, telemetry: silentKafkaTelemetry, ...options };
+    this.#options = {
+      ...{ slots: 1, knows: () => true, writtenBy: "relay", telemetry: silentKafkaTelemetry },
+      ...options,
+    };
     this.cursors = new KafkaCursors(options.cluster, this.#options.telemetry);
   }
 
@@ -39,11 +47,11 @@ export class KafkaLog implements JoinableLog {
     return this.#options.slots;
   }
 
-  open(feed: FeedName, types?: readonly string[]): LogReader {
+  open(feed: FeedName, types?: readonly HeardType[]): LogReader {
     return new TopicReader({
       ...this.#options,
       feed,
-      types: types && new Set(types),
+      keyFields: types && new Map(types.map(({ type, key }) => [type, key])),
       fetcher: this.#fetcherOf(feed.reader),
     });
   }

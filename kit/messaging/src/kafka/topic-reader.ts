@@ -1,5 +1,5 @@
 import type { Database } from "@onsale/postgres";
-import { type Foreign, fromKafkaRecord, isForeign } from "../events/cloud-event.ts";
+import { type Foreign, isForeign } from "../events/cloud-event.ts";
 import type { Delivered } from "../events/event.ts";
 import type { HopMoments } from "../hops.ts";
 import type { Chunk, LogReader, ReadEvent } from "../log.ts";
@@ -13,6 +13,7 @@ import { hopHeader, hopsIn } from "./hop-header.ts";
 import { isOwn, type KafkaCursor, type Position, positionIn, type TopicPositions } from "./positions.ts";
 import { type FetchedRecord, headerOf } from "./received-batch.ts";
 import type { KafkaTelemetry } from "./telemetry.ts";
+import { TopicEvents } from "./topic-events.ts";
 import { watermarkIn } from "./watermark-record.ts";
 
 export interface TopicReaderOptions {
@@ -21,9 +22,10 @@ export interface TopicReaderOptions {
   readonly cluster: KafkaCluster;
   readonly fetcher: Fetcher;
   readonly slots: number;
-  /** Absent: every type. */
-  readonly types: ReadonlySet<string> | undefined;
+  /** Of the types that are heard, which field of their data is the key. Absent: every type is heard. */
+  readonly keyFields: ReadonlyMap<string, string> | undefined;
   readonly knows: (type: string) => boolean;
+  readonly writtenBy: "relay" | "connect";
   readonly telemetry: KafkaTelemetry;
 }
 
@@ -39,6 +41,7 @@ export class TopicReader implements LogReader {
   readonly #name: string;
   readonly #arrived = new Signal();
   #topic: Topic | undefined;
+  #events: TopicEvents | undefined;
   #partitions: readonly FetchedPartition[] = [];
   /** The moment of the last watermark read, by partition. */
   readonly #watermarks = new Map<number, string>();
@@ -83,7 +86,7 @@ export class TopicReader implements LogReader {
   }
 
   async #begin(cursor: KafkaCursor): Promise<Topic | undefined> {
-    const { cluster, fetcher, feed, slots } = this.#options;
+    const { cluster, fetcher, feed, slots, keyFields, knows, writtenBy } = this.#options;
     const topic = await cluster.describe(this.#name);
     if (!topic) return undefined;
     this.#refuse(topic, cursor);
@@ -93,6 +96,8 @@ export class TopicReader implements LogReader {
     this.#partitions = own.map((partition) =>
       fetcher.add(topic, { partition, position: positionIn(at, partition), arrived: this.#arrived }),
     );
+    const partitions = writtenBy === "relay" ? topic.leaders.length : undefined;
+    this.#events = new TopicEvents({ stream: feed, keyFields, knows, partitions });
     this.#topic = topic;
     return topic;
   }
@@ -145,17 +150,12 @@ export class TopicReader implements LogReader {
 
   /** Undefined for what is not for this reader. */
   #understand(partition: number, record: FetchedRecord): Delivered | Foreign | undefined {
-    const { types, knows, feed } = this.#options;
     const moment = watermarkIn(record);
     if (moment !== undefined) {
       this.#watermarks.set(partition, moment);
       return undefined;
     }
-    const type = headerOf(record.headers, "ce_type");
-    if (type !== undefined && types && !types.has(type) && knows(type)) return undefined;
-    const event = fromKafkaRecord(record, { knows });
-    if (isForeign(event) || (event.source === feed.source && event.lane === feed.lane)) return event;
-    return { foreign: "BAD_ATTRIBUTE", why: `it says that it belongs to ${event.source}/${event.lane}` };
+    return this.#events?.understand(record, partition);
   }
 
   async #setAside(letters: readonly ForeignLetter[]): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Database, Transaction } from "@onsale/postgres";
 import type { JoinableLog, StartingPoint } from "../consumers/starting-point.ts";
 import type { Lane } from "../events/event.ts";
-import type { Chunk, Cursor, CursorMove, CursorStore, LogReader, Moved } from "../log.ts";
+import type { Chunk, Cursor, CursorMove, CursorStore, HeardType, LogReader, Moved } from "../log.ts";
 import type { FeedName } from "../telemetry.ts";
 import { WalReader } from "../wal/wal-reader.ts";
 import { type OutboxLogTelemetry, silentLogTelemetry } from "../wal/wal-telemetry.ts";
@@ -56,7 +56,8 @@ export class OutboxLog implements JoinableLog {
     return this.#slots;
   }
 
-  open(feed: FeedName, types?: readonly string[]): LogReader {
+  open(feed: FeedName, heard?: readonly HeardType[]): LogReader {
+    const types = heard?.map(({ type }) => type);
     const { source, lane, slot } = feed;
     const windows = this.#lookout.windowsOf(source);
     const part = { slots: this.#slots, slot };

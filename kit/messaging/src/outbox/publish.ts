@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { array, bigint, type Column, sql, type Transaction, text, uuid } from "@onsale/postgres";
 import type { Cause, Lane, OutgoingEvent } from "../events/event.ts";
+import { isStorable } from "../events/storable.ts";
 import { ringAfterCommit } from "./doorbell.ts";
 
 /** Event data, as JSON, at most: 256 KiB. Above it a batch of a thousand no longer fits comfortably in memory or in a broker's message. */
@@ -139,12 +140,6 @@ function headersOf({ correlationId, causationId, traceparent }: Cause): string {
   };
   return JSON.stringify(headers);
 }
-
-// An escape of NUL or of an unpaired surrogate, and not a backslash that stands for itself before such letters.
-const unstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f]..)/;
-
-/** Whether whoever hears it can store it: PostgreSQL keeps no NUL in a text, and takes only whole characters. */
-const isStorable = (json: string): boolean => !json.includes("\\u") || !unstorable.test(json);
 
 function whyNot(validator: OutgoingEvent["event"]["validator"], fields: unknown): string {
   const [first] = validator.Errors(fields);

@@ -7,11 +7,13 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { consumer } from "../../src/consumers/consumer.ts";
 import { type RunningFeeds, startFeeds } from "../../src/consumers/feeds.ts";
 import { beginAt, exportState } from "../../src/consumers/starting-point.ts";
+import { toKafkaRecord } from "../../src/events/cloud-event.ts";
 import { type Delivered, defineEvent, fact } from "../../src/events/event.ts";
 import { begunLog, KafkaCluster, KafkaLog, type RunningRelay, startRelay, whyOtherLog } from "../../src/kafka/index.ts";
 import type { Log } from "../../src/log.ts";
 import { OutboxLog } from "../../src/outbox/outbox-log.ts";
 import { publish } from "../../src/outbox/publish.ts";
+import { slotOf } from "../../src/slot.ts";
 import { silentTelemetry } from "../../src/telemetry.ts";
 import { type TwoServices, twoServices } from "../two-services.ts";
 
@@ -206,6 +208,41 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
       .toEqual([{ readable: false, cause: "NO_CLOUD_EVENT", value: "{not json" }]);
   });
 
+  test("a forged event of a real key becomes a dead letter, and the key's own events are heard", async () => {
+    relay();
+    const { atLeast, stepsOf, heard } = hear();
+    await publishSteps([1]);
+    await atLeast(20);
+    const [real] = heard;
+    if (!real) throw new Error("Nothing was heard.");
+    const { key } = real;
+    const own = slotOf(key, 4);
+    const next = { ...real, id: crypto.randomUUID(), sequence: 2, data: { id: key, step: 2 } };
+    await append([
+      { event: { ...next, data: { id: "another", step: 2 } }, partition: own },
+      { event: { ...next, data: { step: 2 } }, partition: own },
+      { event: next, partition: (own + 1) % 4 },
+      { event: { ...next, source: "gamma" }, partition: own },
+      { event: { ...next, incarnation: "another" }, partition: own },
+      { event: { ...next, data: { id: key, step: 2, note: "\u0000" } }, partition: own },
+    ]);
+    await publishSteps([2, 3]);
+    await atLeast(60);
+    for (const door of keys) expect(stepsOf(door)).toEqual([1, 2, 3]);
+    expect(heard).toHaveLength(60);
+    const letters = "select cause, error from beta.dead_letter order by cause, error";
+    await expect
+      .poll(async () => (await admin.query(letters)).rows)
+      .toEqual([
+        { cause: "BAD_ATTRIBUTE", error: 'incarnation is "another"' },
+        { cause: "BAD_ATTRIBUTE", error: "it says that it belongs to gamma/online" },
+        { cause: "BROKEN_TEXT", error: "the value has a NUL or half of a character" },
+        { cause: "KEY_MISMATCH", error: `its key is "${key}", the id of its data "another"` },
+        { cause: "KEY_MISMATCH", error: `its key is "${key}", the id of its data "undefined"` },
+        { cause: "WRONG_PARTITION", error: `its key belongs to partition ${own}` },
+      ]);
+  });
+
   test("another number of partitions than was written down is refused by name", async () => {
     const first = relay();
     const { atLeast } = hear();
@@ -299,6 +336,19 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
       "beta can't begin in a topic: when alpha was exported, it had none on Kafka.",
     );
   });
+
+  /** Appends as any program may that the broker lets write. */
+  async function append(records: readonly { event: Delivered; partition: number }[]): Promise<void> {
+    const topic = cluster.topicOf("alpha", "online");
+    const stranger = new Producer({
+      clientId: "stranger",
+      bootstrapBrokers: [bootstrap],
+      serializers: stringSerializers,
+    });
+    const messages = records.map(({ event, partition }) => ({ topic, partition, ...toKafkaRecord(event) }));
+    await stranger.send({ messages, acks: -1 });
+    await stranger.close();
+  }
 
   async function deleteTopic(): Promise<void> {
     const kafka = new Admin({ clientId: "test", bootstrapBrokers: [bootstrap] });
