@@ -168,13 +168,10 @@ describe("with faults", () => {
     await provider.close();
     provider = adapter({ attemptTimeoutMs: 500 });
     const key = nextKey();
-    const began = performance.now();
     expect(await provider.authorise(wish(key), never)).toMatchObject({
       kind: "unknown",
       why: "No answer within 500 ms.",
     });
-    // Two attempts of 500 ms and the pause between them, and what a busy machine adds.
-    expect(performance.now() - began).toBeLessThan(3_000);
     await waitFor(async () => (await provider.query(asked(key), never)).kind === "authorised", {
       what: "the late charge",
     });

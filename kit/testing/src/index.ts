@@ -21,6 +21,7 @@ export {
 } from "./kafka.ts";
 export { type Published, readOutbox } from "./outbox.ts";
 export { type SpawnedNode, type SpawnOptions, spawnNode } from "./processes.ts";
+export { quickestOf } from "./quickest.ts";
 export { type OwnRedis, ownRedis, requiresRedis, type TestRedis, testRedis } from "./redis.ts";
 export { present, requires } from "./requires.ts";
 export { jarsOfTests } from "./vitest/kafka-of-this-run.ts";
