@@ -71,6 +71,8 @@ export interface Moved {
   readonly now: string;
   /** Whether an operator has paused the stream. */
   readonly isPaused: boolean;
+  /** Whether a process with fewer leases waits for this one. Absent: not looked at. */
+  readonly isWanted?: boolean;
 }
 
 export interface CursorStore {

@@ -79,10 +79,10 @@ test("an owner that was taken over can't move it, wherever the row lies", async 
 test("a cursor that moves knows whether it was paused without a look, one that rests looks", async () => {
   const notes: boolean[] = [];
   await move();
-  notes.push(await progress.wasPausedWithin(60_000));
+  notes.push(await progress.wasWantedBackWithin(60_000));
   await doors.beta.transaction((tx) => pauseStreams(tx, { reader: "beta", operator: "olga" }));
-  notes.push(await progress.wasPausedWithin(60_000), await progress.wasPausedWithin(0));
+  notes.push(await progress.wasWantedBackWithin(60_000), await progress.wasWantedBackWithin(0));
   await move();
-  notes.push(await progress.wasPausedWithin(60_000));
+  notes.push(await progress.wasWantedBackWithin(60_000));
   expect(notes).toEqual([false, false, true, true]);
 });

@@ -15,8 +15,10 @@ const places = new WeakMap<Cursor, string>();
  * moves it; undefined when somebody else moved or took it.
  */
 export function cursorMove<const T extends Takes>(name: string, { takes, update }: { takes: T; update: string }) {
-  const gives = { now: instant, isPaused: boolean, place: text };
-  const returning = `returning clock_timestamp() as now, paused_at is not null as "isPaused", ctid::text as place`;
+  const gives = { now: instant, isPaused: boolean, isWanted: boolean, place: text };
+  const returning = `
+    returning clock_timestamp() as now, paused_at is not null as "isPaused",
+      coalesce(wanted_until > clock_timestamp(), false) as "isWanted", ctid::text as place`;
   const byKey = composedSql(name, { takes, gives, text: `${update} ${returning}` });
   const withPlace: Takes = [...takes, text];
   const atPlace = composedSql(`${name}-at-place`, {

@@ -39,11 +39,12 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
       stop,
       fault: fault.signal,
     });
+    const settled = new AbortController();
     const loops = [
       this.#readLoop(flight, progress, reader, stop),
       flight.prepareLoop(),
-      flight.settleLoop(),
-      this.#holdLoop(progress, stop),
+      flight.settleLoop().finally(() => settled.abort()),
+      this.#holdLoop(progress, AbortSignal.any([settled.signal, fault.signal])),
       this.#redriveLoop(stop),
     ];
     for (const loop of loops) loop.catch((error) => fault.abort(error));
@@ -66,11 +67,11 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     }
   }
 
-  /** Keeps the lease while calls are under way, however long they take. */
-  async #holdLoop(progress: Progress, stop: AbortSignal): Promise<void> {
-    while (!stop.aborted) {
-      await pause(this.redriveEveryMs, stop);
-      if (progress.isDue) await progress.hold();
+  /** Keeps the lease while calls are under way, however long they take; also those that a stop waits for. */
+  async #holdLoop(progress: Progress, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      await pause(this.redriveEveryMs, ended);
+      if (!ended.aborted && progress.isDue) await progress.hold();
     }
   }
 

@@ -14,6 +14,7 @@ import { SessionLostError } from "../outbox/snapshot-reader.ts";
 import type { FeedName, MessagingTelemetry } from "../telemetry.ts";
 import type { Anew } from "./inbox.ts";
 import type { LaneGate } from "./lane-gate.ts";
+import { askForLease, wishMs } from "./lease-share.ts";
 import {
   type Attempt,
   beginAttempt,
@@ -48,8 +49,14 @@ const endsOfOwners = 3;
 /** Parked keys tried in one go, so that the stream goes on in between. */
 const retryLimit = 20;
 
-/** Milliseconds between looks whether the stream was paused: an operator's word is obeyed within a second. */
-const pauseLookMs = 400;
+/** Milliseconds between looks whether the lease is wanted back: an operator's word is obeyed within a second. */
+const wantedBackLookMs = 400;
+
+/** Milliseconds between looks whether a lease that was asked for is free. */
+const promisedLookMs = 100;
+
+/** Who could not serve a stream takes what is free, and asks nobody for it, for so many milliseconds: others serve it meanwhile. */
+const contentAfterFaultMs = 60_000;
 
 /** Longest pause between attempts after a fault of the machine. */
 const longestPauseMs = 5_000;
@@ -66,6 +73,9 @@ export abstract class Feed {
   readonly #definitions: ReadonlyMap<string, EventDefinition>;
   readonly #advanced = new Set<() => void>();
   #watermark = "";
+  #isOwned = false;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: FeedOptions, consumers: readonly { on: readonly EventDefinition[] }[]) {
     this.#options = options;
@@ -82,6 +92,11 @@ export abstract class Feed {
   /** Everything of this lane committed before this moment has been applied by this process; empty before the first end of a window. */
   get watermark(): string {
     return this.#watermark;
+  }
+
+  /** Whether this process reads the stream; otherwise another may. */
+  get isOwned(): boolean {
+    return this.#isOwned;
   }
 
   /** Calls back whenever the watermark moves; gives the way to stop it. */
@@ -102,6 +117,7 @@ export abstract class Feed {
         if (error instanceof FencedError) {
           this.telemetry.fenced(this.name);
         } else {
+          this.#failedAt = performance.now();
           const retryInMs = Math.min(longestPauseMs, 50 * 2 ** faults++) * (0.5 + Math.random() / 2);
           this.telemetry.interrupted({ ...this.name, error, retryInMs });
           await pause(retryInMs, signal);
@@ -121,16 +137,19 @@ export abstract class Feed {
   async #serveUnderLease(signal: AbortSignal, abandon: AbortSignal): Promise<void> {
     const progress = await Progress.take(this.database, this.name, this.#options);
     if (!progress) {
-      await pause(this.#options.leaseMs / 3, signal);
+      await pause((await this.#isPromised()) ? promisedLookMs : this.#options.leaseMs / 3, signal);
       return;
     }
+    this.#askedAt = Number.NEGATIVE_INFINITY;
     const reader = this.#options.log.open(this.name, [...this.#definitions.values()]);
     const over = new AbortController();
     const stop = AbortSignal.any([signal, over.signal]);
-    const watch = this.#endWhenPaused(progress, stop, over);
+    const watch = this.#endWhenWantedBack(progress, stop, over);
+    this.#isOwned = true;
     try {
       await this.serve(progress, reader, stop, abandon);
     } finally {
+      this.#isOwned = false;
       over.abort();
       await watch;
       await reader.close();
@@ -139,12 +158,28 @@ export abstract class Feed {
     if (!abandon.aborted) await progress.release();
   }
 
-  /** An operator may pause the stream: then what is under way is finished, and nobody takes the lease until it is resumed. */
-  async #endWhenPaused(progress: Progress, stop: AbortSignal, over: AbortController): Promise<void> {
+  /** Whether the lease is to come to this process soon, because who has it has more of them. */
+  async #isPromised(): Promise<boolean> {
+    // The only lease of a lane is not shared.
+    if (this.#options.log.slots(this.name.source) === 1) return false;
+    const now = performance.now();
+    if (now - this.#failedAt < contentAfterFaultMs) return false;
+    // Not renewed more often: it is a write to the row that its owner moves.
+    if (now - this.#askedAt < wishMs / 2) return true;
+    const answer = await askForLease(this.database, this.name, this.#options.owner);
+    if (answer === "asked") this.#askedAt = now;
+    return answer !== "content";
+  }
+
+  /**
+   * An operator may pause the stream, and a process with fewer leases may ask for it: then what is under way is finished, and
+   * nobody takes the lease until it is resumed, or nobody but that process.
+   */
+  async #endWhenWantedBack(progress: Progress, stop: AbortSignal, over: AbortController): Promise<void> {
     while (!stop.aborted) {
-      await pause(pauseLookMs, stop);
+      await pause(wantedBackLookMs, stop);
       // A database that does not answer is noticed, and told, where the stream is read.
-      if (!stop.aborted && (await progress.wasPausedWithin(pauseLookMs).catch(() => false))) over.abort();
+      if (!stop.aborted && (await progress.wasWantedBackWithin(wantedBackLookMs).catch(() => false))) over.abort();
     }
   }
 

@@ -8,7 +8,7 @@ import { type MessagingTelemetry, silentTelemetry } from "../telemetry.ts";
 import { BatchFeed } from "./batch-feed.ts";
 import type { BasePorts, Consumer } from "./consumer.ts";
 import { EachFeed } from "./each-feed.ts";
-import type { Feed } from "./feed.ts";
+import { type Feed, pause } from "./feed.ts";
 import { LaneGate } from "./lane-gate.ts";
 import { defaultRetry, type RetryRule } from "./parking.ts";
 import { watermarkOf } from "./progress.ts";
@@ -50,6 +50,9 @@ export interface RunningFeeds extends Feeds {
 
 /** A batch takes tens of milliseconds and a call seconds; what takes longer is stuck, and is repeated elsewhere. */
 const drainMs = 10_000;
+
+/** Milliseconds between looks at what other processes have saved; an idle stream is saved once a second. */
+const lookElsewhereMs = 100;
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
@@ -145,25 +148,36 @@ async function passed<Ports extends BasePorts>(
   // A moment in milliseconds may have been cut by almost one; only a later millisecond is surely behind it.
   if (own.every((feed) => feed.watermark > moment)) return true;
   ring({ database: database.home.database, schema: source });
-  return await new Promise((resolve) => {
-    const end = (answer: boolean): void => {
-      for (const stopListening of listeners) stopListening();
-      clearTimeout(timer);
-      resolve(answer);
-    };
-    const look = (): void => {
-      if (own.every((feed) => feed.watermark > moment)) end(true);
-    };
-    const listeners = own.map((feed) => feed.onAdvance(look));
-    // Another process may own the feed; what it applied is in the database.
-    const timer = setTimeout(
-      () =>
-        watermarkOf(database, service, source).then(
-          (watermark) => end((watermark ?? "") > moment),
-          () => end(false),
-        ),
-      withinMs,
-    );
+  const over = new AbortController();
+  const isHeard = Promise.withResolvers<void>();
+  const look = (): void => {
+    if (own.every((feed) => feed.watermark > moment)) isHeard.resolve();
+  };
+  const listeners = own.map((feed) => feed.onAdvance(look));
+  const savedSince = async (): Promise<boolean> =>
+    ((await watermarkOf(database, service, source).catch(() => undefined)) ?? "") > moment;
+  try {
     look();
-  });
+    return await Promise.race([
+      isHeard.promise.then(() => true),
+      saidElsewhere(own, savedSince, over.signal),
+      pause(withinMs, over.signal).then(() => !over.signal.aborted && savedSince()),
+    ]);
+  } finally {
+    over.abort();
+    for (const stopListening of listeners) stopListening();
+  }
+}
+
+/** Another process may own some of the streams: what it has applied is in the database. Says nothing while all are owned here. */
+async function saidElsewhere(
+  own: readonly Feed[],
+  savedSince: () => Promise<boolean>,
+  over: AbortSignal,
+): Promise<boolean> {
+  while (!over.aborted) {
+    await pause(lookElsewhereMs, over);
+    if (!over.aborted && own.some(({ isOwned }) => !isOwned) && (await savedSince())) return true;
+  }
+  return false;
 }

@@ -39,17 +39,20 @@ const takeSql = sql("messaging.take-lease", {
 })`
   update reader_cursor as cursor
   set epoch = cursor.epoch + 1, owner = $5, lease_until = clock_timestamp() + $6 * interval '1 millisecond',
-      unclean_takes = case when cursor.owner is null then 0 else cursor.unclean_takes + (cursor.owner <> $5)::int end
+      unclean_takes = case when cursor.owner is null then 0 else cursor.unclean_takes + (cursor.owner <> $5)::int end,
+      wanted_by = case when cursor.owner = $5 then cursor.wanted_by end,
+      wanted_until = case when cursor.owner = $5 then cursor.wanted_until end
   where reader = $1 and source = $2 and lane = $3 and slot = $4
     and (owner is null or owner = $5 or lease_until < clock_timestamp()) and paused_at is null
+    and (owner = $5 or wanted_by is null or wanted_by = $5 or wanted_until < clock_timestamp())
   returning epoch, slots, unclean_takes as "uncleanTakes"`;
 
 const checkSql = sql("messaging.check-lease", { takes: [...stream, bigint], gives: { now: instant } })`
   select clock_timestamp() as now from reader_cursor
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5`;
 
-const pausedSql = sql("messaging.is-paused", { takes: stream, gives: { paused: boolean } })`
-  select paused_at is not null as paused from reader_cursor
+const wantedBackSql = sql("messaging.is-wanted-back", { takes: stream, gives: { isWantedBack: boolean } })`
+  select paused_at is not null or coalesce(wanted_until > clock_timestamp(), false) as "isWantedBack" from reader_cursor
   where reader = $1 and source = $2 and lane = $3 and slot = $4`;
 
 const holdSql = sql("messaging.hold-lease", { takes: [...stream, bigint, double], gives: {} })`
@@ -75,7 +78,7 @@ export class Progress {
   #saved: Cursor;
   #savedAt = performance.now();
   #movedAt = Number.NEGATIVE_INFINITY;
-  #wasPaused = false;
+  #isWantedBack = false;
   #reportDueAt = 0;
   /**
    * How many owners in a row ended without giving the lease back, and without moving the cursor: killed perhaps by the very
@@ -97,7 +100,10 @@ export class Progress {
     this.uncleanTakes = options.uncleanTakes;
   }
 
-  /** Takes the lease if it is free, ours, or run out. Undefined while another process holds it, or the stream is paused. */
+  /**
+   * Takes the lease if it is free, ours, or run out. Undefined while another process holds it or was promised it, or the
+   * stream is paused.
+   */
   static async take(
     database: Database,
     feed: FeedName,
@@ -149,7 +155,7 @@ export class Progress {
       this.#saved = to;
       this.#savedAt = performance.now();
       this.#movedAt = this.#savedAt;
-      this.#wasPaused = moved.isPaused;
+      this.#isWantedBack = moved.isPaused || moved.isWanted === true;
     });
     return moved.now;
   }
@@ -180,13 +186,14 @@ export class Progress {
   }
 
   /**
-   * Whether an operator has paused the stream, as it was within the last `milliseconds`. Where the cursor moves, its row is not
-   * looked up for it: under an old transaction every version of it would be looked at.
+   * Whether the lease is to be given back, as it was within the last `milliseconds`: an operator has paused the stream, or a
+   * process with fewer leases waits for it. Where the cursor moves, its row is not looked up for it: under an old transaction
+   * every version of it would be looked at.
    */
-  async wasPausedWithin(milliseconds: number): Promise<boolean> {
-    if (performance.now() - this.#movedAt <= milliseconds) return this.#wasPaused;
-    const [row] = await this.#database.query(pausedSql, nameOf(this.#feed));
-    return row?.paused ?? false;
+  async wasWantedBackWithin(milliseconds: number): Promise<boolean> {
+    if (performance.now() - this.#movedAt <= milliseconds) return this.#isWantedBack;
+    const [row] = await this.#database.query(wantedBackSql, nameOf(this.#feed));
+    return row?.isWantedBack ?? false;
   }
 
   /** Gives the lease back, so that the next owner need not wait for it to run out. */

@@ -6,6 +6,7 @@ import { effectBehaviours } from "./behaviours/effects.ts";
 import { failureBehaviours } from "./behaviours/failures.ts";
 import { ownershipBehaviours } from "./behaviours/ownership.ts";
 import { placeBehaviours } from "./behaviours/places.ts";
+import { shareBehaviours } from "./behaviours/shares.ts";
 import { streamBehaviours } from "./behaviours/streams.ts";
 import type { Stage } from "./stage.ts";
 
@@ -23,6 +24,7 @@ export const behaviours: readonly Behaviour[] = [
   ...callBehaviours,
   ...failureBehaviours,
   ...ownershipBehaviours,
+  ...shareBehaviours,
   ...streamBehaviours,
   ...placeBehaviours,
 ];

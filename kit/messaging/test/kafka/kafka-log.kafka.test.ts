@@ -55,13 +55,14 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
       interrupted?: (error: unknown) => void;
       leaseMs?: number;
       reader?: "snapshot" | "wal";
+      shards?: number;
     } = {},
   ) {
-    const { partitions = 4, leaseMs = 3_000, interrupted = () => undefined, reader = "snapshot" } = options;
+    const { partitions = 4, leaseMs = 3_000, interrupted = () => undefined, reader = "snapshot", shards = 1 } = options;
     const telemetry = { ...silentTelemetry, interrupted: ({ error }: { error: unknown }) => interrupted(error) };
     const running: RunningRelay = startRelay({
       ...{ database: alpha, cluster, partitions, leaseMs, telemetry },
-      outbox: new OutboxLog({ database: alpha, reader }),
+      outbox: new OutboxLog({ database: alpha, reader, slots: shards }),
     });
     closing.push(() => running.drain());
     return running;
@@ -164,6 +165,36 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
       ["0", "2"],
       ["1", "3"],
     ]);
+  });
+
+  test("processes share the shards of a relay evenly; what changes hands is appended once and in order", async () => {
+    const shares = async () =>
+      (
+        await admin.query(
+          `select count(*)::int as share from alpha.reader_cursor
+           where lane = 'online' and owner is not null and wanted_by is null group by owner`,
+        )
+      ).rows.map(({ share }) => share);
+    relay({ shards: 4 });
+    const { atLeast, stepsOf } = hear({ slots: 2 });
+    await expect.poll(shares, { timeout: 15_000 }).toEqual([4]);
+    const load = publishSteps([1, 2, 3, 4, 5, 6, 7, 8]);
+    const second = relay({ shards: 4 });
+    await expect.poll(shares, { timeout: 15_000 }).toEqual([2, 2]);
+    await load;
+    await publishSteps([9, 10]);
+    await atLeast(200);
+    await second.drain();
+    await publishSteps([11]);
+    await atLeast(220);
+    for (const key of keys) expect(stepsOf(key)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    const topic = cluster.topicOf("alpha", "online");
+    const ends = await Promise.all([0, 1, 2, 3].map((partition) => cluster.bounds(topic, partition)));
+    const { rows } = await admin.query(
+      "select sum(unclean_takes)::int as unclean, sum(epoch)::int as takes from alpha.reader_cursor where lane = 'online'",
+    );
+    expect(rows[0].unclean).toBe(0);
+    expect(ends.reduce((sum, { next }) => sum + next, 0)).toBeGreaterThanOrEqual(220);
   });
 
   test("a relay that appends everything a second time causes no second effect and no other order", async () => {
