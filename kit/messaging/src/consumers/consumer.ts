@@ -54,7 +54,7 @@ export interface EachConsumer<Ports extends BasePorts = BasePorts, Work = unknow
   readonly kind: "each";
   readonly name: string;
   readonly on: readonly EventDefinition[];
-  /** Calls in flight at once in this process. */
+  /** Calls under way at once in a process, over all lanes, slots and sources that the consumer hears, with those of parked keys. */
   readonly concurrency: number;
   readonly order?: CallOrder;
   /** How often a failing key is tried. Absent: the rule of all feeds of the service. */

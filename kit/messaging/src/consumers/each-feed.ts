@@ -1,4 +1,5 @@
 import type { LogReader } from "../log.ts";
+import type { CallPlaces } from "./call-places.ts";
 import type { BasePorts, EachConsumer, Settled } from "./consumer.ts";
 import { EventFlight } from "./event-flight.ts";
 import { Feed, type FeedOptions, pause } from "./feed.ts";
@@ -13,11 +14,14 @@ import type { Progress } from "./progress.ts";
  */
 export class EachFeed<Ports extends BasePorts> extends Feed {
   readonly #consumer: EachConsumer<Ports>;
+  readonly #places: CallPlaces;
   readonly #ports: Ports;
 
-  constructor(options: FeedOptions, consumer: EachConsumer<Ports>, ports: Ports) {
+  /** `places`: one for all streams of the consumer. */
+  constructor(options: FeedOptions, consumer: EachConsumer<Ports>, places: CallPlaces, ports: Ports) {
     super(options, [consumer]);
     this.#consumer = consumer;
+    this.#places = places;
     this.#ports = ports;
   }
 
@@ -35,6 +39,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
       feed: this,
       progress,
       consumer: this.#consumer,
+      places: this.#places,
       ports: this.#ports,
       stop,
       fault: fault.signal,
@@ -89,12 +94,20 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
     const ports = { ...this.#ports, clock: { now: () => now } };
     const prepared = await this.database.transaction((tx) => this.#consumer.prepare(tx, [event], ports));
     const outcomes: Settled<unknown, unknown>[] = [];
-    for (const { work } of prepared)
-      outcomes.push({ event, work, outcome: await this.#consumer.call(work, ports, stop) });
+    for (const { work } of prepared) outcomes.push({ event, work, outcome: await this.#call(work, ports, stop) });
     return await this.database.transaction(async (tx) => {
       await lockAttempt(tx, this.name, attempt);
       if (outcomes.length > 0) await this.#consumer.settle(tx, outcomes, ports);
       return await unparkEvent(tx, this.name, attempt);
     });
+  }
+
+  async #call(work: unknown, ports: Ports, stop: AbortSignal): Promise<unknown> {
+    await this.#places.taken();
+    try {
+      return await this.#consumer.call(work, ports, stop);
+    } finally {
+      this.#places.giveBack();
+    }
   }
 }

@@ -2,6 +2,7 @@ import type { Transaction } from "@onsale/postgres";
 import type { Delivered } from "../events/event.ts";
 import type { Chunk, Cursor, ReadEvent } from "../log.ts";
 import { Signal } from "../signal.ts";
+import type { CallPlaces } from "./call-places.ts";
 import type { BasePorts, CallOrder, EachConsumer, Prepared } from "./consumer.ts";
 import { type Feed, isFaultOfMachine, PoisonError, pause } from "./feed.ts";
 import { claim, inboxKey, unseen } from "./inbox.ts";
@@ -65,6 +66,7 @@ export class EventFlight<Ports extends BasePorts> {
   readonly #feed: Feed;
   readonly #progress: Progress;
   readonly #consumer: EachConsumer<Ports>;
+  readonly #places: CallPlaces;
   readonly #ports: Ports;
   /** Nothing new is begun once it aborts; `fault`, which aborts it too, also leaves what is under way. */
   readonly #stop: AbortSignal;
@@ -97,6 +99,8 @@ export class EventFlight<Ports extends BasePorts> {
     feed: Feed;
     progress: Progress;
     consumer: EachConsumer<Ports>;
+    /** Shared with the other streams of the consumer. */
+    places: CallPlaces;
     ports: Ports;
     stop: AbortSignal;
     fault: AbortSignal;
@@ -104,6 +108,7 @@ export class EventFlight<Ports extends BasePorts> {
     this.#feed = options.feed;
     this.#progress = options.progress;
     this.#consumer = options.consumer;
+    this.#places = options.places;
     this.#ports = options.ports;
     this.#stop = options.stop;
     this.#fault = options.fault;
@@ -293,12 +298,24 @@ export class EventFlight<Ports extends BasePorts> {
 
   /** What was prepared and is not called when it is time to stop, is prepared again by whoever reads on. */
   #startCalls(): void {
-    while (!this.#isStopping && this.#calls < this.#consumer.concurrency) {
-      const next = this.#prepared.shift();
-      if (!next) break;
-      void this.#call(next.task, next.work, next.ports);
-    }
+    while (!this.#isStopping && this.#prepared.length > 0 && this.#places.take(this.#withPlace)) this.#callNext();
     if (!this.#hasEnoughPrepared) this.#toPrepare.notify();
+  }
+
+  /** It has waited for a place, and gets in line again for the rest of what is prepared. */
+  readonly #withPlace = (): void => {
+    if (this.#isStopping) {
+      this.#places.giveBack();
+    } else {
+      this.#callNext();
+      this.#startCalls();
+    }
+  };
+
+  #callNext(): void {
+    const next = this.#prepared.shift();
+    if (next) void this.#call(next.task, next.work, next.ports);
+    else this.#places.giveBack();
   }
 
   get #hasEnoughPrepared(): boolean {
@@ -311,6 +328,7 @@ export class EventFlight<Ports extends BasePorts> {
     this.#calls--;
     if (result) this.#finish({ task, result });
     else this.#toSettle.notify();
+    this.#places.giveBack();
     this.#startCalls();
   }
 
@@ -323,7 +341,9 @@ export class EventFlight<Ports extends BasePorts> {
         return { kind: "called", work, outcome: await this.#consumer.call(work, ports, this.#fault) };
       } catch (error) {
         if (attempt >= attempts) return { kind: "failed", error, isLast: this.#order === "partition" };
+        this.#places.giveBack();
         await pause(withJitter(this.#feed.retry.firstDelayMs * 2 ** (attempt - 1)), this.#stop);
+        await this.#places.taken();
         if (this.#isStopping) return undefined;
       }
     }

@@ -6,6 +6,7 @@ import { ring } from "../outbox/doorbell.ts";
 import { OutboxLog } from "../outbox/outbox-log.ts";
 import { type MessagingTelemetry, silentTelemetry } from "../telemetry.ts";
 import { BatchFeed } from "./batch-feed.ts";
+import { CallPlaces } from "./call-places.ts";
 import type { BasePorts, Consumer } from "./consumer.ts";
 import { EachFeed } from "./each-feed.ts";
 import { type Feed, pause } from "./feed.ts";
@@ -110,14 +111,16 @@ function feedsOf<Ports extends BasePorts>(options: FeedsOptions<Ports>): Feed[] 
         ({ lane, slot }) => new BatchFeed(feedOptions(service, source, lane, slot, undefined), own, ports),
       );
     }),
-    ...each.flatMap((consumer) =>
-      sourcesOf([consumer], sourceOf).flatMap((source) => {
+    ...each.flatMap((consumer) => {
+      const places = new CallPlaces(consumer.concurrency);
+      return sourcesOf([consumer], sourceOf).flatMap((source) => {
         const own = onlyFrom(consumer, source, sourceOf);
-        return streamsOf([own], log.slots(source)).map(
-          ({ lane, slot }) => new EachFeed(feedOptions(consumer.name, source, lane, slot, consumer.retry), own, ports),
-        );
-      }),
-    ),
+        return streamsOf([own], log.slots(source)).map(({ lane, slot }) => {
+          const feed = feedOptions(consumer.name, source, lane, slot, consumer.retry);
+          return new EachFeed(feed, own, places, ports);
+        });
+      });
+    }),
   ];
 }
 

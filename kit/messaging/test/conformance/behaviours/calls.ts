@@ -53,6 +53,28 @@ export const callBehaviours: readonly Behaviour[] = [
     },
   },
   {
+    name: "so many calls at once as were said are made in a process, whatever number of slots it has, and every slot gets its turn",
+    async play(stage) {
+      const line = turnstile();
+      const gate = stage.gate();
+      const process = await stage.call(
+        {
+          at: async (event) => {
+            if (event.sequence === 1) await gate.opened;
+            await line.pass(event);
+          },
+          concurrency: 3,
+        },
+        { slots: 4 },
+      );
+      await stage.tell(keys, range(1, 4));
+      await waitFor(() => process.given.length === 3);
+      gate.open();
+      await stage.expectSteps(keys, range(1, 4));
+      expect(line.mostAtOnce()).toBe(3);
+    },
+  },
+  {
     name: "one slow call holds up its own key and no other",
     async play(stage) {
       const gate = stage.gate();
