@@ -1,11 +1,12 @@
 import pg from "pg";
 import { parsers } from "./parsers.ts";
 import { toParameter } from "./query.ts";
+import { type RowBytes, type RowTaker, tapOf } from "./rows-as-bytes.ts";
 import type { Statement } from "./sql.ts";
 
 /** What a statement was answered with. */
 export interface Answer {
-  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  readonly rows: readonly (Readonly<Record<string, unknown>> | RowBytes)[];
   /** Rows that were given or touched. */
   readonly rowCount: number;
   /** `INSERT`, `COMMIT`: what the server says that it did. */
@@ -29,9 +30,11 @@ export function fromHere(error: unknown): unknown {
  * Handed to the driver as a query, whose methods it calls in the order of the answer's parts. A statement is prepared, and its
  * columns described, the first time that it goes over a connection.
  */
-export class Exchange extends pg.Query {
+export class Exchange extends pg.Query implements RowTaker {
   /** The driver's: it stops the clock of the whole exchange. */
   callback: ((error?: unknown) => void) | undefined;
+  /** Of all its statements. */
+  wantsBytes = false;
   readonly #sent: Sent[] = [];
   /** Which of them the server answers next. */
   #at = 0;
@@ -43,7 +46,7 @@ export class Exchange extends pg.Query {
   }
 
   /** Before the exchange is handed to the driver. */
-  add(statement: Pick<Statement, "name" | "text">, parameters: readonly unknown[]): Promise<Answer> {
+  add(statement: Sendable, parameters: readonly unknown[]): Promise<Answer> {
     const values = parameters.map(toParameter);
     return new Promise((resolve, reject) => {
       this.#sent.push(new Sent(statement, values, { resolve, reject }));
@@ -72,6 +75,8 @@ export class Exchange extends pg.Query {
     }
     wire.sync();
     wire.stream.uncork();
+    this.wantsBytes = this.#sent.every((sent) => sent.wantsBytes);
+    tapOf(connection)?.asks(this);
   };
 
   handleRowDescription({ fields }: { fields: readonly pg.FieldDef[] }): void {
@@ -82,12 +87,22 @@ export class Exchange extends pg.Query {
   handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
     const sent = this.#sent[this.#at];
     if (!sent?.prepared?.shape || sent.unreadable) return;
+    if (sent.wantsBytes) {
+      sent.unreadable = {
+        error: new TypeError(`${sent.statement.name} gives its rows as bytes only outside of transactions.`),
+      };
+      return;
+    }
     try {
       sent.rows.push(readRow(sent.prepared.shape, fields));
     } catch (error) {
       // The statement has done its work all the same, and so do those behind it.
       sent.unreadable = { error };
     }
+  }
+
+  takeRow(row: RowBytes): void {
+    this.#sent[this.#at]?.rows.push(row);
   }
 
   handleCommandComplete({ text }: { text: string }): void {
@@ -121,21 +136,25 @@ export class Exchange extends pg.Query {
 
 /** A statement on its way, and what has come of it. */
 class Sent implements Answer {
-  readonly rows: Row[] = [];
+  readonly rows: (Row | RowBytes)[] = [];
   rowCount = 0;
   command = "";
   prepared: Prepared | undefined;
   /** Of what this exchange prepares: that it must be prepared again. */
   forget: (() => void) | undefined;
   unreadable: { readonly error: unknown } | undefined;
-  readonly statement: Pick<Statement, "name" | "text">;
+  readonly statement: Sendable;
   readonly values: readonly Parameter[];
   readonly #settle: Settle;
 
-  constructor(statement: Pick<Statement, "name" | "text">, values: readonly Parameter[], settle: Settle) {
+  constructor(statement: Sendable, values: readonly Parameter[], settle: Settle) {
     this.statement = statement;
     this.values = values;
     this.#settle = settle;
+  }
+
+  get wantsBytes(): boolean {
+    return this.statement.rowsAre === "bytes";
   }
 
   succeed(): void {
@@ -148,6 +167,8 @@ class Sent implements Answer {
     this.#settle.reject(error);
   }
 }
+
+type Sendable = Pick<Statement, "name" | "text" | "rowsAre">;
 
 interface Settle {
   readonly resolve: (answer: Answer) => void;

@@ -46,6 +46,7 @@ export { type MigrateOptions, type MigrationSet, migrate } from "./migrate.ts";
 export { databaseNow } from "./now.ts";
 export { encodeParameters } from "./query.ts";
 export type { Replication } from "./replication.ts";
+export { asBytes, type RowBytes } from "./rows-as-bytes.ts";
 export {
   composedSql,
   declaredStatements,

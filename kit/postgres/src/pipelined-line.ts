@@ -2,6 +2,7 @@ import pg from "pg";
 import { isStalePlan } from "./errors.ts";
 import { type Answer, Exchange, fromHere } from "./exchange.ts";
 import { encodeParameters } from "./query.ts";
+import { tapRows } from "./rows-as-bytes.ts";
 import type { Statement } from "./sql.ts";
 
 /** Single statements of many callers over one connection, each sent at once and answered in order. */
@@ -48,7 +49,10 @@ export class PipelinedLine {
   #connect(): Promise<pg.Client> {
     const client = new pg.Client(this.#config);
     this.#keep(client);
-    const connection = client.connect().then(() => client);
+    const connection = client.connect().then(() => {
+      tapRows(client.connection);
+      return client;
+    });
     connection.catch(() => this.#forget(connection));
     client.once("end", () => this.#forget(connection));
     client.once("error", () => {

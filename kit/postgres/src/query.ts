@@ -27,7 +27,8 @@ export function toParameter(value: unknown): string | Buffer | null {
 
 /** Throws when a row does not look as its statement declares. */
 export function checkRows(statement: Statement, answer: Answer): Answer {
-  for (const row of answer.rows) {
+  if (statement.rowsAre === "bytes") return answer;
+  for (const row of answer.rows as readonly Readonly<Record<string, unknown>>[]) {
     for (const [name, { nullable }] of Object.entries(statement.gives)) {
       if (row[name] === undefined) throw new TypeError(`${statement.name} gives no column ${name}.`);
       if (row[name] === null && !nullable)

@@ -1,16 +1,17 @@
 /** A connection that speaks PostgreSQL's streaming replication protocol, over the driver's own reading and log-in. */
 
 import pg from "pg";
+import { readFrames } from "./server-frames.ts";
 
 /** Of one database, as the user of its URL: a role that may use one schema only has no right to replicate. */
 export interface Replication {
   /** Runs one command of the protocol, or one statement without parameters; every value comes as text. */
   run(command: string): Promise<Record<string, string | null>[]>;
   /**
-   * Sends `START_REPLICATION ...` and resolves when the server has begun. `receive` is given each message as it comes; its
-   * memory is reused afterwards, so what is kept must be copied.
+   * Sends `START_REPLICATION ...` and resolves when the server has begun. `receive` is given each message as it comes: it
+   * lies in `bytes` from `start` to `end`. Whoever keeps it keeps what came with it, so it is better copied.
    */
-  stream(command: string, receive: (message: Buffer) => void): Promise<void>;
+  stream(command: string, receive: ReceiveMessage): Promise<void>;
   /** Sends a message to the server while it streams. */
   send(message: Buffer): void;
   /** Reads nothing more from the socket, so that the server has to wait, until `resume`. What is sent still goes out. */
@@ -21,8 +22,12 @@ export interface Replication {
   close(): void;
 }
 
+export type ReceiveMessage = (bytes: Buffer, start: number, end: number) => void;
+
 // A server that answers no connection within this time is as good as down.
 const connectMs = 2_000;
+
+const copyData = "d".charCodeAt(0);
 
 export async function openReplication(config: {
   readonly url: string;
@@ -49,7 +54,7 @@ export async function openReplication(config: {
     ended,
     run: async (command) => (await client.query(command)).rows,
     stream(command, receive) {
-      connection.on("copyData", ({ chunk }) => receive(chunk));
+      readFrames(connection, { wants: (kind) => kind === copyData, take: receive });
       return new Promise((started, failed) => {
         connection.once("replicationStart", started);
         client.query(command).then(
@@ -70,7 +75,6 @@ export async function openReplication(config: {
 
 /** What the driver's connection has beyond its declared type. */
 interface ReplicationConnection extends pg.Connection {
-  on(event: "copyData", listener: (message: { chunk: Buffer }) => void): this;
   sendCopyFromChunk(chunk: Buffer): void;
 }
 

@@ -13,6 +13,8 @@ export interface Statement<Parameters extends readonly unknown[] = readonly unkn
   readonly text: string;
   readonly takes: Takes;
   readonly gives: Gives;
+  /** Absent: objects by the names in `gives`. */
+  readonly rowsAre?: "bytes";
   readonly _parameters?: Parameters;
   readonly _row?: Row;
 }

@@ -1,4 +1,13 @@
-import { bigint, type Database, isUniqueViolation, sql, text } from "@onsale/postgres";
+import {
+  asBytes,
+  bigint,
+  type Database,
+  isUniqueViolation,
+  nullable,
+  type RowBytes,
+  sql,
+  text,
+} from "@onsale/postgres";
 import { type TestDatabase, testDatabase } from "@onsale/testing";
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -70,6 +79,54 @@ test("a value that can't be read fails its own statement, and none of those sent
   expect(unreadable).toMatchObject({ reason: expect.any(RangeError) });
   expect(after).toMatchObject({ value: [{ units: 3 }] });
 });
+
+const wordsSql = sql("shelf.words", { takes: [bigint], gives: { word: text, nothing: nullable(text) } })`
+  select repeat('wörd', 1 + number::int % 100) as word, null::text as nothing from generate_series(1, $1::int8) as number`;
+
+test("rows are given as the server wrote them, beside others that are read", async () => {
+  const ask = (count: number) => database.query(asBytes(wordsSql), [count]);
+  const rows = 5_000;
+  const [first, read, again, none] = await Promise.all([ask(rows), database.query(countSql, [7]), ask(rows), ask(0)]);
+  expect(first.map(textsOf)).toEqual(wordsOf(rows));
+  expect(read).toEqual([{ count: 7 }]);
+  expect(again.map(textsOf)).toEqual(wordsOf(rows));
+  expect(none).toEqual([]);
+  expect(await database.query(wordsSql, [1])).toEqual([{ word: "wördwörd", nothing: null }]);
+});
+
+test("a statement that failed in the middle of its rows takes none of the next", async () => {
+  const [failed, whole] = await Promise.allSettled([
+    database.query(asBytes(quotientsSql), []),
+    database.query(asBytes(wordsSql), [3]),
+  ]);
+  expect(failed).toMatchObject({ status: "rejected", reason: { code: "22012" } });
+  expect(whole.status === "fulfilled" && whole.value.map(textsOf)).toEqual(wordsOf(3));
+});
+
+test("in a transaction no rows are given as bytes", async () => {
+  const asked = database.transaction((tx) => tx.query(asBytes(wordsSql), [1]));
+  await expect(asked).rejects.toThrow("shelf.words gives its rows as bytes only outside of transactions.");
+});
+
+const quotientsSql = sql("shelf.quotients", { takes: [], gives: { quotient: bigint } })`
+  select 1 / (100 - number) as quotient from generate_series(1::int8, 200) as number`;
+
+const wordsOf = (count: number): (string | null)[][] =>
+  Array.from({ length: count }, (_, index) => ["wörd".repeat(1 + ((index + 1) % 100)), null]);
+
+/** What PostgreSQL calls DataRow, past its header. */
+function textsOf({ bytes, start, end }: RowBytes): (string | null)[] {
+  const texts: (string | null)[] = [];
+  let at = start + 2;
+  for (let column = 0; column < bytes.readUInt16BE(start); column++) {
+    const length = bytes.readInt32BE(at);
+    at += 4;
+    texts.push(length < 0 ? null : bytes.toString("utf8", at, at + length));
+    at += Math.max(0, length);
+  }
+  expect(at).toBe(end);
+  return texts;
+}
 
 class RecordedWire {
   readonly said: string[] = [];

@@ -7,6 +7,19 @@ import type { Headers } from "./publish.ts";
 /** What to select of an outbox for `toDelivered`. */
 export const outboxColumns = `id, type, aggregateid as key, payload, position, sequence, headers, incarnation, created_at as "createdAt"`;
 
+/** The columns that these are, in their order. */
+export const selectedColumns = [
+  "id",
+  "type",
+  "aggregateid",
+  "payload",
+  "position",
+  "sequence",
+  "headers",
+  "incarnation",
+  "created_at",
+];
+
 /** What `outboxColumns` gives. */
 export const outboxRow = {
   id: uuid,

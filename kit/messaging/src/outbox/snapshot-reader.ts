@@ -1,11 +1,13 @@
 import {
   array,
+  asBytes,
   bigint,
   composedSql,
   type Database,
   identifier,
   integer,
   nullable,
+  type RowBytes,
   snapshot,
   text,
   xid8,
@@ -13,8 +15,10 @@ import {
 import type { Delivered, Lane } from "../events/event.ts";
 import type { HopMoments } from "../hops.ts";
 import type { Chunk, ReadEvent } from "../log.ts";
-import { type OutboxRow, outboxColumns, outboxRow, toDelivered } from "./outbox-row.ts";
+import type { FeedName } from "../telemetry.ts";
+import { outboxColumns, outboxRow, selectedColumns, toDelivered } from "./outbox-row.ts";
 import { endedBetween, type WindowSource } from "./window.ts";
+import { layoutOf, WrittenRow } from "./written-row.ts";
 
 /**
  * How far a reader has come: it was given everything that is visible in `snap` up to position `high`. While a window is
@@ -63,10 +67,11 @@ export const beginning: OutboxCursor = { snap: "3:3:", high: 0 };
  * what was rolled back may be many, and are not gone through.
  */
 const stragglersSql = (outbox: string, name: string) =>
-  composedSql(`messaging.read-stragglers-${name}`, {
-    takes: [array(xid8), bigint, bigint, nullable(array(text)), bigint, integer, integer],
-    gives: outboxRow,
-    text: `
+  asBytes(
+    composedSql(`messaging.read-stragglers-${name}`, {
+      takes: [array(xid8), bigint, bigint, nullable(array(text)), bigint, integer, integer],
+      gives: outboxRow,
+      text: `
       select ${outboxColumns}
       from unnest($1::xid8[]) as late(xid) cross join lateral (
         select * from ${outbox} as event
@@ -76,18 +81,24 @@ const stragglersSql = (outbox: string, name: string) =>
       ) as straggler
       where coalesce(pg_xact_status(late.xid), 'committed') <> 'aborted'
       order by straggler.position limit $5`,
-  });
+    }),
+  );
 
 const arrivalsSql = (outbox: string, name: string) =>
-  composedSql(`messaging.read-arrivals-${name}`, {
-    takes: [snapshot, bigint, bigint, nullable(array(text)), bigint, integer, integer],
-    gives: outboxRow,
-    text: `
+  asBytes(
+    composedSql(`messaging.read-arrivals-${name}`, {
+      takes: [snapshot, bigint, bigint, nullable(array(text)), bigint, integer, integer],
+      gives: outboxRow,
+      text: `
       select ${outboxColumns} from ${outbox}
       where position > $2 and position <= $3 and pg_visible_in_snapshot(xid, $1::pg_snapshot)
         and ($4::text[] is null or type = any($4)) and ($6 = 1 or slot_of(aggregateid, $6) = $7)
       order by position limit $5`,
-  });
+    }),
+  );
+
+/** Rows stay as they were written until somebody wants an event: a relay copies them into the records of its topic. */
+const layout = layoutOf(selectedColumns, { isTagged: false });
 
 /**
  * Reads one lane of one outbox in windows between two snapshots. It neither skips a late commit, nor reorders a key (its
@@ -97,8 +108,7 @@ const arrivalsSql = (outbox: string, name: string) =>
 export class SnapshotReader {
   readonly #database: Database;
   readonly #windows: WindowSource;
-  readonly #source: string;
-  readonly #lane: Lane;
+  readonly #stream: Stream;
   readonly #types: readonly string[] | null;
   readonly #part: { readonly slots: number; readonly slot: number };
   readonly #stragglersSql: ReturnType<typeof stragglersSql>;
@@ -121,8 +131,7 @@ export class SnapshotReader {
     const outbox = `${identifier(options.source)}.outbox_${options.lane}`;
     this.#database = options.database;
     this.#windows = options.windows;
-    this.#source = options.source;
-    this.#lane = options.lane;
+    this.#stream = { source: options.source, lane: options.lane };
     this.#types = options.types ?? null;
     this.#part = options.part ?? { slots: 1, slot: 0 };
     this.#stragglersSql = stragglersSql(outbox, name);
@@ -148,7 +157,7 @@ export class SnapshotReader {
     if (this.#session !== undefined && this.#session !== session) throw new SessionLostError();
     this.#session = session;
     this.#moments = { visible: Date.parse(takenAt) };
-    const allocated = Math.max(highs[this.#lane], high);
+    const allocated = Math.max(highs[this.#stream.lane], high);
     const nextHigh = Math.min(allocated, high + windowCap);
     return { snap, high, window: { nextSnap, nextHigh, at: 0, ...(nextHigh === allocated && { takenAt }) } };
   }
@@ -198,29 +207,38 @@ export class SnapshotReader {
     return rows.map((row) => this.#toReadEvent({ snap, high, window }, row));
   }
 
-  #toReadEvent(open: OpenCursor, row: OutboxRow & { readonly position: number }): ReadEvent<OutboxCursor> {
-    return new ReadRow(toDelivered(row, { source: this.#source, lane: this.#lane }), open, row.position, this.#moments);
+  #toReadEvent(open: OpenCursor, { bytes, start, end }: RowBytes): ReadEvent<OutboxCursor> {
+    const row = new WrittenRow(bytes, { start, size: end - start }, layout);
+    return new ReadRow(row, this.#stream, open, this.#moments);
   }
 }
 
-/** The cursor behind a row is made when it is asked for: of most batches only that of the last row is. */
+/** Read, and the cursor behind it made, when somebody asks: of most batches only the last row's cursor is wanted. */
 class ReadRow implements ReadEvent<OutboxCursor> {
-  readonly event: Delivered;
+  readonly written: WrittenRow;
   readonly moments: HopMoments;
+  readonly #stream: Stream;
   readonly #open: OpenCursor;
-  readonly #position: number;
+  #event: Delivered | undefined;
 
-  constructor(event: Delivered, open: OpenCursor, position: number, moments: HopMoments) {
-    this.event = event;
+  constructor(written: WrittenRow, stream: Stream, open: OpenCursor, moments: HopMoments) {
+    this.written = written;
     this.moments = moments;
+    this.#stream = stream;
     this.#open = open;
-    this.#position = position;
+  }
+
+  get event(): Delivered {
+    this.#event ??= toDelivered(this.written.read(), this.#stream);
+    return this.#event;
   }
 
   get after(): OutboxCursor {
-    return { ...this.#open, window: { ...this.#open.window, at: this.#position } };
+    return { ...this.#open, window: { ...this.#open.window, at: this.written.position } };
   }
 }
+
+type Stream = Pick<FeedName, "source" | "lane">;
 
 type OpenCursor = OutboxCursor & { readonly window: OpenWindow };
 

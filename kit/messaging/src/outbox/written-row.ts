@@ -1,4 +1,4 @@
-/** A row of an outbox as the server wrote it into its log: whoever passes it on as bytes never has to read it. */
+/** A row of an outbox as the server wrote it, be it into its log or into an answer: whoever passes it on as bytes never has to read it. */
 
 import type { OutboxRow } from "./outbox-row.ts";
 import type { Headers } from "./publish.ts";
@@ -13,6 +13,7 @@ export const writtenColumns = [
   "headers",
   "incarnation",
   "created_at",
+  "position",
 ] as const;
 export const at = {
   id: 0,
@@ -23,6 +24,7 @@ export const at = {
   headers: 5,
   incarnation: 6,
   createdAt: 7,
+  position: 8,
 } as const;
 
 /** Where the texts of a row begin and end, by the number of their column. Kept by its user, for one row after the other. */
@@ -31,15 +33,24 @@ export class Places {
   readonly ends = new Int32Array(writtenColumns.length);
 }
 
-/** For each column of a relation, as it stands there, its number among ours; -1 for those that make no event. */
-export type Layout = Int8Array;
+/** How the columns follow one another in a row. */
+export interface Layout {
+  /** For each column, as it stands there, its number among ours; -1 for those that make no event. */
+  readonly columns: Int8Array;
+  /** Whether a letter before each value says of what kind it is, as pgoutput has it. Otherwise null has a negative length. */
+  readonly isTagged: boolean;
+}
+
+export function layoutOf(names: readonly string[], { isTagged }: { isTagged: boolean }): Layout {
+  const own: readonly string[] = writtenColumns;
+  return { columns: Int8Array.from(names, (name) => own.indexOf(name)), isTagged };
+}
 
 const textValue = "t".charCodeAt(0);
 
-/** A tuple of pgoutput's in text mode, somewhere in memory that does not change any more. */
+/** A row whose values are texts, somewhere in memory that does not change any more. */
 export class WrittenRow {
   readonly bytes: Buffer;
-  /** Of the tuple. */
   readonly size: number;
   readonly #start: number;
   readonly #layout: Layout;
@@ -69,6 +80,12 @@ export class WrittenRow {
     };
   }
 
+  /** Where it lies in its outbox. */
+  get position(): number {
+    this.find(placesAtHand);
+    return Number(this.#plain(at.position));
+  }
+
   #text(column: number): string {
     return this.bytes.toString("utf8", placesAtHand.starts[column], placesAtHand.ends[column]);
   }
@@ -82,18 +99,16 @@ export class WrittenRow {
 /** One row is read at a time. */
 const placesAtHand = new Places();
 
-/** Finds the columns of the tuple that begins at `start`. Null, which no column of an event is, is a text of no bytes. */
+/** Finds the columns of the row that begins at `start`. Null, which no column of an event is, is a text of no bytes. */
 export function findValues(bytes: Buffer, start: number, layout: Layout, { starts, ends }: Places): void {
+  const { columns, isTagged } = layout;
   const count = bytes.readUInt16BE(start);
   let next = start + 2;
   for (let column = 0; column < count; column++) {
-    let from = next + 1;
-    next = from;
-    if (bytes[from - 1] === textValue) {
-      from += 4;
-      next = from + bytes.readUInt32BE(from - 4);
-    }
-    const own = layout[column] ?? -1;
+    const isText = !isTagged || bytes[next++] === textValue;
+    const from = isText ? next + 4 : next;
+    if (isText) next = from + Math.max(0, bytes.readInt32BE(next));
+    const own = columns[column] ?? -1;
     if (own < 0) continue;
     starts[own] = from;
     ends[own] = next;

@@ -4,15 +4,15 @@
  * everybody has to read them.
  */
 
-import { at, findValues, type Layout, Places, writtenColumns } from "../outbox/written-row.ts";
+import { at, findValues, type Layout, layoutOf, Places, writtenColumns } from "../outbox/written-row.ts";
 import type { Lsn } from "./lsn.ts";
 
 /** What a stream of messages means. Rows come between `begin` and `commit`, all of one transaction. */
 export interface LogicalEvents {
   /** A transaction that has committed begins; `at` is where its commit lies in the log. */
   begin(at: Lsn): void;
-  /** A row of the outbox that is wanted: its tuple begins at `start` and ends with the message, whose memory is not to be kept. */
-  row(message: Buffer, start: number, layout: Layout): void;
+  /** A row of the outbox that is wanted: its tuple lies in `bytes`, which are not to be kept, from `start` to `end`. */
+  row(bytes: Buffer, start: number, end: number, layout: Layout): void;
   /** All of the transaction has been told; `end` is the place right behind its commit. */
   commit(end: Lsn): void;
 }
@@ -39,10 +39,10 @@ export class PgOutputDecoder {
     this.#wanted = wanted;
   }
 
-  /** Takes the message that begins at `offset` and ends with the buffer. */
-  receive(message: Buffer, offset: number): void {
+  /** Takes the message that lies in `message` from `offset` to `end`. */
+  receive(message: Buffer, offset: number, end: number): void {
     const kind = message[offset];
-    if (kind === insert) this.#receiveInsert(message, offset + 1);
+    if (kind === insert) this.#receiveInsert(message, offset + 1, end);
     else if (kind === begin) this.#events.begin(message.readBigUInt64BE(offset + 1));
     // A commit message holds flags, the commit's place, and the place behind it.
     else if (kind === commit) this.#events.commit(message.readBigUInt64BE(offset + 10));
@@ -61,19 +61,15 @@ export class PgOutputDecoder {
     const missing = writtenColumns.filter((column) => !names.includes(column));
     if (missing.length > 0)
       throw new Error(`${message.toString("utf8", schemaEnd + 1, nameEnd)} is no outbox: it has no ${missing.join()}.`);
-    const own: readonly string[] = writtenColumns;
-    this.#layouts.set(
-      id,
-      Int8Array.from(names, (name) => own.indexOf(name)),
-    );
+    this.#layouts.set(id, layoutOf(names, { isTagged: true }));
   }
 
-  #receiveInsert(message: Buffer, offset: number): void {
+  #receiveInsert(message: Buffer, offset: number, end: number): void {
     const layout = this.#layouts.get(message.readUInt32BE(offset));
     if (!layout) throw new Error("pgoutput gave a row of a relation that it has not described.");
     // Behind the relation's number: N for a new tuple.
     const start = offset + 5;
-    if (this.#isWanted(message, start, layout)) this.#events.row(message, start, layout);
+    if (this.#isWanted(message, start, layout)) this.#events.row(message, start, end, layout);
   }
 
   #isWanted(message: Buffer, start: number, layout: Layout): boolean {

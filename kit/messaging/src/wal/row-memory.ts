@@ -7,15 +7,15 @@ export class RowMemory {
   block: Buffer = Buffer.alloc(0);
   #end = 0;
 
-  /** Copies what lies in `message` from `start` to its end; gives where that begins in `block`. */
-  keep(message: Buffer, start: number): number {
-    const size = message.length - start;
+  /** Copies what lies in `bytes` from `start` to `end`; gives where the copy begins in `block`. */
+  keep(bytes: Buffer, start: number, end: number): number {
+    const size = end - start;
     if (this.#end + size > this.block.length) {
       this.block = Buffer.allocUnsafeSlow(Math.max(blockBytes, size));
       this.#end = 0;
     }
     const place = this.#end;
-    message.copy(this.block, place, start);
+    bytes.copy(this.block, place, start, end);
     this.#end += size;
     return place;
   }

@@ -84,7 +84,7 @@ export class WalStream implements LogicalEvents {
     try {
       await connection.stream(
         `START_REPLICATION SLOT ${slot} LOGICAL ${formatLsn(from)} (proto_version '1', publication_names '${publication}')`,
-        (message) => stream.#receive(message),
+        (bytes, start, end) => stream.#receive(bytes, start, end),
       );
       return stream;
     } catch (error) {
@@ -145,11 +145,12 @@ export class WalStream implements LogicalEvents {
     this.#connection.close();
   }
 
-  #receive(message: Buffer): void {
+  #receive(bytes: Buffer, start: number, end: number): void {
     if (this.#ended) return;
     try {
-      if (message[0] === xLogData) this.#decoder.receive(message, xLogDataHeaderBytes);
-      else if (message[0] === keepAlive) this.#receiveKeepAlive(message.readBigUInt64BE(1), message[17] === 1);
+      if (bytes[start] === xLogData) this.#decoder.receive(bytes, start + xLogDataHeaderBytes, end);
+      else if (bytes[start] === keepAlive)
+        this.#receiveKeepAlive(bytes.readBigUInt64BE(start + 1), bytes[start + 17] === 1);
     } catch (error) {
       this.#end(error as Error);
       this.#connection.close();
@@ -167,13 +168,12 @@ export class WalStream implements LogicalEvents {
     this.#isSkipping = at < this.#from;
   }
 
-  row(message: Buffer, start: number, layout: Layout): void {
+  row(bytes: Buffer, start: number, end: number, layout: Layout): void {
     if (this.#isSkipping) return;
-    const size = message.length - start;
-    const kept = this.#memory.keep(message, start);
-    const row = new WrittenRow(this.#memory.block, { start: kept, size }, layout);
+    const kept = this.#memory.keep(bytes, start, end);
+    const row = new WrittenRow(this.#memory.block, { start: kept, size: end - start }, layout);
     this.#rows.push({ row, end: undefined });
-    this.#bytes += size;
+    this.#bytes += row.size;
     if (!this.#isPaused && this.#isFull(1)) {
       this.#isPaused = true;
       this.#connection.pause();

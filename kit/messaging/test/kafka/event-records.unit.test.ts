@@ -4,7 +4,7 @@ import { EventRecords } from "../../src/kafka/event-records.ts";
 import { RecordBatch } from "../../src/kafka/record-batch.ts";
 import type { ReadEvent } from "../../src/log.ts";
 import { toDelivered } from "../../src/outbox/outbox-row.ts";
-import { WrittenRow, writtenColumns } from "../../src/outbox/written-row.ts";
+import { layoutOf, WrittenRow, writtenColumns } from "../../src/outbox/written-row.ts";
 import { slotOf } from "../../src/slot.ts";
 
 const stream = { source: "orders", lane: "online" } as const;
@@ -21,6 +21,7 @@ interface Written {
   readonly headers: string;
   readonly incarnation: string;
   readonly created_at: string;
+  readonly position: string;
 }
 
 const plain: Written = {
@@ -32,28 +33,39 @@ const plain: Written = {
   headers: '{"correlationid":"request-7"}',
   incarnation: "0192f0c1-0000-7000-8000-00000000000b",
   created_at: "2026-11-21 08:42:14.123456+00",
+  position: "4711",
 };
 
-/** A tuple of pgoutput's, somewhere in a larger piece of memory, with columns that make no event between ours. */
-function tupleOf(written: Written): WrittenRow {
-  const other = [Buffer.from("n"), textColumn("4711")];
-  const columns = writtenColumns.map((name) => textColumn(written[name]));
+/** As pgoutput tells a row, or as a statement's answer does. */
+type Form = "log" | "answer";
+
+/** A row somewhere in a larger piece of memory, with columns that make no event between ours. */
+function rowOf(written: Written, form: Form): WrittenRow {
+  const isTagged = form === "log";
+  const names = ["xid", "note", ...writtenColumns];
+  const columns = [nothing(isTagged), column("4711", isTagged)];
+  columns.push(...writtenColumns.map((name) => column(written[name], isTagged)));
   const [count, before] = [Buffer.alloc(2), Buffer.from("before")];
-  count.writeUInt16BE(columns.length + other.length);
-  const tuple = Buffer.concat([count, ...other, ...columns]);
-  const layout = Int8Array.from([-1, -1, ...writtenColumns.keys()]);
-  return new WrittenRow(Buffer.concat([before, tuple]), { start: before.length, size: tuple.length }, layout);
+  count.writeUInt16BE(columns.length);
+  const row = Buffer.concat([count, ...columns]);
+  const place = { start: before.length, size: row.length };
+  return new WrittenRow(Buffer.concat([before, row]), place, layoutOf(names, { isTagged }));
 }
 
-function textColumn(text: string): Buffer {
+/** Null: a letter, or a length below nothing. */
+function nothing(isTagged: boolean): Buffer {
+  return isTagged ? Buffer.from("n") : Buffer.from([0xff, 0xff, 0xff, 0xff]);
+}
+
+function column(text: string, isTagged: boolean): Buffer {
   const bytes = Buffer.from(text);
-  const head = Buffer.from("t____");
-  head.writeUInt32BE(bytes.length, 1);
-  return Buffer.concat([head, bytes]);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([Buffer.from(isTagged ? "t" : ""), length, bytes]);
 }
 
-function readFrom(written: Written): ReadEvent {
-  const row = tupleOf(written);
+function readFrom(written: Written, form: Form = "log"): ReadEvent {
+  const row = rowOf(written, form);
   return { event: toDelivered(row.read(), stream), written: row, after: {} };
 }
 
@@ -90,17 +102,25 @@ const rows: fc.Arbitrary<Written> = fc
     headers,
     incarnation: fc.uuid(),
     created_at: fc.constantFrom("", ".1", ".12", ".123", ".123456").map((part) => `2026-11-21 08:42:14${part}+00`),
+    position: fc.integer({ min: 1 }).map(String),
   })
   .map((row) => ({ ...row }));
 
 describe("a row as the server wrote it", () => {
-  test("becomes to the byte the record that its event becomes, in the same partition", () => {
-    fc.assert(
-      fc.property(fc.array(rows, { minLength: 1, maxLength: 5 }), (written) => {
-        const read = written.map(readFrom);
-        expect(recordsOf(...read)).toEqual(recordsOf(...read.map(withoutRow)));
-      }),
-    );
+  test.each<Form>(["log", "answer"])(
+    "of the server's %s becomes to the byte the record that its event becomes",
+    (form) => {
+      fc.assert(
+        fc.property(fc.array(rows, { minLength: 1, maxLength: 5 }), (written) => {
+          const read = written.map((row) => readFrom(row, form));
+          expect(recordsOf(...read)).toEqual(recordsOf(...read.map(withoutRow)));
+        }),
+      );
+    },
+  );
+
+  test("knows where it lies in its outbox", () => {
+    expect([rowOf(plain, "log").position, rowOf(plain, "answer").position]).toEqual([4711, 4711]);
   });
 
   test("is told when it became visible", () => {
