@@ -13,6 +13,12 @@ import type { KafkaTelemetry } from "./telemetry.ts";
 const readLimit = 2_000;
 
 /**
+ * Reads that lie ready, or are under way, while a request is. With one the server stood still from the end of a read until
+ * the broker had answered; more would only take memory.
+ */
+const readsAhead = 2;
+
+/**
  * How long the saved cursor may lag behind what was appended. After a crash so much is appended again, and dropped by the
  * consumers; to save after every request would cost a commit each.
  */
@@ -55,8 +61,8 @@ export class RelayTenure {
   readonly #options: RelayTenureOptions;
   readonly #bell: Doorbell;
   #cursor: RelayCursor;
-  /** Read and made ready while the chunk before it is being appended. */
-  #ahead: Promise<ReadyChunk> | undefined;
+  /** Read and made ready while the chunk before them is being appended, each behind the one before; undefined behind the end. */
+  readonly #ahead: Promise<ReadyChunk | undefined>[] = [];
   #isDirty = false;
   /** Somebody waits for a watermark, or events were appended; from the write-ahead log it comes some reads later than they. */
   #isMomentWanted = false;
@@ -76,10 +82,11 @@ export class RelayTenure {
     const { progress, reader } = this.#options;
     while (!signal.aborted) {
       await progress.reportNowAndThen();
-      const { chunk, ...ready } = await (this.#ahead ?? this.#readFrom(this.#cursor.outbox));
-      const appended = this.#append(chunk, ready);
-      this.#ahead = chunk.drained ? undefined : this.#readAhead(chunk.after);
+      const ready = await this.#next();
+      const appended = this.#append(ready);
+      this.#readAhead(ready);
       await appended;
+      const { chunk } = ready;
       await this.#saveWhenDue(chunk.watermark);
       await this.#lookAtLeaders();
       if (chunk.events.length > 0 || !chunk.drained) continue;
@@ -89,12 +96,23 @@ export class RelayTenure {
     if (this.#isDirty) await this.#save(undefined);
   }
 
-  /** Its fault is met when it is waited for. */
-  #readAhead(from: Cursor): Promise<ReadyChunk> {
+  async #next(): Promise<ReadyChunk> {
+    return (await this.#ahead.shift()) ?? (await this.#readFrom(this.#cursor.outbox));
+  }
+
+  /** The fault of a read is met when it is waited for. */
+  #readAhead(current: ReadyChunk): void {
+    if (current.chunk.drained) return;
     // The request before it goes out first.
-    const ahead = turn().then(() => this.#readFrom(from));
-    ahead.catch(() => undefined);
-    return ahead;
+    const sent = turn().then(() => current);
+    while (this.#ahead.length < readsAhead) {
+      const before = this.#ahead.at(-1) ?? sent;
+      const ahead = before.then((read) =>
+        read?.chunk.drained === false ? this.#readFrom(read.chunk.after) : undefined,
+      );
+      ahead.catch(() => undefined);
+      this.#ahead.push(ahead);
+    }
   }
 
   async #readFrom(cursor: Cursor): Promise<ReadyChunk> {
@@ -106,7 +124,7 @@ export class RelayTenure {
     return { chunk, moment, prepared: appender.prepare(chunk.events, moment) };
   }
 
-  async #append({ events, after }: Chunk, { moment, prepared }: Omit<ReadyChunk, "chunk">): Promise<void> {
+  async #append({ chunk: { events, after }, moment, prepared }: ReadyChunk): Promise<void> {
     const { appender, reached } = this.#options;
     const startedAt = performance.now();
     await appender.append(prepared);

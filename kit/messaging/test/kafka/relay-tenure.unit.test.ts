@@ -1,0 +1,88 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { RelayTenure, type RelayTenureOptions } from "../../src/kafka/relay-tenure.ts";
+import type { Chunk, Cursor } from "../../src/log.ts";
+
+const chunks = 6;
+
+/** A log of so many chunks, and a broker that answers when it is told to. */
+class Stage {
+  readonly read: number[] = [];
+  readonly appended: number[] = [];
+  readonly stop = new AbortController();
+  #answer = (): void => undefined;
+
+  readonly tenure = new RelayTenure({
+    name: { reader: "relay", source: "orders", lane: "online", slot: 0 },
+    database: { home: { database: "here", schema: "orders" }, transaction: async () => undefined },
+    telemetry: {},
+    progress: { reportNowAndThen: async () => undefined, isDue: false },
+    from: { outbox: { at: 0 }, kafka: {} },
+    reader: {
+      read: async (cursor: Cursor) => this.#chunkBehind((cursor as At).at),
+      wait: async () => this.stop.abort(),
+    },
+    appender: {
+      prepare: () => this.read.at(-1),
+      append: (prepared: unknown) => {
+        this.appended.push(prepared as number);
+        return new Promise<void>((resolve) => {
+          this.#answer = resolve;
+        });
+      },
+    },
+  } as unknown as RelayTenureOptions);
+
+  /** The broker has what it was sent; resolves when everybody has done what there was to do. */
+  async acknowledge(): Promise<void> {
+    this.#answer();
+    for (let turns = 0; turns < 10; turns++) await turn();
+  }
+
+  async #chunkBehind(at: number): Promise<Chunk> {
+    await turn();
+    this.read.push(at + 1);
+    return { events: [], after: { at: at + 1 }, drained: at + 1 >= chunks };
+  }
+}
+
+interface At {
+  readonly at: number;
+}
+
+test("two chunks are read ahead of the one that is being appended, and each is appended once and in order", async () => {
+  const stage = new Stage();
+  const run = stage.tenure.run(stage.stop.signal);
+  const seen: [appended: number | undefined, read: number | undefined][] = [];
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    await stage.acknowledge();
+    seen.push([stage.appended.at(-1), stage.read.at(-1)]);
+  }
+  await stage.acknowledge();
+  await run;
+  expect(seen).toEqual([
+    [1, 3],
+    [2, 4],
+    [3, 5],
+    [4, 6],
+    [5, 6],
+    [6, 6],
+  ]);
+  expect(stage.appended).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(stage.read).toEqual([1, 2, 3, 4, 5, 6]);
+});
+
+test("a read that fails is told behind what was read before it", async () => {
+  const stage = new Stage();
+  const fault = new Error("The server is gone.");
+  const { read } = stage;
+  read.push = (at: number) => {
+    if (at === 3) throw fault;
+    return Array.prototype.push.call(read, at);
+  };
+  const run = stage.tenure.run(stage.stop.signal);
+  run.catch(() => undefined);
+  for (let chunk = 0; chunk < chunks; chunk++) await stage.acknowledge();
+  await expect(run).rejects.toBe(fault);
+  expect(stage.appended).toEqual([1, 2]);
+});
