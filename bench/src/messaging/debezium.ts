@@ -3,8 +3,10 @@
  * both reading the same outbox to a topic of their own on the same broker, one at a time.
  */
 
+import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { type ConnectServer, outboxConnector, type Settings, startConnect } from "@onsale/kafka-server/connect";
 import { defaultPartitions, KafkaCluster } from "@onsale/messaging/kafka";
 import { withClient } from "../plain-order.ts";
@@ -24,8 +26,8 @@ const payloads = [200, 1_000] as const;
 /** Of the load under which latency is measured. */
 const loadPayloadBytes = 200;
 const slot = "debezium_bench";
-/** How our relay reads the outbox. */
-const reader = "wal";
+/** How our relay reads the outbox: as it does unless it is told otherwise. */
+const reader = "snapshot";
 
 /** What makes Debezium quicker than by its defaults. */
 const theirSettings: Settings = {
@@ -75,8 +77,7 @@ export async function benchDebezium(ground: Ground, options: PartOptions): Promi
     await using producer = new Child<OpenLoopReport>("./open-loop-process.ts");
     const theirs = await sideOfDebezium(ground, connect, theirsCluster);
     const ours = sideOfRelay(relay, oursCluster, {
-      // As the peer, and as to a server on another machine. A local socket holds 160 rows, then the server waits for the
-      // reader: by it the log came a third slower.
+      // As the peer, and as to a server on another machine.
       ...{ run: true, url: ground.tcpUrl, bootstrap },
       prefix: "ours.",
       reader,
@@ -88,7 +89,7 @@ export async function benchDebezium(ground: Ground, options: PartOptions): Promi
     await run.warm(ours);
     const pairs = [];
     for (let pair = 1; pair <= options.pairs; pair++) {
-      pairs.push(await run.pair(theirs, ours));
+      pairs.push(await run.pair({ theirs, ours }, pair % 2 === 1 ? ["theirs", "ours"] : ["ours", "theirs"]));
       options.say(`Debezium, pair ${pair} of ${options.pairs}: ${inWords(pairs.at(-1))}`);
     }
     return report(pairs, options);
@@ -97,10 +98,8 @@ export async function benchDebezium(ground: Ground, options: PartOptions): Promi
   }
 }
 
-interface PairOfSides {
-  readonly theirs: Measured;
-  readonly ours: Measured;
-}
+type SideName = "theirs" | "ours";
+type PairOfSides = Readonly<Record<SideName, Measured>>;
 
 class Run {
   readonly #url: string;
@@ -127,26 +126,39 @@ class Run {
     } while (performance.now() < end);
   }
 
-  async pair(theirs: Side, ours: Side): Promise<PairOfSides> {
+  /** `order`: who is measured first, which changes from pair to pair. */
+  async pair(sides: Readonly<Record<SideName, Side>>, order: readonly SideName[]): Promise<PairOfSides> {
     const { goOn, events, seconds } = this.#options;
-    const rates = { theirs: {} as Record<number, number>, ours: {} as Record<number, number> };
+    const rates: Record<SideName, Record<number, number>> = { theirs: {}, ours: {} };
     for (const payloadBytes of payloads) {
       goOn();
       await fillOutbox(this.#url, { events: events / payloads.length, payloadBytes });
-      rates.theirs[payloadBytes] = await this.#whileRunning(theirs, () => this.#drain(theirs));
-      rates.ours[payloadBytes] = await this.#whileRunning(ours, () => this.#drain(ours));
+      for (const name of order) {
+        const side = sides[name];
+        await allOnDisk();
+        rates[name][payloadBytes] = await this.#whileRunning(side, () => this.#drain(side));
+      }
     }
-    const latencyOf = (side: Side): Promise<Latency> =>
-      this.#whileRunning(side, async () => {
-        await this.#drain(side);
-        // What was started anew is not judged by its first second.
-        await this.#loadFor(side, 1);
-        return await this.#loadFor(side, seconds);
-      });
-    return {
-      theirs: { backlogPerSecond: rates.theirs, latency: await latencyOf(theirs) },
-      ours: { backlogPerSecond: rates.ours, latency: await latencyOf(ours) },
+    const latencies: Partial<Record<SideName, Latency>> = {};
+    for (const name of order) {
+      await allOnDisk();
+      latencies[name] = await this.#latencyOf(sides[name], seconds);
+    }
+    const measuredOf = (name: SideName): Measured => {
+      const latency = latencies[name];
+      if (!latency) throw new Error(`The latency of ${name} was not measured.`);
+      return { backlogPerSecond: rates[name], latency };
     };
+    return { theirs: measuredOf("theirs"), ours: measuredOf("ours") };
+  }
+
+  #latencyOf(side: Side, seconds: number): Promise<Latency> {
+    return this.#whileRunning(side, async () => {
+      await this.#drain(side);
+      // What was started anew is not judged by its first second.
+      await this.#loadFor(side, 1);
+      return await this.#loadFor(side, seconds);
+    });
   }
 
   async #whileRunning<Result>(side: Side, measure: () => Promise<Result>): Promise<Result> {
@@ -181,6 +193,12 @@ class Run {
     return { ...quantilesOf(between(committed, arrivalsAsMoments(arrivals))), refused: committed.refused };
   }
 }
+
+/**
+ * Waits until nothing of what was written before is still to be brought to the disk: it would be while the next is measured,
+ * so each would pay for the one before.
+ */
+const allOnDisk = async (): Promise<void> => void (await promisify(execFile)("sync"));
 
 const arrivalsAsMoments = ({ at }: Arrivals) => ({ orderIds: [...at.keys()], at: [...at.values()] });
 
