@@ -19,8 +19,9 @@ test("there are so many places and no more; who waits gets one when one is given
 
 test("a place that is waited for is had by one only", async () => {
   const places = new CallPlaces(1);
-  await places.taken();
-  const waiting = [places.taken(), places.taken()];
+  const { signal } = new AbortController();
+  await places.taken(signal);
+  const waiting = [places.taken(signal), places.taken(signal)];
   const had: number[] = [];
   for (const [index, place] of waiting.entries()) void place.then(() => had.push(index));
   places.giveBack();
@@ -29,4 +30,18 @@ test("a place that is waited for is had by one only", async () => {
   places.giveBack();
   await waiting[1];
   expect(had).toEqual([0, 1]);
+});
+
+test("who waits no longer is given none: it goes to the next", async () => {
+  const places = new CallPlaces(1);
+  const stop = new AbortController();
+  const other = new AbortController();
+  expect(await places.taken(stop.signal)).toBe(true);
+  const [tired, patient] = [places.taken(stop.signal), places.taken(other.signal)];
+  stop.abort();
+  expect(await tired).toBe(false);
+  expect(await places.taken(stop.signal)).toBe(false);
+  places.giveBack();
+  expect(await patient).toBe(true);
+  expect(places.take(() => undefined)).toBe(false);
 });

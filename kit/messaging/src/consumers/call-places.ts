@@ -20,11 +20,20 @@ export class CallPlaces {
     return true;
   }
 
-  /** Resolves with a place. */
-  taken(): Promise<void> {
+  /** Waits for a place. False when `signal` aborted before there was one. */
+  taken(signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false);
     return new Promise((resolve) => {
-      // A function of its own for each: one that waits already would not wait twice.
-      if (this.take(() => resolve())) resolve();
+      const withPlace = (): void => {
+        signal.removeEventListener("abort", giveUp);
+        resolve(true);
+      };
+      const giveUp = (): void => {
+        this.#waiting.delete(withPlace);
+        resolve(false);
+      };
+      if (this.take(withPlace)) resolve(true);
+      else signal.addEventListener("abort", giveUp, { once: true });
     });
   }
 

@@ -86,6 +86,7 @@ interface BatchSpecification<Definition extends EventDefinition, Ports extends B
 interface EachSpecification<Definition extends EventDefinition, Ports extends BasePorts, Work, Outcome> {
   readonly on: OneOrMany<Definition>;
   readonly in: "each";
+  /** Calls under way at once in a process, whatever number of lanes and slots the consumer hears. */
   readonly concurrency: number;
   readonly order?: CallOrder;
   readonly retry?: RetryRule;
@@ -106,6 +107,7 @@ interface EachSpecification<Definition extends EventDefinition, Ports extends Ba
 interface CallSpecification<Definition extends EventDefinition, Ports extends BasePorts> {
   readonly on: OneOrMany<Definition>;
   readonly in: "each";
+  /** Calls under way at once in a process, whatever number of lanes and slots the consumer hears. */
   readonly concurrency: number;
   readonly order?: CallOrder;
   readonly retry?: RetryRule;

@@ -103,7 +103,8 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
   }
 
   async #call(work: unknown, ports: Ports, stop: AbortSignal): Promise<unknown> {
-    await this.#places.taken();
+    // Nothing was tried: as with every attempt that a stop ends, it does not count.
+    if (!(await this.#places.taken(stop))) throw stop.reason;
     try {
       return await this.#consumer.call(work, ports, stop);
     } finally {

@@ -328,11 +328,10 @@ export class EventFlight<Ports extends BasePorts> {
     this.#calls--;
     if (result) this.#finish({ task, result });
     else this.#toSettle.notify();
-    this.#places.giveBack();
     this.#startCalls();
   }
 
-  /** Calls until it succeeds or has failed for good; undefined when it is time to stop in between. */
+  /** With a place: calls until it succeeds or has failed for good; undefined when it is time to stop in between. */
   async #tryCall(work: unknown, ports: Ports): Promise<Result | undefined> {
     // Elsewhere a failing event is set aside at once, and tried again from there while the others flow.
     const attempts = this.#order === "partition" ? this.#feed.retry.attempts : 1;
@@ -341,11 +340,11 @@ export class EventFlight<Ports extends BasePorts> {
         return { kind: "called", work, outcome: await this.#consumer.call(work, ports, this.#fault) };
       } catch (error) {
         if (attempt >= attempts) return { kind: "failed", error, isLast: this.#order === "partition" };
+      } finally {
         this.#places.giveBack();
-        await pause(withJitter(this.#feed.retry.firstDelayMs * 2 ** (attempt - 1)), this.#stop);
-        await this.#places.taken();
-        if (this.#isStopping) return undefined;
       }
+      await pause(withJitter(this.#feed.retry.firstDelayMs * 2 ** (attempt - 1)), this.#stop);
+      if (!(await this.#places.taken(this.#stop))) return undefined;
     }
   }
 
