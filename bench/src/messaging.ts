@@ -68,7 +68,7 @@ const measures: Readonly<Record<MessagingPart, Measure>> = {
     measure: benchDebezium,
   },
   "parallel-consumer": {
-    rows: ["Parallel Consumer"],
+    rows: ["Parallel Consumer", "key parallel"],
     whatIsAbsent: whatParallelConsumerLacks,
     measure: benchParallelConsumer,
   },

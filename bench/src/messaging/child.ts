@@ -15,7 +15,7 @@ export class Child<Said> implements AsyncDisposable {
   }
 
   /** Sends a message and gives the answer. */
-  async ask(message: object): Promise<Said> {
+  async ask(message: object | string): Promise<Said> {
     const over = new AbortController();
     const answer = once(this.#process, "message", { signal: over.signal }).then(([said]) => said as Said);
     const end = once(this.#process, "exit", { signal: over.signal }).then(([code, signal]) => {

@@ -1,6 +1,7 @@
 export {
   type BasePorts,
   type BatchConsumer,
+  type CallOrder,
   type Consumer,
   consumer,
   type EachConsumer,
