@@ -76,6 +76,25 @@ test("an owner that was taken over can't move it, wherever the row lies", async 
   await expect(move()).rejects.toThrow(FencedError);
 });
 
+/** Looks whether the lease is still its own, and tells how often the row was looked up by its key for it. */
+const check = (by = progress): Promise<number> =>
+  doors.beta.transaction(async (tx: Transaction) => {
+    const before = await lookUps(tx);
+    await by.check(tx);
+    return (await lookUps(tx)) - before;
+  });
+
+test("who only looks whether the lease is its own finds the row where it lies, and behind a stranger's move by its key", async () => {
+  expect(await check()).toBe(1);
+  await move();
+  for (let time = 0; time < 50; time++) expect([await check(), await move(), await check()]).toEqual([0, 0, 0]);
+  await doors.beta.transaction((tx) => pauseStreams(tx, { reader: "beta", operator: "olga" }));
+  expect(await check()).toBe(1);
+  await doors.admin.query("update reader_cursor set lease_until = '-infinity', paused_at = null");
+  await take("other");
+  await expect(check()).rejects.toThrow(FencedError);
+});
+
 test("a cursor that moves knows whether it was paused without a look, one that rests looks", async () => {
   const notes: boolean[] = [];
   await move();

@@ -10,6 +10,9 @@ import type { Cursor, CursorMove, Moved } from "../log.ts";
 /** By the cursor that was written last. */
 const places = new WeakMap<Cursor, string>();
 
+/** Where the row lies that this cursor was written to, as far as this process knows. */
+export const placeOf = (cursor: Cursor): string | undefined => places.get(cursor);
+
 /**
  * Declares how a kind of cursor is moved. `update` finds the row by its key and ends with its conditions. What is given back
  * moves it; undefined when somebody else moved or took it.

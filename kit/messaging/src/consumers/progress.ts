@@ -15,6 +15,7 @@ import {
 } from "@onsale/postgres";
 import type { Cursor, CursorStore, Log } from "../log.ts";
 import type { FeedName } from "../telemetry.ts";
+import { placeOf } from "./cursor-place.ts";
 
 /** Somebody else moved or took the cursor: what this transaction did must not be committed. */
 export class FencedError extends Error {
@@ -50,6 +51,13 @@ const takeSql = sql("messaging.take-lease", {
 const checkSql = sql("messaging.check-lease", { takes: [...stream, bigint], gives: { now: instant } })`
   select clock_timestamp() as now from reader_cursor
   where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5`;
+
+const checkAtPlaceSql = sql("messaging.check-lease-at-place", {
+  takes: [...stream, bigint, text],
+  gives: { now: instant },
+})`
+  select clock_timestamp() as now from reader_cursor
+  where reader = $1 and source = $2 and lane = $3 and slot = $4 and epoch = $5 and ctid = $6::text::tid`;
 
 const wantedBackSql = sql("messaging.is-wanted-back", { takes: stream, gives: { isWantedBack: boolean } })`
   select paused_at is not null or coalesce(wanted_until > clock_timestamp(), false) as "isWantedBack" from reader_cursor
@@ -166,9 +174,23 @@ export class Progress {
    * Gives the database's time.
    */
   async check(queryable: Queryable): Promise<string> {
+    const known = await this.#checkAtPlace(queryable);
+    if (known !== undefined) return known;
     const [row] = await queryable.query(checkSql, [...nameOf(this.#feed), this.#epoch]);
     if (!row) throw new FencedError(this.#feed);
     return row.now;
+  }
+
+  /** Undefined where the row has left its place. What moves it is mostly another transaction of this process: then it is looked for there. */
+  async #checkAtPlace(queryable: Queryable): Promise<string | undefined> {
+    let before: string | undefined;
+    for (let place = placeOf(this.#saved); place !== before; place = placeOf(this.#saved)) {
+      if (place === undefined) return undefined;
+      const [row] = await queryable.query(checkAtPlaceSql, [...nameOf(this.#feed), this.#epoch, place]);
+      if (row) return row.now;
+      before = place;
+    }
+    return undefined;
   }
 
   /** Makes the lease last without moving the cursor. */
