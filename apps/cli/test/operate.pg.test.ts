@@ -176,6 +176,26 @@ describe("consumers", () => {
   });
 });
 
+describe("what was heard ahead", () => {
+  test("each key that a reader heard further than its source knows, a page after the other, with exit code 1", async () => {
+    const compare = (...more: string[]) => ["consumers", "ahead", reader, "--source", "catalog", ...more];
+    expect(await done(...compare())).toEqual({ since: null, keys: [], next: null });
+    const hear = (more: number) =>
+      database.query(
+        "update orders.inbox set sequence = sequence + $2 where reader = $1 and key in ('SKU-1', 'SKU-2')",
+        [reader, more],
+      );
+    await hear(5);
+    const first = await operate(...compare("--limit", "1"));
+    const one = { aggregate: "product", heard: 6, heardToldAt: expect.any(String), told: 1 };
+    expect(first).toMatchObject({ code: 1, json: { keys: [{ ...one, key: "SKU-1" }] } });
+    const second = await operate(...compare("--after", String(first.json["next"])));
+    expect(second).toMatchObject({ code: 1, json: { keys: [{ ...one, key: "SKU-2" }], next: null } });
+    await hear(-5);
+    expect(await refused("consumers", "ahead", reader, "--source", "nowhere")).toContain("STREAM_NOT_FOUND");
+  });
+});
+
 describe("retiring", () => {
   const retire = (name: string, source: string, ...more: string[]) => [
     ...["consumers", "retire", name, "--source", source, "--reason", "it was taken out a year ago", ...more],

@@ -37,6 +37,11 @@ const toldAnew = defineFact("restored producer does not know what was heard of i
   labels: feedLabels,
   level: "error",
 });
+const passedOver = defineFact("event set aside that passes for a repetition and is none", {
+  counter: "onsale_events_passed_over_total",
+  labels: [...feedLabels, "type"],
+  level: "error",
+});
 const fenced = defineFact("feed taken over by another process", {
   counter: "onsale_feeds_fenced_total",
   labels: feedLabels,
@@ -61,6 +66,7 @@ export const messagingTelemetry: MessagingTelemetry = {
   keyRecovered: (fact) => keyRecovered({ ...fact }),
   keyDead: (fact) => keyDead({ ...fact }),
   toldAnew: (fact) => toldAnew({ ...fact }),
+  passedOver: (fact) => passedOver({ ...fact }),
   fenced: (fact) => fenced({ ...fact }),
   interrupted: (fact) => interrupted({ ...fact }),
 };

@@ -171,6 +171,11 @@ const warnings: ApplicationTelemetry = {
       `${reader} had heard of ${key} up to ${had}`,
       `${source} was restored and tells anew from ${tellsFrom}: what was acted on in between it does not know`,
     ),
+  passedOver: ({ reader, source, type, key, sequence, had }) =>
+    warn(
+      `${reader} set ${type} of ${key} aside`,
+      `its sequence ${sequence} passes for had, since ${had} was, but ${source} told it later than that one`,
+    ),
   interrupted: ({ reader, source, error }) => warn(`${reader} stopped reading ${source} and will try again`, error),
   slotTrouble: ({ reader, slotName, trouble, error }) =>
     warn(`${reader} reads the table, because its replication slot ${slotName} is ${trouble}`, error),

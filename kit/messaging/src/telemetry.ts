@@ -25,6 +25,11 @@ export interface MessagingTelemetry {
   keyDead(fact: FeedName & { type: string; error: unknown }): void;
   /** A restored producer tells other facts of a key than it had told; the reader has acted on some that it does not know. */
   toldAnew(fact: FeedName & ToldAnew): void;
+  /**
+   * An event passes for a repetition, and was told later than what it would repeat: its key's sequence runs ahead of its producer. It is
+   * a dead letter, not applied.
+   */
+  passedOver(fact: FeedName & { id: string; type: string; key: string; sequence: number; had: number }): void;
   /** Somebody else owns the feed now; nothing of ours was committed. */
   fenced(fact: FeedName): void;
   /** The feed stopped for a fault of the machine and will try again. */
@@ -39,6 +44,7 @@ export const silentTelemetry: MessagingTelemetry = {
   keyRecovered: ignore,
   keyDead: ignore,
   toldAnew: ignore,
+  passedOver: ignore,
   fenced: ignore,
   interrupted: ignore,
 };

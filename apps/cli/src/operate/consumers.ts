@@ -1,7 +1,7 @@
 /** Readers of events, from the command line: how far behind, held, let go, taken back. */
 
 import type { Lane } from "@onsale/messaging";
-import type { ReaderLag, RetiredStream, StreamLag, StreamReset } from "@onsale/messaging/operations";
+import type { HeardAheadPage, ReaderLag, RetiredStream, StreamLag, StreamReset } from "@onsale/messaging/operations";
 import { type Command, Option } from "commander";
 import { CommandFailure, type DataAndOutput, printResult, withDataAndOutput } from "../output.ts";
 import { wholeNumber } from "../seed.ts";
@@ -12,6 +12,12 @@ interface SwitchOptions extends DataAndOutput {
   readonly lane?: Lane;
   readonly slot?: number;
   readonly reason: string;
+}
+
+interface AheadOptions extends DataAndOutput {
+  readonly source: string;
+  readonly limit: number;
+  readonly after?: string;
 }
 
 interface ResetOptions extends DataAndOutput {
@@ -44,6 +50,14 @@ export function register(program: Command): void {
     else command.option("--reason <words>", "why, for the log of operations", "resumed from the command line");
     command.action((reader: string, options: SwitchOptions) => switchStreams(verb, reader, options));
   }
+  withDataAndOutput(consumers.command("ahead").argument("<reader>", "as `consumers lag` prints it"))
+    .description(
+      "keys of which a reader has heard more than their source knows, as after a restore of it; exit code 1 where there are any",
+    )
+    .requiredOption("--source <service>", "what this service told")
+    .option("--limit <number>", "keys at most", wholeNumber(1, 500), 50)
+    .option("--after <place>", "go on behind the last page, as it said")
+    .action(ahead);
   withDataAndOutput(consumers.command("reset").argument("<reader>", "as `consumers lag` prints it"))
     .description("take a reader back, so that it is given again what it had")
     .requiredOption("--source <service>", "over whose outbox")
@@ -109,6 +123,27 @@ async function switchStreams(verb: "pause" | "resume", reader: string, options: 
     streams.map((stream) => `${verb}d ${reader}/${stream.source}/${stream.lane}/${stream.slot}`).join("\n"),
   );
 }
+
+interface AheadAnswer extends Omit<HeardAheadPage, "kind"> {
+  readonly next: string | null;
+}
+
+async function ahead(reader: string, { data, output, source, limit, after }: AheadOptions): Promise<void> {
+  const path = `consumers/${nameIn(reader)}/ahead`;
+  const answer = await operating(data, (api) => api.get<AheadAnswer>(path, { source, limit, after }));
+  printResult(output, answer, aheadInWords);
+  if (answer.keys.length > 0) process.exitCode = 1;
+}
+
+const aheadInWords = ({ since, keys, next }: AheadAnswer): string =>
+  [
+    `Compared: what was told ${since === null ? "since the beginning" : `after ${since}`}.`,
+    ...keys.map(
+      ({ aggregate, key, heard, heardToldAt, told }) =>
+        `${aggregate} ${key}: heard up to ${heard}, told at ${heardToldAt}; its source has ${told === null ? "nothing" : `${told}`}`,
+    ),
+    ...(next === null ? [] : [`There are more: --after ${next}`]),
+  ].join("\n");
 
 interface ResetAnswer {
   readonly reset: boolean;

@@ -22,6 +22,7 @@ const errors = defineErrors("operations", {
   SERVICE_NOT_FOUND: { title: "There is no service of this name.", retryable: false },
   TASK_NOT_FOUND: { title: "There is no such open task.", retryable: false },
   READER_RUNS: { title: "The reader is not gone.", retryable: false },
+  NO_SEQUENCES: { title: "The reader counts no sequences.", retryable: false },
   SLOT_NOT_DROPPED: { title: "The reader's replication slot could not be dropped.", retryable: true },
   TOO_MANY_EVENTS: { title: "These are more events than one reset may let take effect again.", retryable: false },
 });
@@ -47,6 +48,7 @@ const statuses: Readonly<Record<keyof typeof errors, 404 | 409 | 422 | 503>> = {
   SERVICE_NOT_FOUND: 404,
   TASK_NOT_FOUND: 404,
   READER_RUNS: 409,
+  NO_SEQUENCES: 409,
   SLOT_NOT_DROPPED: 503,
   TOO_MANY_EVENTS: 422,
 };

@@ -1,6 +1,7 @@
 import { answered, type HttpServer, idempotencyOf, idempotently } from "@onsale/http";
 import { KafkaUnreachableError } from "@onsale/messaging/kafka";
 import {
+  heardAhead,
   latestOperations,
   outboxLags,
   pauseStreams,
@@ -10,6 +11,7 @@ import {
   retireReader,
 } from "@onsale/messaging/operations";
 import { Type } from "typebox";
+import { CursorText, cursorText, placeOf } from "./cursor.ts";
 import { orRefuse, refusal } from "./errors.ts";
 import type { OperatedServices } from "./operated-services.ts";
 import {
@@ -88,6 +90,25 @@ const Outbox = Type.Object({
   alarms: Type.Array(Type.String()),
 });
 
+const AheadPlace = Type.Object({ aggregate: Type.String(), key: Type.String() });
+const Ahead = Type.Object({
+  since: Type.Union([Moment, Type.Null()], {
+    description: "What was told before it the outbox may have let go, so it is not compared; null: everything is.",
+  }),
+  keys: Type.Array(
+    Type.Object({
+      aggregate: Type.String(),
+      key: Type.String(),
+      heard: Count,
+      heardToldAt: Moment,
+      told: Type.Union([Count, Type.Null()], {
+        description: "Null: of this life of the source there is nothing of the key.",
+      }),
+    }),
+  ),
+  next: NullableText,
+});
+
 const inPath = Type.Object({ reader: ReaderName });
 const Which = {
   source: Type.Optional(SourceName),
@@ -118,6 +139,38 @@ export function streamRoutes(http: HttpServer, services: OperatedServices): void
           ),
       );
       return { readers: lags.flat().filter(({ reader }) => query.reader === undefined || reader === query.reader) };
+    },
+  );
+
+  http.get(
+    "/v1/admin/consumers/:reader/ahead",
+    {
+      config: { access: "operator" },
+      schema: {
+        summary:
+          "Keys of which a reader has heard more than their source has told, as far as its outbox reaches back: it was restored, or somebody told something in its name.",
+        params: inPath,
+        querystring: Type.Object({
+          source: SourceName,
+          limit: Limit(500, 50),
+          after: Type.Optional(CursorText),
+        }),
+        response: { 200: Ahead },
+      },
+    },
+    async ({ params, query: { source, limit = 50, after } }) => {
+      const { service, reader } = services.ofReader(params.reader);
+      const place = after === undefined ? undefined : placeOf(AheadPlace, after);
+      const compared = orRefuse(
+        await heardAhead(service.database, { reader, source }, { after: place, limit: limit + 1 }),
+      );
+      const keys = compared.keys.slice(0, limit);
+      const last = compared.keys.length > limit ? keys.at(-1) : undefined;
+      return {
+        since: compared.since,
+        keys,
+        next: last ? cursorText({ aggregate: last.aggregate, key: last.key }) : null,
+      };
     },
   );
 

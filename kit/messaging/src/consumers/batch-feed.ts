@@ -73,7 +73,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
         const [now, parked, fresh] = await Promise.all([
           progress.move(tx, end.after, end.watermark),
           lockParked(tx, this.name.reader, delivered),
-          claimFresh(tx, this.name.reader, delivered, this.tellingAnew(tx)),
+          claimFresh(tx, this.name.reader, delivered, this.findingsIn(tx)),
         ]);
         if (parked.size > 0)
           await waitBehind(
@@ -119,7 +119,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
   async #park(progress: Progress, event: Delivered, end: BatchEnd, error: unknown): Promise<void> {
     await this.database.transaction(async (tx) => {
       await progress.move(tx, end.after, end.watermark);
-      await claimFresh(tx, this.name.reader, [event], this.tellingAnew(tx));
+      await claimFresh(tx, this.name.reader, [event], this.findingsIn(tx));
       await park(tx, this.name, event, error, this.parkingRule(event, error));
     });
     this.tellParked(event, error);

@@ -255,7 +255,7 @@ export class EventFlight<Ports extends BasePorts> {
     const [now, isAnyAside, fresh] = await Promise.all([
       this.#progress.check(database),
       this.#order !== "unordered" && isAnyParked(database, name.reader),
-      unseen(database, name.reader, this.#known(events)),
+      unseen(database, name.reader, this.#known(events), this.#feed.findings()),
     ]);
     if (isAnyAside) return undefined;
     const ids = new Set(fresh.map(({ id }) => id));
@@ -269,7 +269,7 @@ export class EventFlight<Ports extends BasePorts> {
     const [now, parked, unseenEvents] = await Promise.all([
       this.#progress.check(tx),
       this.#lockParked(tx, events),
-      unseen(tx, reader, this.#known(events)),
+      unseen(tx, reader, this.#known(events), this.#feed.findingsIn(tx)),
     ]);
     const unseenIds = new Set(unseenEvents.map(({ id }) => id));
     const fresh = events.filter(({ id }) => unseenIds.has(id));
@@ -293,7 +293,7 @@ export class EventFlight<Ports extends BasePorts> {
     const { reader } = this.#feed.name;
     await waitBehind(tx, reader, events);
     // Claimed at once: were it left to settling, a crash in between would bring them again after their key was freed.
-    await claim(tx, reader, this.#known(events), this.#feed.tellingAnew(tx));
+    await claim(tx, reader, this.#known(events), this.#feed.findingsIn(tx));
   }
 
   /** What was prepared and is not called when it is time to stop, is prepared again by whoever reads on. */
@@ -388,7 +388,7 @@ export class EventFlight<Ports extends BasePorts> {
     const events = finished.map(({ task }) => task.event);
     const [now] = await Promise.all([
       this.#progress.move(tx, this.#cursorAfter(finished)),
-      claim(tx, this.#feed.name.reader, this.#known(events), this.#feed.tellingAnew(tx)),
+      claim(tx, this.#feed.name.reader, this.#known(events), this.#feed.findingsIn(tx)),
     ]);
     const ports = this.#portsAt(now);
     const called = finished.flatMap(({ task, result }) =>

@@ -5,6 +5,7 @@ import {
   isLockTimeout,
   isRetryable,
   isUnavailable,
+  type Queryable,
   type Transaction,
 } from "@onsale/postgres";
 import type { Delivered, EventDefinition } from "../events/event.ts";
@@ -12,7 +13,7 @@ import { hopDurations } from "../hops.ts";
 import type { Chunk, Log, LogReader, ReadEvent } from "../log.ts";
 import { SessionLostError } from "../outbox/snapshot-reader.ts";
 import type { FeedName, MessagingTelemetry } from "../telemetry.ts";
-import type { Anew } from "./inbox.ts";
+import type { Findings } from "./inbox.ts";
 import type { LaneGate } from "./lane-gate.ts";
 import { askForLease, wishMs } from "./lease-share.ts";
 import {
@@ -22,6 +23,7 @@ import {
   failAttempt,
   holdAttempt,
   type KeyName,
+  keepPassedOver,
   ParkingFullError,
   type ParkingRule,
   type RetryRule,
@@ -234,11 +236,24 @@ export abstract class Feed {
     });
   }
 
-  /** What claims in this transaction are to tell of restored producers; told when it is committed. */
-  tellingAnew =
-    (tx: Transaction): Anew =>
-    (told) =>
-      tx.afterCommit(() => this.telemetry.toldAnew({ ...this.name, ...told }));
+  /** What becomes of what claims in this transaction find out about producers; told when it is committed. */
+  findingsIn = (tx: Transaction): Findings<Delivered> => this.#findings(tx, (tell) => tx.afterCommit(tell));
+
+  /** The same outside of a transaction. */
+  findings = (): Findings<Delivered> => this.#findings(this.database, (tell) => tell());
+
+  #findings(queryable: Queryable, whenKept: (tell: () => void) => void): Findings<Delivered> {
+    return {
+      toldAnew: (told) => whenKept(() => this.telemetry.toldAnew({ ...this.name, ...told })),
+      passedOver: async (all) => {
+        for (const passed of all) {
+          await keepPassedOver(queryable, this.name.reader, passed);
+          const { id, type, key, sequence } = passed.event;
+          whenKept(() => this.telemetry.passedOver({ ...this.name, id, type, key, sequence, had: passed.had }));
+        }
+      },
+    };
+  }
 
   tellParked(event: Delivered, error: unknown): void {
     this.telemetry.keyParked({ ...this.name, type: event.type, error });

@@ -22,7 +22,7 @@ import {
 import { aggregateOf, type Delivered, type WhenDead } from "../events/event.ts";
 import type { FeedName } from "../telemetry.ts";
 import { causeOf, describeError } from "./cause.ts";
-import { inboxKey } from "./inbox.ts";
+import { inboxKey, type PassedOver } from "./inbox.ts";
 import { FencedError } from "./progress.ts";
 
 /** Attempts at a key's head before a person is needed, and the wait before the second; it doubles, with jitter. */
@@ -319,22 +319,38 @@ async function bury(
 ): Promise<void> {
   const key = nameOf(reader, event);
   const description = describeError(error);
-  await tx.execute(insertLetterSql, [
-    reader,
-    event.id,
-    aggregateOf(event.type),
-    event.key,
-    event.sequence,
-    event.type,
-    event.source,
-    event,
-    description,
-    causeOf(description),
-    number,
-    whenDead,
-  ]);
+  await insertLetter(tx, reader, event, { error: description, attempts: number, whenDead });
   if (whenDead === "block") await tx.execute(killKeySql, [...key, description]);
   else await goOn(tx, key);
+}
+
+/** It is neither applied nor lost: a person looks whether the sequence that was had is a true one. */
+class PassedOverError extends Error {
+  override readonly name = "PassedOverError";
+  constructor({ sequence }: Delivered, had: number) {
+    super(`Its sequence ${sequence} passes for had, since ${had} was, but it was told later than that one.`);
+  }
+}
+
+/** Keeps an event that was passed over as a dead letter. Its key does not wait for it. */
+export async function keepPassedOver(
+  queryable: Queryable,
+  reader: string,
+  { event, had }: PassedOver<Delivered>,
+): Promise<void> {
+  const error = describeError(new PassedOverError(event, had));
+  await insertLetter(queryable, reader, event, { error, attempts: 0, whenDead: "skip" });
+}
+
+function insertLetter(
+  queryable: Queryable,
+  reader: string,
+  event: Delivered,
+  { error, attempts, whenDead }: { readonly error: string; readonly attempts: number; readonly whenDead: WhenDead },
+): Promise<number> {
+  const { id, key, sequence, type, source } = event;
+  const place = [reader, id, aggregateOf(type), key, sequence, type, source, event] as const;
+  return queryable.execute(insertLetterSql, [...place, error, causeOf(error), attempts, whenDead]);
 }
 
 /** The next waiting event of a key becomes its head; with none left the key is free, and true is given. */

@@ -1,5 +1,5 @@
 import type { EventDefinition } from "../events/event.ts";
-import type { Consumer } from "./consumer.ts";
+import type { CallOrder, Consumer } from "./consumer.ts";
 
 /** One reader of a service: all batch consumers of it read as one, each of the others for itself. */
 export interface Reader {
@@ -7,6 +7,8 @@ export interface Reader {
   readonly name: string;
   readonly kind: Consumer["kind"];
   readonly consumers: readonly string[];
+  /** Whether its inbox says how far each key was heard: one without order keeps which events it had. */
+  readonly keepsSequences: boolean;
   /** What it hears, by type. */
   readonly hears: ReadonlyMap<string, HeardType>;
 }
@@ -20,7 +22,7 @@ export interface HeardType {
 /** What a service's consumers are called where they are operated. */
 export function readersOf(
   service: string,
-  consumers: readonly { kind: Consumer["kind"]; name: string; on: readonly EventDefinition[] }[],
+  consumers: readonly { kind: Consumer["kind"]; name: string; on: readonly EventDefinition[]; order?: CallOrder }[],
   sourceOf: (definition: EventDefinition) => string,
 ): Reader[] {
   const byReader = Map.groupBy(consumers, ({ kind, name }) => (kind === "batch" ? service : name));
@@ -28,6 +30,7 @@ export function readersOf(
     name,
     kind: own[0]?.kind ?? "batch",
     consumers: own.map((consumer) => consumer.name),
+    keepsSequences: own.every(({ order }) => order !== "unordered"),
     hears: new Map(
       own.flatMap(({ on }) => on).map((definition) => [definition.type, { definition, source: sourceOf(definition) }]),
     ),

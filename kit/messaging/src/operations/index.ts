@@ -18,6 +18,7 @@ export {
   showLetter,
   type WholeLetter,
 } from "./dead-letters.ts";
+export { type HeardAhead, type HeardAheadPage, type HeardAheadPlace, heardAhead } from "./heard-ahead.ts";
 export type { JsonChange } from "./json-difference.ts";
 export { type LoggedOperation, latestOperations } from "./operation-log.ts";
 export { type OutboxLag, type OutboxReaderLag, type OutboxSlot, outboxLags } from "./outbox-lag.ts";

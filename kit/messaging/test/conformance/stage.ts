@@ -79,6 +79,8 @@ export interface ProcessOptions {
   readonly standsBy?: boolean;
 }
 
+type PassedOverFact = Parameters<MessagingTelemetry["passedOver"]>[0];
+
 /** A process of the service that hears. */
 export interface Process {
   readonly name: string;
@@ -89,6 +91,7 @@ export interface Process {
   readonly fenced: readonly FeedName[];
   readonly dead: readonly string[];
   readonly anew: readonly ToldAnew[];
+  readonly passedOver: readonly PassedOverFact[];
   readonly faults: readonly string[];
   /** Ends it as kill -9 does: nothing of it reaches the database any more, and its lease runs out by itself. */
   kill(): Promise<void>;
@@ -303,6 +306,7 @@ class RunningProcess implements Process {
   readonly fenced: FeedName[] = [];
   readonly dead: string[] = [];
   readonly anew: ToldAnew[] = [];
+  readonly passedOver: PassedOverFact[] = [];
   readonly faults: string[] = [];
   readonly #stage: Stage;
   readonly #database: Database;
@@ -362,6 +366,7 @@ class RunningProcess implements Process {
     fenced: (fact) => void this.fenced.push(fact),
     keyDead: ({ error }) => void this.dead.push(String(error)),
     toldAnew: (fact) => void this.anew.push(fact),
+    passedOver: (fact) => void this.passedOver.push(fact),
     interrupted: ({ error }) => void this.faults.push(String(error)),
   };
 }

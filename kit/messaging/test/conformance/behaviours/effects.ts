@@ -4,6 +4,7 @@ import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
 import { watermarkOf } from "../../../src/consumers/progress.ts";
 import { fact } from "../../../src/events/event.ts";
+import { listLetters, redriveLetter } from "../../../src/operations/index.ts";
 import { publish } from "../../../src/outbox/publish.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, type ListenOptions, moved, range } from "../stage.ts";
@@ -133,6 +134,55 @@ export const effectBehaviours: readonly Behaviour[] = [
       expect(await stage.stepsOf("key-1")).toEqual([1, 2, 3, 2, 3, 4, 5]);
       expect(await stage.stepsOf("key-2")).toEqual([1, 2, 3, 4, 5]);
       expect(again.anew).toEqual([]);
+    },
+  },
+  {
+    name: "an event whose sequence was heard before it was told is no repetition: it is set aside, said so, and applied when it is put back",
+    async play(stage) {
+      const [batches, calls] = [await stage.hear(), await stage.call()];
+      await stage.tell(["key-1", "key-2"], [1, 2]);
+      await stage.untilEffects(8);
+      // As somebody's own words on a topic may do, or a copy of the producer's files that nobody saw go back.
+      const writer = await stage.writer();
+      await writer.slipIn("door.moved.v1", "key-1", 7, { id: "key-1", step: 7 });
+      await stage.untilEffects(10);
+      await stage.tell(["key-1"], [3]);
+      await stage.tell(["key-2"], [3]);
+      await stage.untilDead(2);
+      await stage.untilEffects(12);
+      const fact = { source: "alpha", type: "door.moved.v1", key: "key-1", sequence: 3, had: 7 };
+      await waitFor(() => batches.passedOver.length + calls.passedOver.length === 2);
+      expect(batches.passedOver).toEqual([expect.objectContaining({ ...fact, reader: "beta" })]);
+      expect(calls.passedOver).toEqual([expect.objectContaining({ ...fact, reader: "beta.call" })]);
+      const letters = await listLetters(stage.openBeta(), {}, { limit: 10 });
+      expect(letters).toMatchObject([1, 2].map(() => ({ key: "key-1", cause: expect.stringContaining("PassedOver") })));
+      for (const letter of letters)
+        await stage
+          .openBeta()
+          .transaction((tx) =>
+            redriveLetter(tx, { ...letter, mode: "redeliver", operator: "test", reason: "it is a true one" }),
+          );
+      await stage.untilEffects(14);
+      expect((await stage.stepsOf("key-1")).toSorted()).toEqual([1, 1, 2, 2, 3, 3, 7, 7]);
+      expect((await stage.stepsOf("key-2")).toSorted()).toEqual([1, 1, 2, 2, 3, 3]);
+    },
+  },
+  {
+    name: "what is told again as it was is a repetition, whoever repeats it, and nothing is said",
+    async play(stage) {
+      const first = await stage.hear();
+      await stage.tell(keys, [1, 2, 3]);
+      await stage.untilEffects(60);
+      await stage.untilQuiet(first);
+      await first.feeds.drain();
+      await stage.log.rewind("beta");
+      const again = await stage.hear();
+      await stage.tell(keys, [4]);
+      await stage.untilEffects(80);
+      await stage.untilQuiet(again);
+      await stage.expectSteps(keys, range(1, 4));
+      expect(again.passedOver).toEqual([]);
+      expect(await listLetters(stage.openBeta(), {}, { limit: 10 })).toEqual([]);
     },
   },
   {
