@@ -76,6 +76,7 @@ export class ServerKafka {
       cluster: this.#cluster,
       database,
       knows: (type) => knownTypes.has(type),
+      writtenBy: "relay",
       telemetry: kafkaTelemetry,
     });
   }

@@ -65,7 +65,7 @@ describe.skipIf(!(await requiresConnect()))("an outbox read by Debezium's outbox
   test("is heard by the same consumers, each event once, while partitions come and go and others read the log", async () => {
     await using relay = await debezium();
     const heard: Delivered[] = [];
-    const log = new KafkaLog({ cluster: relay.cluster, database, writtenBy: "connect" });
+    const log = new KafkaLog({ cluster: relay.cluster, database });
     const feeds = startFeeds({
       ...{ service: "alpha", database, log, sourceOf: () => "alpha", ports },
       consumers: [
@@ -140,7 +140,7 @@ async function readOutbox(): Promise<Delivered[]> {
 }
 
 async function readTopic(cluster: KafkaCluster, count: number): Promise<Delivered[]> {
-  const log = new KafkaLog({ cluster, database, writtenBy: "connect" });
+  const log = new KafkaLog({ cluster, database });
   const reader: LogReader = log.open({ reader: "comparison", source: "alpha", lane: "online", slot: 0 });
   const events: Delivered[] = [];
   try {

@@ -21,10 +21,10 @@ export interface KafkaLogOptions {
   /** Whether anybody here knows a type of event; one that nobody knows is set aside. Default: all are known. */
   readonly knows?: (type: string) => boolean;
   /**
-   * Who appends to the topics. A relay of ours puts a key into one partition, by a rule of its own, and what lies in another is
-   * foreign; Debezium in Connect has another rule. Default `relay`.
+   * Who appends to the topics. `relay`: ours alone, which puts a key into one partition by a rule of its own, so what lies in another
+   * is foreign. Others, as Debezium, have another rule. Default `anybody`.
    */
-  readonly writtenBy?: "relay" | "connect";
+  readonly writtenBy?: "relay" | "anybody";
   readonly telemetry?: KafkaTelemetry;
 }
 
@@ -37,7 +37,7 @@ export class KafkaLog implements JoinableLog {
 
   constructor(options: KafkaLogOptions) {
     this.#options = {
-      ...{ slots: 1, knows: () => true, writtenBy: "relay", telemetry: silentKafkaTelemetry },
+      ...{ slots: 1, knows: () => true, writtenBy: "anybody", telemetry: silentKafkaTelemetry },
       ...options,
     };
     this.cursors = new KafkaCursors(options.cluster, this.#options.telemetry);

@@ -25,7 +25,7 @@ export interface TopicReaderOptions {
   /** Of the types that are heard, which field of their data is the key. Absent: every type is heard. */
   readonly keyFields: ReadonlyMap<string, string> | undefined;
   readonly knows: (type: string) => boolean;
-  readonly writtenBy: "relay" | "connect";
+  readonly writtenBy: "relay" | "anybody";
   readonly telemetry: KafkaTelemetry;
 }
 

@@ -123,7 +123,7 @@ export const kafkaLog = (reader: OutboxReader, kafka: () => Promise<TestKafka>):
       faults,
       outboxReader: () => ({ database: alpha, name: "relay" }),
       forProcess(database, { slots, knows }) {
-        const log = new KafkaLog({ cluster, database, slots, knows });
+        const log = new KafkaLog({ cluster, database, slots, knows, writtenBy: "relay" });
         return { log, isServed: () => served(), close: () => log.close() };
       },
       isFilled: () =>

@@ -70,7 +70,7 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
 
   function hear({ slots = 1, log: other }: { slots?: number; log?: Log } = {}) {
     const heard: Delivered[] = [];
-    const kafkaLog = new KafkaLog({ cluster, database: beta, slots });
+    const kafkaLog = new KafkaLog({ cluster, database: beta, slots, writtenBy: "relay" });
     const log = other ?? kafkaLog;
     const feeds: RunningFeeds = startFeeds({
       service: "beta",
