@@ -1,11 +1,11 @@
-export { type BrokerOutageOptions, drillBrokerOutage } from "./broker-outage.ts";
-export { drillFailingKey, type FailingKeyOptions } from "./failing-key.ts";
-export { type FaultName, faultNames } from "./fault-names.ts";
 export { quantile } from "./figures.ts";
 export { type BulkFloodOptions, drillBulkFlood } from "./flood/bulk-flood.ts";
-export { drillKill, type KillOptions, killTogether } from "./kill.ts";
+export { drillKill, type KillOptions, killTogether } from "./kill/kill.ts";
+export { drillPlanted, type PlantedOptions, plantedTogether } from "./kill/planted.ts";
 export { isAllShown, type LockLabOptions, type LockLabReport, labInWords, labLocks } from "./locks/lab-locks.ts";
-export { drillOldTransactions, type OldTransactionsOptions } from "./old-transactions.ts";
-export { drillPlanted, type PlantedOptions, plantedTogether } from "./planted.ts";
 export { Random } from "./random.ts";
 export { type DrillReport, Findings, type Invariant, inWords, reportOf } from "./report.ts";
+export { type BrokerOutageOptions, drillBrokerOutage } from "./steady/broker-outage.ts";
+export { drillFailingKey, type FailingKeyOptions } from "./steady/failing-key.ts";
+export { drillOldTransactions, type OldTransactionsOptions } from "./steady/old-transactions.ts";
+export { type FaultName, faultNames } from "./theatre/fault-names.ts";

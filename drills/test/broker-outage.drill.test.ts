@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { jarsOfTests, requiresKafka, serverOfThisRun } from "@onsale/testing";
 import { expect, onTestFinished, test } from "vitest";
-import { backlogIsTold, drillBrokerOutage, intakeGoesOn, type Outage } from "../src/broker-outage.ts";
+import { backlogIsTold, drillBrokerOutage, intakeGoesOn, type Outage } from "../src/steady/broker-outage.ts";
 
 test.skipIf(!(await requiresKafka()))(
   "while the broker is frozen or dead changes are taken and counted, and once it is back all are applied",

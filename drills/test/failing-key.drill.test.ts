@@ -1,6 +1,6 @@
 import { serverOfThisRun } from "@onsale/testing";
 import { expect, test } from "vitest";
-import { drillFailingKey, othersKeptTheirPace } from "../src/failing-key.ts";
+import { drillFailingKey, othersKeptTheirPace } from "../src/steady/failing-key.ts";
 
 // What does not depend on the machine; the others' p99 is judged in the recorded run (RESULTS.md).
 test("a key whose handler fails waits alone, and a redrive applies what waited in its order", async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { type Effect, type Fact, judge } from "../src/judge.ts";
 import { Findings, type Invariant, reportOf } from "../src/report.ts";
+import { type Effect, type Fact, judge } from "../src/theatre/judge.ts";
 
 const facts: Fact[] = [
   { token: "a1", key: "a", version: 1 },

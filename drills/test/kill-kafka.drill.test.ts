@@ -1,7 +1,7 @@
 import { requiresKafka, serverOfThisRun, testKafka } from "@onsale/testing";
 import { expect, test } from "vitest";
-import { drillKill } from "../src/kill.ts";
-import { killPoints } from "../src/kill-points.ts";
+import { drillKill } from "../src/kill/kill.ts";
+import { killPoints } from "../src/theatre/kill-points.ts";
 
 // A sample: in the whole drill writers and consumers die, too (RESULTS.md).
 test.skipIf(!(await requiresKafka()))(

@@ -1,7 +1,7 @@
 import { serverOfThisRun } from "@onsale/testing";
 import { expect, test } from "vitest";
-import { drillKill } from "../src/kill.ts";
-import { killPoints } from "../src/kill-points.ts";
+import { drillKill } from "../src/kill/kill.ts";
+import { killPoints } from "../src/theatre/kill-points.ts";
 
 // A sample: the recorded run has 200 rounds (RESULTS.md). One round comes to every kill point.
 test("writers and consumers die at every kill point: nothing lost, doubled, invented or out of order", async () => {

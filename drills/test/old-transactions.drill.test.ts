@@ -1,6 +1,6 @@
 import { serverOfThisRun } from "@onsale/testing";
 import { expect, test } from "vitest";
-import { drillOldTransactions, readersKeepTheirPace, tablesStaySmall } from "../src/old-transactions.ts";
+import { drillOldTransactions, readersKeepTheirPace, tablesStaySmall } from "../src/steady/old-transactions.ts";
 
 // A sample, for what does not depend on the machine; ten minutes are in the recorded run (RESULTS.md), where time is judged.
 test("while transactions stay open, here and elsewhere, and a snapshot is held, all that is committed is applied", async () => {

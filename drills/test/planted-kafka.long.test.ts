@@ -1,6 +1,6 @@
 import { requiresKafka, testKafka } from "@onsale/testing";
 import { expect, test } from "vitest";
-import { faultNames } from "../src/fault-names.ts";
+import { faultNames } from "../src/theatre/fault-names.ts";
 import { seeCaught } from "./see-caught.ts";
 
 test.skipIf(!(await requiresKafka()))(

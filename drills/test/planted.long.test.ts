@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { faultNames } from "../src/fault-names.ts";
+import { faultNames } from "../src/theatre/fault-names.ts";
 import { seeCaught } from "./see-caught.ts";
 
 test("each planted fault is caught by the kill drill's own checks, which are green without it", async () => {

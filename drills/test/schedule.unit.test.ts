@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { deathsOf, killTogether } from "../src/kill.ts";
-import { killPoints, type Role, roleAt } from "../src/kill-points.ts";
-import { plantedTogether } from "../src/planted.ts";
+import { deathsOf, killTogether } from "../src/kill/kill.ts";
+import { plantedTogether } from "../src/kill/planted.ts";
+import { killPoints, type Role, roleAt } from "../src/theatre/kill-points.ts";
 
 const allPoints = Object.values(killPoints).flat();
 const roles: readonly Role[] = ["writer", "consumer", "relay"];

@@ -1,8 +1,8 @@
 import { serverOfThisRun } from "@onsale/testing";
 import { expect } from "vitest";
-import type { KafkaPlace } from "../src/assignment.ts";
-import type { FaultName } from "../src/fault-names.ts";
-import { drillPlanted } from "../src/planted.ts";
+import { drillPlanted } from "../src/kill/planted.ts";
+import type { KafkaPlace } from "../src/theatre/assignment.ts";
+import type { FaultName } from "../src/theatre/fault-names.ts";
 
 /** Plants these faults, expects that no invariant of the drill is broken, and gives its figures. */
 export async function seeCaught(faults: readonly FaultName[], kafka?: KafkaPlace): Promise<object> {

@@ -1,14 +1,14 @@
 import { declaredStatements, findMisdeclared, openDescriber } from "@onsale/postgres";
 import { serverOfThisRun } from "@onsale/testing";
 import { expect, test } from "vitest";
-import "../src/consumer.ts";
+import "../src/theatre/consumer.ts";
 import "../src/flood/bulk-flood.ts";
-import "../src/failing-key.ts";
-import "../src/moments.ts";
-import "../src/old-transactions.ts";
-import "../src/writer.ts";
-import { plantedScripts } from "../src/consumer-faults.ts";
-import { openTheatre } from "../src/stage.ts";
+import "../src/steady/failing-key.ts";
+import "../src/kill/moments.ts";
+import "../src/steady/old-transactions.ts";
+import "../src/theatre/writer.ts";
+import { plantedScripts } from "../src/theatre/consumer-faults.ts";
+import { openTheatre } from "../src/theatre/stage.ts";
 
 test("every statement of the drills takes and gives what it is declared to", async () => {
   await using theatre = await openTheatre({ url: await serverOfThisRun() });

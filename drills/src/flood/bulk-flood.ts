@@ -5,7 +5,7 @@ import type { Lane } from "@onsale/messaging";
 import { bigint, type Database, sql } from "@onsale/postgres";
 import { quantile, ratio } from "../figures.ts";
 import { type DrillReport, Findings, reportOf } from "../report.ts";
-import { openTheatre, productionPartitions, type ServerChoice, type Stage, type Theatre } from "../stage.ts";
+import { openTheatre, productionPartitions, type ServerChoice, type Stage, type Theatre } from "../theatre/stage.ts";
 import { until } from "../until.ts";
 import { judgePromises } from "./promises.ts";
 import { measureShards } from "./shards.ts";

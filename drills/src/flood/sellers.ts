@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { bulkRowCap, fact, type Lane, publish, publishInBulk } from "@onsale/messaging";
 import { array, type Database, openDatabase, sql, type Transaction, text } from "@onsale/postgres";
-import { roleOf } from "../stage.ts";
+import { roleOf } from "../theatre/stage.ts";
 import { saleRecorded } from "./sale-event.ts";
 
 const recordSql = sql("drills.record-sales", { takes: [array(text)], gives: {} })`

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { bulkRowCap } from "@onsale/messaging";
 import type { Invariant } from "../report.ts";
-import type { Theatre } from "../stage.ts";
+import type { Theatre } from "../theatre/stage.ts";
 import { until } from "../until.ts";
 import { importSales } from "./sellers.ts";
 import { type Subscriber, subscribe } from "./subscriber.ts";

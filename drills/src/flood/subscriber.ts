@@ -12,7 +12,7 @@ import {
   startFeeds,
 } from "@onsale/messaging";
 import { array, openDatabase, sql, type Transaction, text } from "@onsale/postgres";
-import { roleOf } from "../stage.ts";
+import { roleOf } from "../theatre/stage.ts";
 import { saleRecorded } from "./sale-event.ts";
 
 export interface SubscriberOptions {

@@ -3,7 +3,7 @@ import { RedisLocks } from "@onsale/lock";
 import { migrate, openDatabase } from "@onsale/postgres";
 import { openRedis, type Redis } from "@onsale/redis";
 import { startRedis, whatRedisLacks } from "@onsale/redis/server";
-import { openScratch, type ServerChoice } from "../stage.ts";
+import { openScratch, type ServerChoice } from "../theatre/stage.ts";
 import { atOnce, crowd } from "./crowd.ts";
 import { earlyUnlock } from "./early-unlock.ts";
 import { foreignKeyDeadlock } from "./foreign-key-deadlock.ts";

@@ -3,10 +3,10 @@
 import { randomBytes } from "node:crypto";
 import { bigint, sql, text } from "@onsale/postgres";
 import pg from "pg";
-import { beyond, quantile, ratio } from "./figures.ts";
-import { type DrillReport, Findings, type Invariant, reportOf } from "./report.ts";
+import { beyond, quantile, ratio } from "../figures.ts";
+import { type DrillReport, Findings, type Invariant, reportOf } from "../report.ts";
+import { openTheatre, type ServerChoice, type Stage } from "../theatre/stage.ts";
 import { type Work, WorkWatch } from "./server-work.ts";
-import { openTheatre, type ServerChoice, type Stage } from "./stage.ts";
 import { StalledError, SteadyShop } from "./steady-shop.ts";
 
 export interface OldTransactionsOptions {

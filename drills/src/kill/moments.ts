@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { type Lane, retirePartitions, sealPartitions } from "@onsale/messaging";
 import type { Database, Transaction } from "@onsale/postgres";
-import { topicPartitions } from "./assignment.ts";
+import { topicPartitions } from "../theatre/assignment.ts";
 import {
   burnPositions,
   consumers,
@@ -19,12 +19,12 @@ import {
   isDue,
   pauseStreams,
   resumeStreams,
-} from "./books.ts";
-import { type Change, changeAccount } from "./change-account.ts";
-import type { Worker } from "./crew.ts";
-import type { FaultName } from "./fault-names.ts";
-import { partitionRows, type Schema, type Stage } from "./stage.ts";
-import { until } from "./until.ts";
+} from "../theatre/books.ts";
+import { type Change, changeAccount } from "../theatre/change-account.ts";
+import type { Worker } from "../theatre/crew.ts";
+import type { FaultName } from "../theatre/fault-names.ts";
+import { partitionRows, type Schema, type Stage } from "../theatre/stage.ts";
+import { until } from "../until.ts";
 
 export const momentNames = [
   "late-commit",

@@ -1,12 +1,12 @@
 /** Tests the tester: each fault that somebody shipped once is planted, and the kill drill's own checks must name it. */
 
-import type { KafkaPlace } from "./assignment.ts";
-import { plantedScripts } from "./consumer-faults.ts";
-import { type FaultName, faultNames } from "./fault-names.ts";
+import { type DrillReport, Findings, reportOf, together } from "../report.ts";
+import type { KafkaPlace } from "../theatre/assignment.ts";
+import { plantedScripts } from "../theatre/consumer-faults.ts";
+import { type FaultName, faultNames } from "../theatre/fault-names.ts";
+import { openTheatre, outboxReadersOf, type ServerChoice, type Theatre } from "../theatre/stage.ts";
 import type { MomentName } from "./moments.ts";
 import { Play, type RoundPlan } from "./play.ts";
-import { type DrillReport, Findings, reportOf, together } from "./report.ts";
-import { openTheatre, outboxReadersOf, type ServerChoice, type Theatre } from "./stage.ts";
 
 export interface PlantedOptions {
   readonly server: ServerChoice;

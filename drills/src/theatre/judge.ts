@@ -1,6 +1,6 @@
 /** Compares effects with what was committed, one by one and not by their number. */
 
-import type { Invariant } from "./report.ts";
+import type { Invariant } from "../report.ts";
 
 /** A change that was committed. `version` counts the changes of its key, in the order in which they were made. */
 export interface Fact {

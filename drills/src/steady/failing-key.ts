@@ -1,9 +1,9 @@
 /** One key whose handler fails, among a thousand whose handler does not: who waits, for how long, and what a redrive brings back. */
 
-import { parkedKeys } from "./books.ts";
-import { beyond, quantile, ratio } from "./figures.ts";
-import { type DrillReport, Findings, type Invariant, reportOf } from "./report.ts";
-import { openTheatre, type ServerChoice } from "./stage.ts";
+import { beyond, quantile, ratio } from "../figures.ts";
+import { type DrillReport, Findings, type Invariant, reportOf } from "../report.ts";
+import { parkedKeys } from "../theatre/books.ts";
+import { openTheatre, type ServerChoice } from "../theatre/stage.ts";
 import { keys, SteadyShop } from "./steady-shop.ts";
 
 export interface FailingKeyOptions {

@@ -1,12 +1,12 @@
 /** Kills writers, consumers and relays under load, at every place where it could matter, and compares each effect with its cause. */
 
-import type { KafkaPlace } from "./assignment.ts";
-import { partitionsRetired } from "./books.ts";
-import { type KillPoint, killPoints, type Role } from "./kill-points.ts";
+import { Random } from "../random.ts";
+import { type DrillReport, Findings, reportOf, together } from "../report.ts";
+import type { KafkaPlace } from "../theatre/assignment.ts";
+import { partitionsRetired } from "../theatre/books.ts";
+import { type KillPoint, killPoints, type Role } from "../theatre/kill-points.ts";
+import { openTheatre, type ServerChoice } from "../theatre/stage.ts";
 import { Play } from "./play.ts";
-import { Random } from "./random.ts";
-import { type DrillReport, Findings, reportOf, together } from "./report.ts";
-import { openTheatre, type ServerChoice } from "./stage.ts";
 
 export interface KillOptions {
   readonly server: ServerChoice;

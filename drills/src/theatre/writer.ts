@@ -12,10 +12,10 @@ import {
   type Transaction,
   text,
 } from "@onsale/postgres";
+import { Random } from "../random.ts";
 import { keysOf, slowKeyOf, type WriterAssignment } from "./assignment.ts";
 import { changeAccount } from "./change-account.ts";
 import type { Mortality } from "./kill-points.ts";
-import { Random } from "./random.ts";
 import { partitionRows, roleOf } from "./stage.ts";
 import type { Work } from "./work.ts";
 

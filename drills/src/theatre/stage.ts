@@ -32,8 +32,8 @@ export const outboxReadersOf = (kafka: object | undefined): Schema => (kafka ? "
 export const roleOf = (schema: Schema): string => `onsale_${schema}`;
 
 const folders = {
-  source: new URL("../migrations/source/", import.meta.url),
-  sink: new URL("../migrations/sink/", import.meta.url),
+  source: new URL("../../migrations/source/", import.meta.url),
+  sink: new URL("../../migrations/sink/", import.meta.url),
 };
 
 export async function openTheatre(choice: ServerChoice): Promise<Theatre> {

@@ -5,7 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Database, openDatabase } from "@onsale/postgres";
-import { type ConsumerAssignment, type KafkaPlace, keysOf, type RelayAssignment, slowKeyOf } from "./assignment.ts";
+import { Random } from "../random.ts";
+import { Findings, type Invariant } from "../report.ts";
+import {
+  type ConsumerAssignment,
+  type KafkaPlace,
+  keysOf,
+  type RelayAssignment,
+  slowKeyOf,
+} from "../theatre/assignment.ts";
 import {
   consumers,
   countChanges,
@@ -20,18 +28,16 @@ import {
   letComeDue,
   openAccounts,
   spanOf,
-} from "./books.ts";
-import { saga } from "./consumer.ts";
-import { Crew, type Ending, type Worker } from "./crew.ts";
-import type { FaultName } from "./fault-names.ts";
-import { judge } from "./judge.ts";
-import type { Death, KillPoint } from "./kill-points.ts";
-import { roleAt } from "./kill-points.ts";
+} from "../theatre/books.ts";
+import { saga } from "../theatre/consumer.ts";
+import { Crew, type Ending, type Worker } from "../theatre/crew.ts";
+import type { FaultName } from "../theatre/fault-names.ts";
+import { judge } from "../theatre/judge.ts";
+import type { Death, KillPoint } from "../theatre/kill-points.ts";
+import { roleAt } from "../theatre/kill-points.ts";
+import { outboxReadersOf, roleOf, type Stage } from "../theatre/stage.ts";
+import { until } from "../until.ts";
 import { bringAbout, type Ground, type MomentName, momentKeys, momentWriterName } from "./moments.ts";
-import { Random } from "./random.ts";
-import { Findings, type Invariant } from "./report.ts";
-import { outboxReadersOf, roleOf, type Stage } from "./stage.ts";
-import { until } from "./until.ts";
 
 export interface PlayOptions {
   /** Planted in writers and consumers. */

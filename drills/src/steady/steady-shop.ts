@@ -14,15 +14,15 @@ import {
 import { KafkaCluster, KafkaLog, startRelay } from "@onsale/messaging/kafka";
 import { listLetters, redriveLetter } from "@onsale/messaging/operations";
 import { type Database, openDatabase } from "@onsale/postgres";
-import { accountChanged } from "./account-event.ts";
-import type { KafkaPlace } from "./assignment.ts";
-import { effectsIn, factsOf, openAccounts, parkedKeys } from "./books.ts";
-import { changeAccount } from "./change-account.ts";
-import { recordEffects, saga } from "./consumer.ts";
-import { judge } from "./judge.ts";
-import type { Invariant } from "./report.ts";
-import { productionPartitions, roleOf, type Stage } from "./stage.ts";
-import { until } from "./until.ts";
+import type { Invariant } from "../report.ts";
+import { accountChanged } from "../theatre/account-event.ts";
+import type { KafkaPlace } from "../theatre/assignment.ts";
+import { effectsIn, factsOf, openAccounts, parkedKeys } from "../theatre/books.ts";
+import { changeAccount } from "../theatre/change-account.ts";
+import { recordEffects, saga } from "../theatre/consumer.ts";
+import { judge } from "../theatre/judge.ts";
+import { productionPartitions, roleOf, type Stage } from "../theatre/stage.ts";
+import { until } from "../until.ts";
 
 /** The keys that are changed, each in its turn. */
 export const keys: readonly string[] = Array.from({ length: 1_000 }, (_, index) => `key-${index}`);

@@ -2,9 +2,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type KafkaOptions, type KafkaServer, startKafka } from "@onsale/kafka-server";
-import { quantile } from "./figures.ts";
-import { type DrillReport, Findings, type Invariant, reportOf } from "./report.ts";
-import { openTheatre, type ServerChoice } from "./stage.ts";
+import { quantile } from "../figures.ts";
+import { type DrillReport, Findings, type Invariant, reportOf } from "../report.ts";
+import { openTheatre, type ServerChoice } from "../theatre/stage.ts";
 import { StalledError, SteadyShop } from "./steady-shop.ts";
 
 export interface BrokerOutageOptions {

@@ -26,14 +26,14 @@ import {
   uuid,
 } from "@onsale/postgres";
 import { disarmDeadlines, takeDueDeadlines } from "@onsale/saga";
+import { Random } from "../random.ts";
+import { until } from "../until.ts";
 import { accountChanged } from "./account-event.ts";
 import { type Answer, type ConsumerAssignment, type KafkaPlace, leaseMs } from "./assignment.ts";
 import { consumerName } from "./books.ts";
 import { faultyLog, RetryTopic, takeDueByClock } from "./consumer-faults.ts";
 import type { Mortality } from "./kill-points.ts";
-import { Random } from "./random.ts";
 import { roleOf } from "./stage.ts";
-import { until } from "./until.ts";
 import type { Work } from "./work.ts";
 
 /** Looks at deadlines that are due; every few milliseconds, so that one that fires too early is caught. */
