@@ -40,9 +40,12 @@ export interface AppenderOptions {
   readonly ends: Positions;
 }
 
+/** Requests on their way: while one is answered the next is received, and the broker does not wait for us. */
+const requestsAtOnce = 2;
+
 /**
- * Appends to the partitions of one relay, one request after the other: so a key's events lie in their order, whichever
- * request is repeated.
+ * Appends to the partitions of one relay, one request behind the other: so a key's events lie in their order, whichever request
+ * is repeated.
  */
 export class Appender {
   readonly #producer: BatchProducer;
@@ -51,6 +54,11 @@ export class Appender {
   readonly #records: EventRecords;
   /** Batches of requests that were acknowledged: their memory is used for the next ones. */
   readonly #spare: RecordBatch[] = [];
+  /** Requests that were not acknowledged yet, the oldest first. */
+  readonly #underWay: Promise<void>[] = [];
+  /** Resolves when everything that was to be appended so far has been sent. */
+  #allSent: Promise<void> = Promise.resolve();
+  #isAcquainted = false;
   #ends: Positions;
 
   constructor(client: Producer<string, string, string, string>, { stream, topic, partitions, ends }: AppenderOptions) {
@@ -76,11 +84,38 @@ export class Appender {
   }
 
   /**
-   * Appends what was prepared; resolves when all replicas have it.
+   * Appends what was prepared behind what was given before; resolves when all replicas have it.
    * @throws {TailLostError}
    */
-  async append({ first, rest }: Prepared): Promise<void> {
-    for (let next = first; !next.done; next = rest.next()) await this.#send(next.value);
+  async append(prepared: Prepared): Promise<void> {
+    const sent = this.#allSent.then(() => this.#sendAll(prepared));
+    this.#allSent = sent.then(() => undefined);
+    this.#allSent.catch(() => undefined);
+    await (await sent).last;
+  }
+
+  /** Resolves when all requests are sent; `last`, when the last of them is acknowledged. */
+  async #sendAll({ first, rest }: Prepared): Promise<{ readonly last: Promise<void> | undefined }> {
+    let last: Promise<void> | undefined;
+    for (let next = first; !next.done; next = rest.next()) {
+      const atOnce = this.#isAcquainted ? requestsAtOnce : 1;
+      while (this.#underWay.length >= atOnce) await this.#underWay[0];
+      last = this.#send(next.value, this.#underWay.at(-1));
+      this.#follow(last);
+    }
+    return { last };
+  }
+
+  #follow(request: Promise<void>): void {
+    this.#underWay.push(request);
+    request.then(
+      () => {
+        this.#isAcquainted = true;
+        this.#underWay.shift();
+      },
+      // Nothing can be appended behind it any more: whoever tries meets its fault.
+      () => undefined,
+    );
   }
 
   *#requestsOf(events: readonly ReadEvent[], watermark: string | undefined): Generator<Request, void> {
@@ -110,9 +145,12 @@ export class Appender {
     return false;
   }
 
-  async #send(request: Request): Promise<void> {
+  async #send(request: Request, earlier: Promise<void> | undefined): Promise<void> {
+    const appended = await this.#producer.send(request);
+    // An answer that was lost comes later than the one behind it.
+    await earlier;
     const ends = { ...this.#ends };
-    for (const [partition, found] of await this.#producer.send(request)) {
+    for (const [partition, found] of appended) {
       const before = positionIn(this.#ends, partition);
       if (found < before.offset)
         throw new TailLostError(this.#topic.name, partition, { expected: before.offset, found });

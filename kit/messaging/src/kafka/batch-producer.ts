@@ -19,8 +19,9 @@ const retryAfterMs = 100;
 export type Appended = ReadonlyMap<number, number>;
 
 /**
- * Sends whole batches to the partitions of one topic, one request at a time, as an idempotent producer: what is sent again
- * after a connection broke is there once. After a failure it is of no more use: the numbers of what it sent are unknown.
+ * Sends whole batches to the partitions of one topic as an idempotent producer: what is sent again after a connection broke is
+ * there once. A request may be sent before the one before it is answered: the broker refuses what comes behind a gap, and what is
+ * sent again waits for those before it. After a failure it is of no more use: the numbers of what it sent are unknown.
  */
 export class BatchProducer {
   readonly #client: Producer<string, string, string, string>;
@@ -28,6 +29,8 @@ export class BatchProducer {
   readonly #sequences = new Map<number, number>();
   readonly #connections: BrokerConnections;
   #identity: Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> | undefined;
+  /** The request sent last. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(client: Producer<string, string, string, string>, topic: Topic) {
     this.#client = client;
@@ -35,8 +38,14 @@ export class BatchProducer {
     this.#topic = topic;
   }
 
-  /** Resolves when all replicas have them. */
-  async send(batches: ReadonlyMap<number, RecordBatch>): Promise<Appended> {
+  /** Resolves when all replicas have them. The first of all is to be waited for: it finds the way to the brokers. */
+  send(batches: ReadonlyMap<number, RecordBatch>): Promise<Appended> {
+    const sent = this.#send(batches, this.#last);
+    this.#last = sent;
+    return sent;
+  }
+
+  async #send(batches: ReadonlyMap<number, RecordBatch>, before: Promise<unknown>): Promise<Appended> {
     this.#identity ??= this.#client.initIdempotentProducer({});
     const { producerId, producerEpoch } = await this.#identity;
     const sealed = new Map<number, Buffer>();
@@ -46,11 +55,15 @@ export class BatchProducer {
       this.#sequences.set(partition, nextSequence(firstSequence, batch.count));
     }
     const nodes = Map.groupBy(sealed, ([partition]) => this.#topic.leaders[partition]?.node ?? -1);
-    const answers = await Promise.all([...nodes].map(([node, own]) => this.#sendTo(node, own)));
+    const answers = await Promise.all([...nodes].map(([node, own]) => this.#sendTo(node, own, before)));
     return new Map(answers.flat());
   }
 
-  async #sendTo(node: number, batches: readonly Sealed[]): Promise<(readonly [number, number])[]> {
+  async #sendTo(
+    node: number,
+    batches: readonly Sealed[],
+    before: Promise<unknown>,
+  ): Promise<(readonly [number, number])[]> {
     for (let failures = 0; ; failures++) {
       try {
         const { responses } = await request(await this.#connections.to(node), this.#topic.name, batches);
@@ -58,6 +71,8 @@ export class BatchProducer {
         return partitions.map(({ index, baseOffset }) => [index, Number(baseOffset)] as const);
       } catch (error) {
         if (failures === retries || findErrorBy(error as Error, "canRetry", true) === null) throw error;
+        // Behind a request that fails for good there is a gap.
+        await before;
         await sleep(retryAfterMs);
       }
     }

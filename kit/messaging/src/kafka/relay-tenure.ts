@@ -63,6 +63,10 @@ export class RelayTenure {
   #cursor: RelayCursor;
   /** Read and made ready while the chunk before them is being appended, each behind the one before; undefined behind the end. */
   readonly #ahead: Promise<ReadyChunk | undefined>[] = [];
+  /** Where reading goes on when nothing was read ahead. */
+  #readTo: Cursor;
+  /** Of the last chunk that was appended, where the log had one. */
+  #watermark: string | undefined;
   #isDirty = false;
   /** Somebody waits for a watermark, or events were appended; from the write-ahead log it comes some reads later than they. */
   #isMomentWanted = false;
@@ -75,29 +79,44 @@ export class RelayTenure {
   constructor(options: RelayTenureOptions) {
     this.#options = options;
     this.#cursor = options.from;
+    this.#readTo = options.from.outbox;
     this.#bell = new Doorbell(options.database.home);
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { progress, reader } = this.#options;
-    while (!signal.aborted) {
-      await progress.reportNowAndThen();
-      const ready = await this.#next();
-      const appended = this.#append(ready);
-      this.#readAhead(ready);
-      await appended;
-      const { chunk } = ready;
-      await this.#saveWhenDue(chunk.watermark);
-      await this.#lookAtLeaders();
-      if (chunk.events.length > 0 || !chunk.drained) continue;
-      await reader.wait(signal);
-      if (await this.#bell.wait(0, signal)) this.#isMomentWanted = true;
+    let underWay: Promise<void> = Promise.resolve();
+    try {
+      while (!signal.aborted) {
+        await this.#options.progress.reportNowAndThen();
+        const ready = await this.#next();
+        const before = underWay;
+        underWay = this.#append(ready);
+        // Its fault is met when it is waited for.
+        underWay.catch(() => undefined);
+        this.#readAhead(ready);
+        // While there is more, the next is sent before this is acknowledged.
+        await (ready.chunk.drained ? underWay : before);
+        await this.#saveWhenDue();
+        await this.#lookAtLeaders();
+        if (ready.chunk.drained && ready.chunk.events.length === 0) await this.#rest(signal);
+      }
+      await underWay;
+    } finally {
+      // Nobody takes over while something is on its way.
+      await underWay.catch(() => undefined);
     }
     if (this.#isDirty) await this.#save(undefined);
   }
 
+  async #rest(signal: AbortSignal): Promise<void> {
+    await this.#options.reader.wait(signal);
+    if (await this.#bell.wait(0, signal)) this.#isMomentWanted = true;
+  }
+
   async #next(): Promise<ReadyChunk> {
-    return (await this.#ahead.shift()) ?? (await this.#readFrom(this.#cursor.outbox));
+    const ready = (await this.#ahead.shift()) ?? (await this.#readFrom(this.#readTo));
+    this.#readTo = ready.chunk.after;
+    return ready;
   }
 
   /** The fault of a read is met when it is waited for. */
@@ -124,11 +143,12 @@ export class RelayTenure {
     return { chunk, moment, prepared: appender.prepare(chunk.events, moment) };
   }
 
-  async #append({ chunk: { events, after }, moment, prepared }: ReadyChunk): Promise<void> {
+  async #append({ chunk: { events, after, watermark }, moment, prepared }: ReadyChunk): Promise<void> {
     const { appender, reached } = this.#options;
     const startedAt = performance.now();
     await appender.append(prepared);
     this.#cursor = { outbox: after, kafka: appender.written };
+    this.#watermark = watermark;
     if (moment !== undefined) {
       this.#watermarkAt = performance.now();
       reached(moment);
@@ -152,9 +172,9 @@ export class RelayTenure {
     return now - this.#watermarkAt >= everyMs;
   }
 
-  async #saveWhenDue(watermark: string | undefined): Promise<void> {
+  async #saveWhenDue(): Promise<void> {
     const laggedMs = performance.now() - this.#savedAt;
-    if (this.#options.progress.isDue || (this.#isDirty && laggedMs >= saveEveryMs)) await this.#save(watermark);
+    if (this.#options.progress.isDue || (this.#isDirty && laggedMs >= saveEveryMs)) await this.#save(this.#watermark);
   }
 
   async #save(watermark: string | undefined): Promise<void> {

@@ -4,6 +4,7 @@ import { Appender } from "../../src/kafka/appender.ts";
 import { KafkaCluster } from "../../src/kafka/index.ts";
 import type { ReadEvent } from "../../src/log.ts";
 import { maximumPayloadBytes } from "../../src/outbox/publish.ts";
+import { losesAnswer } from "./lost-answer.ts";
 
 const stream = { source: "appending", lane: "online" } as const;
 
@@ -23,11 +24,31 @@ describe.skipIf(!(await requiresKafka()))("an appender", () => {
     const third = appender.prepare([9].map(largeEvent), "2026-11-21T09:00:00.000Z");
     await appender.append(third);
 
-    const appended = Array.from({ length: 9 }, (_, index) => String(index + 1));
+    const appended = upTo(9).map(String);
     expect(await sequencesIn(cluster, topic)).toEqual([...appended, undefined]);
     expect(appender.written.at).toEqual({ 0: { offset: 10, epoch: topic.leaders[0]?.epoch } });
   });
+
+  test("appends in the order in which it was told to, also what it did not wait for, and where an answer is lost", async () => {
+    const { cluster, topic } = await emptyTopic();
+    const client = cluster.openProducer("appender");
+    onTestFinished(() => client.close());
+    losesAnswer(client, 3);
+    const appender = new Appender(client, { stream, topic, partitions: [0], ends: {} });
+
+    // Of the first there are several requests, and the second is given before they are sent.
+    await Promise.all(
+      [upTo(12), [13, 14], [15]].map((sequences) =>
+        appender.append(appender.prepare(sequences.map(largeEvent), undefined)),
+      ),
+    );
+
+    expect(await sequencesIn(cluster, topic)).toEqual(upTo(15).map(String));
+    expect(appender.written.at).toEqual({ 0: { offset: 15, epoch: topic.leaders[0]?.epoch } });
+  });
 });
+
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
 
 async function emptyTopic() {
   const cluster = new KafkaCluster(await testKafka());
@@ -42,7 +63,7 @@ function largeEvent(sequence: number): ReadEvent {
   const event: ReadEvent["event"] = {
     ...{ ...stream, id: `event-${sequence}`, type: "sign.painted.v1", key: "sign-1", incarnation: "first" },
     ...{ sequence, time: "2026-11-21T09:00:00.000Z", cause: { correlationId: "request-7" } },
-    data: { note: `${sequence}`.repeat(maximumPayloadBytes - 100) },
+    data: { note: String(sequence % 10).repeat(maximumPayloadBytes - 100) },
   };
   return { event, after: {} };
 }

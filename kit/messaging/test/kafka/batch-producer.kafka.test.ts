@@ -1,18 +1,16 @@
 import { requiresKafka, testKafka, waitFor } from "@onsale/testing";
-import { type Connection, NetworkError, type Producer } from "@platformatic/kafka";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { BatchProducer } from "../../src/kafka/batch-producer.ts";
 import { KafkaCluster } from "../../src/kafka/index.ts";
 import { RecordBatch } from "../../src/kafka/record-batch.ts";
-
-type Client = Producer<string, string, string, string>;
+import { losesAnswer } from "./lost-answer.ts";
 
 describe.skipIf(!(await requiresKafka()))("a producer of whole batches", () => {
   test("sends again what got no answer, and it is there once", async () => {
     const { cluster, topic } = await emptyTopic();
     const client = cluster.openProducer("batches");
     onTestFinished(() => client.close());
-    const requests = losesFirstAnswer(client);
+    const requests = losesAnswer(client, 1);
     const producer = new BatchProducer(client, topic);
 
     const first = await producer.send(new Map([[0, batchOf("one", "two")]]));
@@ -21,6 +19,22 @@ describe.skipIf(!(await requiresKafka()))("a producer of whole batches", () => {
 
     expect([first.get(0), second.get(0)]).toEqual([0, 2]);
     expect(await cluster.bounds(topic.name, 0)).toEqual({ first: 0, next: 3 });
+  });
+
+  test("sends a request before the one before it is answered, and again only what got no answer", async () => {
+    const { cluster, topic } = await emptyTopic();
+    const client = cluster.openProducer("batches");
+    onTestFinished(() => client.close());
+    const requests = losesAnswer(client, 2);
+    const producer = new BatchProducer(client, topic);
+
+    await producer.send(new Map([[0, batchOf("one")]]));
+    const sent = [["two", "three"], ["four"]].map((values) => producer.send(new Map([[0, batchOf(...values)]])));
+    const offsets = (await Promise.all(sent)).map((appended) => appended.get(0));
+
+    expect(offsets).toEqual([1, 3]);
+    expect(requests).toHaveLength(4);
+    expect(await cluster.bounds(topic.name, 0)).toEqual({ first: 0, next: 4 });
   });
 
   test("is not tried again where the broker refuses", async () => {
@@ -47,28 +61,4 @@ function batchOf(...values: readonly string[]): RecordBatch {
   const batch = new RecordBatch();
   for (const value of values) batch.append({ key: "key", value, headers: new Map() });
   return batch;
-}
-
-/** Its first request reaches the broker and is carried out; its answer is lost with the connection. Gives all requests. */
-function losesFirstAnswer(client: Client): unknown[] {
-  const requests: unknown[] = [];
-  const connect = client.connectToBrokers.bind(client);
-  client.connectToBrokers = (async (nodes: number[]) => {
-    const connections = await connect(nodes);
-    for (const connection of connections.values()) tap(connection);
-    return connections;
-  }) as Client["connectToBrokers"];
-  return requests;
-
-  function tap(connection: Connection) {
-    const send = connection.send.bind(connection) as (...values: unknown[]) => boolean;
-    connection.send = ((...values: unknown[]) => {
-      requests.push(values);
-      const answered = values.at(-1) as (error: Error | null, response?: unknown) => void;
-      const lost = requests.length === 1;
-      return send(...values.slice(0, -1), (error: Error | null, response: unknown) =>
-        lost ? answered(error ?? new NetworkError("Connection closed")) : answered(error, response),
-      );
-    }) as Connection["send"];
-  }
 }

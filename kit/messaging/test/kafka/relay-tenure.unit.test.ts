@@ -10,7 +10,8 @@ class Stage {
   readonly read: number[] = [];
   readonly appended: number[] = [];
   readonly stop = new AbortController();
-  #answer = (): void => undefined;
+  /** To what was appended and is not acknowledged, the oldest first. */
+  readonly #answers: (() => void)[] = [];
 
   readonly tenure = new RelayTenure({
     name: { reader: "relay", source: "orders", lane: "online", slot: 0 },
@@ -26,16 +27,14 @@ class Stage {
       prepare: () => this.read.at(-1),
       append: (prepared: unknown) => {
         this.appended.push(prepared as number);
-        return new Promise<void>((resolve) => {
-          this.#answer = resolve;
-        });
+        return new Promise<void>((resolve) => void this.#answers.push(resolve));
       },
     },
   } as unknown as RelayTenureOptions);
 
-  /** The broker has what it was sent; resolves when everybody has done what there was to do. */
+  /** The broker has the first of what it was sent; resolves when everybody has done what there was to do. */
   async acknowledge(): Promise<void> {
-    this.#answer();
+    this.#answers.shift()?.();
     for (let turns = 0; turns < 10; turns++) await turn();
   }
 
@@ -50,7 +49,7 @@ interface At {
   readonly at: number;
 }
 
-test("two chunks are read ahead of the one that is being appended, and each is appended once and in order", async () => {
+test("a chunk is sent before the one before it is acknowledged, two more are read ahead, and each is appended once and in order", async () => {
   const stage = new Stage();
   const run = stage.tenure.run(stage.stop.signal);
   const seen: [appended: number | undefined, read: number | undefined][] = [];
@@ -61,11 +60,11 @@ test("two chunks are read ahead of the one that is being appended, and each is a
   await stage.acknowledge();
   await run;
   expect(seen).toEqual([
-    [1, 3],
     [2, 4],
     [3, 5],
     [4, 6],
     [5, 6],
+    [6, 6],
     [6, 6],
   ]);
   expect(stage.appended).toEqual([1, 2, 3, 4, 5, 6]);
