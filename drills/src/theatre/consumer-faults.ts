@@ -216,6 +216,7 @@ const naiveRow = {
   key: text,
   payload: json<Change["data"]>(),
   sequence: bigint,
+  incarnation: uuid,
   createdAt: instant,
   position: bigint,
   xid: bigint,
@@ -226,13 +227,14 @@ type NaiveRow = {
   key: string;
   payload: Change["data"];
   sequence: number;
+  incarnation: string;
   createdAt: string;
   position: number;
   xid: number;
 };
 
 const naiveColumns =
-  'id, type, aggregateid as key, payload, sequence, created_at as "createdAt", position, xid::text::bigint as xid';
+  'id, type, aggregateid as key, payload, sequence, incarnation, created_at as "createdAt", position, xid::text::bigint as xid';
 
 const positionSql = (lane: string) =>
   composedSql(`drills.read-behind-position-${lane}`, {
@@ -260,13 +262,16 @@ const transactionSql = (lane: string) =>
 const readBehindTransaction: ReadBehind = (database, { lane }, { cursor, types, limit }) =>
   database.query(transactionSql(lane), [String(cursor.xid), cursor.position, types, limit]);
 
-const toDelivered = ({ id, type, key, payload, sequence, createdAt }: NaiveRow, feed: FeedName): Delivered => ({
+const toDelivered = (
+  { id, type, key, payload, sequence, incarnation, createdAt }: NaiveRow,
+  feed: FeedName,
+): Delivered => ({
   id,
   type,
   key,
   sequence,
   source: feed.source,
-  incarnation: "drill",
+  incarnation,
   lane: feed.lane,
   time: createdAt,
   cause: { correlationId: id },
