@@ -33,7 +33,8 @@ export const wishMs = 2_000;
 
 const stream = [text, text, text, integer] as const;
 
-// Of the slot itself a wish of the asker's own does not count: whether it still is to be fulfilled is the question.
+// Of the slot itself a wish of the asker's own does not count: whether it still is to be fulfilled is the question. A slot that was
+// given back for somebody is theirs already, though they have not taken it yet.
 const leasesSql = sql("messaging.leases-of-lane", {
   takes: [...stream, text],
   gives: { slot: integer, holder: text },
@@ -41,7 +42,9 @@ const leasesSql = sql("messaging.leases-of-lane", {
   select slot,
     case when wanted_until > clock_timestamp() and not (slot = $4 and wanted_by = $5) then wanted_by else owner end as holder
   from reader_cursor
-  where reader = $1 and source = $2 and lane = $3 and owner is not null and lease_until > clock_timestamp()`;
+  where reader = $1 and source = $2 and lane = $3
+    and (owner is not null and lease_until > clock_timestamp()
+      or wanted_until > clock_timestamp() and not (slot = $4 and wanted_by = $5))`;
 
 const lockSql = sql("messaging.lock-leases-of-lane", { takes: [text, text, text], gives: { isLocked: boolean } })`
   select pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), $1::text, $2::text, $3::text), 0)) as "isLocked"`;
