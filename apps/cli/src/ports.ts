@@ -40,12 +40,16 @@ export async function onFreePort<Result>(
     try {
       return await start(port);
     } catch (error) {
-      if (await isFree(port)) throw error;
+      // Whoever took it may have left it again by now: another start that only looked, say.
+      if (!saysTaken(error) && (await isFree(port))) throw error;
       if ("exactly" in wanted && wanted.exactly !== 0) throw new PortTakenError(port);
       if (attempt === attempts) throw error;
     }
   }
 }
+
+/** A child process tells in its words what kept it from starting. */
+const saysTaken = (error: unknown): boolean => String(error).includes("EADDRINUSE");
 
 async function choosePortFor(wanted: WantedPort, attempt: number): Promise<number> {
   if ("oneOf" in wanted) return await choosePort(attempt === 1 ? wanted.oneOf : []);

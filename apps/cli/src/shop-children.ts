@@ -113,18 +113,15 @@ export async function startProviders(
   const secrets = await Promise.all(files.map(({ secretFile }) => ensureSecrets(secretFile)));
   const logFile = join(data.provider, "provider.log");
   const [firstPort, ...otherPorts] = lastPorts;
-  const others = await Promise.all(files.slice(1).map((_, index) => choosePort([otherPorts[index]])));
-  const keep = (port: number) =>
-    supervise({
+  const keep = async (first: number) => {
+    const ports = [first, ...(await Promise.all(files.slice(1).map((_, index) => choosePort([otherPorts[index]]))))];
+    return await supervise({
       name: "The payment provider",
-      start: () =>
-        start({
-          books: files.map((it, index) => ({ ...it, port: index === 0 ? port : (others[index - 1] ?? 0) })),
-          logFile,
-        }),
+      start: () => start({ books: files.map((it, index) => ({ ...it, port: ports[index] ?? 0 })), logFile }),
       onStarted: (mark) => tell({ provider: mark }),
       say,
     });
+  };
   const supervised = await life.start("provider", {
     start: () => onFreePort({ oneOf: [firstPort] }, keep),
     stop: (running) => running.stop(),

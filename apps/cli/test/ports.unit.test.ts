@@ -31,6 +31,20 @@ test("a port that is taken between the look and the start costs another try, not
   expect(tried).toEqual([wanted, port]);
 });
 
+test("also when whoever took it has left it again", async () => {
+  const wanted = await choosePort([]);
+  const tried: number[] = [];
+  const port = await onFreePort({ oneOf: [wanted] }, async (candidate) => {
+    if (tried.push(candidate) > 1) return await take(candidate);
+    await take(candidate);
+    return await take(candidate).finally(() => servers.splice(0).forEach((server) => void server.close()));
+  });
+  expect(tried).toEqual([wanted, port]);
+  await expect(onFreePort({ exactly: wanted }, () => Promise.reject(new Error("listen EADDRINUSE")))).rejects.toThrow(
+    PortTakenError,
+  );
+});
+
 test("a port that was asked for by name is that one or none", async () => {
   const taken = await take(0);
   await expect(onFreePort({ exactly: taken }, take)).rejects.toBeInstanceOf(PortTakenError);

@@ -1,4 +1,4 @@
-/** The provider's process: serves its directories until SIGTERM, and prints `{"ports":[N]}` once it listens. */
+/** The provider's process: serves its directories until SIGTERM, and prints `{"ports":[N]}` once it listens, or `{"fault":"..."}`. */
 
 import { mkdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -95,6 +95,8 @@ function dieOf(error: unknown): never {
 }
 
 main().catch((error) => {
-  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+  const fault = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${fault}\n`);
+  process.stdout.write(`${JSON.stringify({ fault })}\n`);
   process.exit(1);
 });

@@ -109,18 +109,22 @@ function spawnProviders({ books, latencyMs, keyMemoryMs, logFile }: StartProvide
 async function portsOf(child: ChildProcess, ended: Promise<unknown>): Promise<readonly number[]> {
   if (child.stdout === null) throw new Error("The provider has no standard output.");
   const lines = createInterface({ input: child.stdout });
-  const firstLine = new Promise<string>((resolve) => lines.once("line", resolve));
+  const firstLine = new Promise<string | undefined>((resolve) => {
+    lines.once("line", resolve).once("close", () => resolve(undefined));
+  });
   const late = new AbortController();
   try {
     const line = await Promise.race([
       firstLine,
-      ended.then((how) => Promise.reject(new Error(`The provider ended with ${how} before it listened.`))),
       sleep(startTimeoutMs, undefined, { signal: late.signal }).then(() => {
         child.kill("SIGKILL");
         throw new Error(`The provider did not listen within ${startTimeoutMs} ms.`);
       }),
     ]);
-    return (JSON.parse(line) as { ports: number[] }).ports;
+    if (line === undefined) throw new Error(`The provider ended with ${await ended} before it listened.`);
+    const told: { readonly ports: readonly number[] } | { readonly fault: string } = JSON.parse(line);
+    if ("fault" in told) throw new Error(`The provider did not start: ${told.fault}`);
+    return told.ports;
   } finally {
     late.abort();
     lines.close();

@@ -153,7 +153,13 @@ describe("its process", () => {
       secretFile: `${shop.directory}/none.json`,
       logFile: `${shop.directory}/log`,
     };
-    await expect(startProvider(wrong)).rejects.toThrow(/ended with 1/);
+    await expect(startProvider(wrong)).rejects.toThrow(/none\.json/);
+    const taken = {
+      ...wrong,
+      secretFile: `${shop.directory}/secrets.json`,
+      port: Number(new URL(shop.provider.url).port),
+    };
+    await expect(startProvider(taken)).rejects.toThrow("EADDRINUSE");
   });
 });
 
