@@ -45,6 +45,12 @@ export interface RelayTenureOptions {
   readonly reached: (watermark: string) => void;
 }
 
+/** A read under way; undefined where the one before came to the end. */
+interface Read {
+  readonly chunk: Promise<Chunk | undefined>;
+  readonly ready: Promise<ReadyChunk | undefined>;
+}
+
 interface ReadyChunk {
   readonly chunk: Chunk;
   /** The watermark that is appended behind the events; seldomer than the log has one. */
@@ -61,8 +67,8 @@ export class RelayTenure {
   readonly #options: RelayTenureOptions;
   readonly #bell: Doorbell;
   #cursor: RelayCursor;
-  /** Read and made ready while the chunk before them is being appended, each behind the one before; undefined behind the end. */
-  readonly #ahead: Promise<ReadyChunk | undefined>[] = [];
+  /** Read and made ready while the chunk before them is being appended, each behind the one before. */
+  readonly #ahead: Read[] = [];
   /** Where reading goes on when nothing was read ahead. */
   #readTo: Cursor;
   /** Of the last chunk that was appended, where the log had one. */
@@ -114,7 +120,7 @@ export class RelayTenure {
   }
 
   async #next(): Promise<ReadyChunk> {
-    const ready = (await this.#ahead.shift()) ?? (await this.#readFrom(this.#readTo));
+    const ready = (await this.#ahead.shift()?.ready) ?? this.#prepare(await this.#read(this.#readTo));
     this.#readTo = ready.chunk.after;
     return ready;
   }
@@ -122,25 +128,36 @@ export class RelayTenure {
   /** The fault of a read is met when it is waited for. */
   #readAhead(current: ReadyChunk): void {
     if (current.chunk.drained) return;
-    // The request before it goes out first.
-    const sent = turn().then(() => current);
     while (this.#ahead.length < readsAhead) {
-      const before = this.#ahead.at(-1) ?? sent;
-      const ahead = before.then((read) =>
-        read?.chunk.drained === false ? this.#readFrom(read.chunk.after) : undefined,
+      const ahead = this.#readBehind(
+        // The request before it goes out first.
+        this.#ahead.at(-1) ?? { chunk: turn().then(() => current.chunk), ready: Promise.resolve(current) },
       );
-      ahead.catch(() => undefined);
+      for (const promise of [ahead.chunk, ahead.ready]) promise.catch(() => undefined);
       this.#ahead.push(ahead);
     }
   }
 
-  async #readFrom(cursor: Cursor): Promise<ReadyChunk> {
-    const { appender, reader } = this.#options;
-    const chunk = await reader.read(cursor, readLimit);
+  #readBehind(before: Read): Read {
+    const chunk = before.chunk.then((read) => (read?.drained === false ? this.#read(read.after) : undefined));
+    const ready = async (): Promise<ReadyChunk | undefined> => {
+      const [read] = await Promise.all([chunk, before.ready]);
+      // The server is asked for the next one first: it reads that one while this one is made ready.
+      await turn();
+      return read && this.#prepare(read);
+    };
+    return { chunk, ready: ready() };
+  }
+
+  #read(cursor: Cursor): Promise<Chunk> {
+    return this.#options.reader.read(cursor, readLimit);
+  }
+
+  #prepare(chunk: Chunk): ReadyChunk {
     if (chunk.events.length > 0) this.#isMomentWanted = true;
     const moment = this.#isMomentWanted || this.#isWatermarkDue() ? chunk.watermark : undefined;
     if (moment !== undefined) this.#isMomentWanted = false;
-    return { chunk, moment, prepared: appender.prepare(chunk.events, moment) };
+    return { chunk, moment, prepared: this.#options.appender.prepare(chunk.events, moment) };
   }
 
   async #append({ chunk: { events, after, watermark }, moment, prepared }: ReadyChunk): Promise<void> {

@@ -8,6 +8,8 @@ const chunks = 6;
 /** A log of so many chunks, and a broker that answers when it is told to. */
 class Stage {
   readonly read: number[] = [];
+  /** Which chunks were asked for and made ready, in their order. */
+  readonly done: string[] = [];
   readonly appended: number[] = [];
   readonly stop = new AbortController();
   /** To what was appended and is not acknowledged, the oldest first. */
@@ -20,11 +22,14 @@ class Stage {
     progress: { reportNowAndThen: async () => undefined, isDue: false },
     from: { outbox: { at: 0 }, kafka: {} },
     reader: {
-      read: async (cursor: Cursor) => this.#chunkBehind((cursor as At).at),
+      read: (cursor: Cursor) => this.#chunkBehind((cursor as At).at),
       wait: async () => this.stop.abort(),
     },
     appender: {
-      prepare: () => this.read.at(-1),
+      prepare: ({ chunk }: Events) => {
+        this.done.push(`${chunk} is made ready`);
+        return chunk;
+      },
       append: (prepared: unknown) => {
         this.appended.push(prepared as number);
         return new Promise<void>((resolve) => void this.#answers.push(resolve));
@@ -39,11 +44,18 @@ class Stage {
   }
 
   async #chunkBehind(at: number): Promise<Chunk> {
+    // What one turn of the event loop sends leaves at its end.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    this.done.push(`${at + 1} is asked for`);
     await turn();
     this.read.push(at + 1);
-    return { events: [], after: { at: at + 1 }, drained: at + 1 >= chunks };
+    const events: Events = Object.assign([], { chunk: at + 1 });
+    return { events, after: { at: at + 1 }, drained: at + 1 >= chunks };
   }
 }
+
+/** None, of a chunk with this number. */
+type Events = Chunk["events"] & { readonly chunk: number };
 
 interface At {
   readonly at: number;
@@ -69,6 +81,21 @@ test("a chunk is sent before the one before it is acknowledged, two more are rea
   ]);
   expect(stage.appended).toEqual([1, 2, 3, 4, 5, 6]);
   expect(stage.read).toEqual([1, 2, 3, 4, 5, 6]);
+});
+
+test("the server reads a chunk while the one before it is made ready", async () => {
+  const stage = new Stage();
+  const run = stage.tenure.run(stage.stop.signal);
+  for (let chunk = 0; chunk <= chunks; chunk++) await stage.acknowledge();
+  await run;
+  // Of those that are read ahead; what is behind them is asked for when there is room.
+  expect(stage.done.slice(0, 5)).toEqual([
+    "1 is asked for",
+    "1 is made ready",
+    "2 is asked for",
+    "3 is asked for",
+    "2 is made ready",
+  ]);
 });
 
 test("a read that fails is told behind what was read before it", async () => {

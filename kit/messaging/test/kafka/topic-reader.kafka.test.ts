@@ -7,7 +7,7 @@ import { BatchProducer } from "../../src/kafka/batch-producer.ts";
 import { hopHeader, hopText } from "../../src/kafka/hop-header.ts";
 import { KafkaCluster, KafkaLog } from "../../src/kafka/index.ts";
 import { RecordBatch } from "../../src/kafka/record-batch.ts";
-import type { Chunk, Cursor } from "../../src/log.ts";
+import type { Chunk, Cursor, LogReader, ReadEvent } from "../../src/log.ts";
 import { slotOf } from "../../src/slot.ts";
 
 const feed = { reader: "beta.read", source: "alpha", lane: "online", slot: 0 } as const;
@@ -30,11 +30,11 @@ describe.skipIf(!(await requiresKafka()))("a reader of a topic", () => {
   });
 
   test("goes on behind any event that it gave, with nothing twice and nothing left out", async () => {
-    const { readFrom } = await filledTopic();
+    const { readFrom, readAllFrom } = await filledTopic();
     const { events } = await readFrom({}, 10);
     for (const [index, { after }] of events.entries()) {
       const before = events.slice(0, index + 1).map(({ event }) => event.id);
-      const behind = (await readFrom(after, 100)).events.map(({ event }) => event.id);
+      const behind = (await readAllFrom(after)).map(({ event }) => event.id);
       expect(new Set([...before, ...behind]).size).toBe(partitions * eventsOfPartition);
       expect(before.length + behind.length).toBe(partitions * eventsOfPartition);
     }
@@ -67,18 +67,29 @@ async function filledTopic() {
     await log.close();
     await cluster.close();
   });
+  const withReader = async <Result>(use: (reader: LogReader) => Promise<Result>): Promise<Result> => {
+    const reader = log.open(feed);
+    return await use(reader).finally(() => reader.close());
+  };
   return {
-    /** What a new reader gives from a place, once everything has come to it. */
-    async readFrom(cursor: Cursor, limit: number): Promise<Chunk> {
-      const reader = log.open(feed);
-      try {
+    /** What a new reader gives from a place at once, when something has come to it. */
+    readFrom: (cursor: Cursor, limit: number): Promise<Chunk> =>
+      withReader(async (reader) => {
         await reader.read(cursor, 0);
         await waitFor(async () => (await reader.read(cursor, 0)).drained === false);
         return await reader.read(cursor, limit);
-      } finally {
-        await reader.close();
-      }
-    },
+      }),
+    /** Everything that a new reader gives from a place, however many fetches it comes in. */
+    readAllFrom: (cursor: Cursor): Promise<readonly ReadEvent[]> =>
+      withReader(async (reader) => {
+        const events: ReadEvent[] = [];
+        for (let at = cursor, drained = false; !drained; ) {
+          const chunk = await reader.read(at, 100);
+          events.push(...chunk.events);
+          [at, drained] = [chunk.after, chunk.drained];
+        }
+        return events;
+      }),
   };
 }
 
