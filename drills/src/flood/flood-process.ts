@@ -1,11 +1,14 @@
 /** A process of the flood: hears, sells or imports as it is told, so that none of the three takes another's processor time unseen. */
 
 import { followOrders } from "@onsale/child-process";
-import { importSales, sellOnline } from "./sellers.ts";
+import type { Database } from "@onsale/postgres";
+import { importSales, openCheckouts, sellOnline } from "./sellers.ts";
 import { type Subscriber, subscribe } from "./subscriber.ts";
 import type { Deed, Deeds } from "./troupe.ts";
 
 let subscriber: Subscriber | undefined;
+/** Kept from part to part, as a shop keeps them: the first sales over a new connection wait for it, and for its statements. */
+let checkouts: Database | undefined;
 let closing = new AbortController();
 let selling: Promise<Deeds["end-selling"]["gives"]> | undefined;
 
@@ -25,9 +28,10 @@ const deeds: { readonly [Name in Deed]: (takes: Deeds[Name]["takes"]) => Promise
     await subscriber?.end();
     return undefined;
   },
-  async "begin-selling"(options) {
+  async "begin-selling"({ url, ...options }) {
     closing = new AbortController();
-    selling = sellOnline(options, closing.signal);
+    checkouts ??= openCheckouts(url);
+    selling = sellOnline(checkouts, options, closing.signal);
     return undefined;
   },
   async "end-selling"() {

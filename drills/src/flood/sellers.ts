@@ -29,12 +29,14 @@ export interface Sold {
   readonly latestStartMs: number;
 }
 
+export const openCheckouts = (url: string): Database => openSource(url, checkouts);
+
 /** Makes sales at a rate until `signal` aborts, each at the time that is due for it whatever became of those before. */
 export async function sellOnline(
-  { url, perSecond, name }: { url: string; perSecond: number; name: string },
+  database: Database,
+  { perSecond, name }: { perSecond: number; name: string },
   signal: AbortSignal,
 ): Promise<Sold> {
-  const database = openSource(url, checkouts);
   const beganAtMs = Date.now();
   let sales = 0;
   let latestStartMs = 0;
@@ -49,7 +51,6 @@ export async function sellOnline(
     }
   };
   await Promise.all(Array.from({ length: checkouts }, serve));
-  await database.close();
   return { sales, latestStartMs };
 }
 

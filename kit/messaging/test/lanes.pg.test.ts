@@ -65,6 +65,37 @@ test("bulk work is cut into transactions of a thousand events", async () => {
   expect(new Set(heard.map(({ lane }) => lane))).toEqual(new Set(["bulk"]));
 });
 
+test("beside online events what was read of the bulk lane is applied in smaller parts, each event once and in order, also across a stop", async () => {
+  const doors = Array.from({ length: 2_500 }, (_, index) => `door-${index}`);
+  const heard: string[] = [];
+  const parts: number[] = [];
+  let online = 0;
+  const hearing = consumer("beta.hear", {
+    on: opened,
+    in: "batch",
+    async do(_tx, events) {
+      const bulk = events.filter(({ lane }) => lane === "bulk");
+      online += events.length - bulk.length;
+      if (bulk.length > 0) parts.push(bulk.length);
+      heard.push(...bulk.map(({ key }) => key));
+    },
+  });
+  const first = run([hearing]);
+  const walkIn = async (): Promise<void> => {
+    for (let door = 0; heard.length < doors.length; door++)
+      await alpha.transaction((tx) => publish(tx, [{ ...opening(`walk-in-${door}`), lane: "online" }]));
+  };
+  const walkingIn = walkIn();
+  await waitFor(() => online > 10);
+  const publishing = publishInBulk(alpha, doors, async (_tx, part) => part.map(opening));
+  await waitFor(() => parts.length > 0);
+  await first.drain();
+  run([hearing]);
+  await Promise.all([publishing, walkingIn]);
+  expect(heard).toEqual(doors);
+  expect(parts.length).toBeGreaterThan(3);
+});
+
 test("a transaction with more bulk events than a reader should meet at once is refused", async () => {
   const doors = Array.from({ length: 600 }, (_, index) => `door-${index}`);
   await expect(

@@ -46,7 +46,9 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
       await progress.reportNowAndThen();
       await this.#redriveWhenDue(signal);
       const limit = await this.gate.turn(this.name.lane, batchLimit, signal);
-      const chunk = await ahead.read(cursor, suspects > 0 || poison ? 1 : limit);
+      const chunk = await this.gate.read(this.name.lane, () =>
+        suspects > 0 || poison ? reader.read(cursor, 1) : ahead.read(cursor, limit),
+      );
       cursor = chunk.after;
       suspects = chunk.drained ? 0 : suspects - chunk.events.length;
       const [first] = chunk.events;
@@ -54,10 +56,9 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
         await this.rest(progress, reader, chunk, signal);
         continue;
       }
-      // In the bulk lane how much may be read is known only when its turn has come.
-      if (!chunk.drained && suspects <= 0 && this.name.lane === "online") ahead.begin(cursor, batchLimit);
+      if (!chunk.drained && suspects <= 0) ahead.begin(cursor);
       if (!poison || !(await this.#parkPoison(progress, first.event, chunk)))
-        await this.gate.run(this.name.lane, () => this.#apply(progress, chunk.events, chunk));
+        await this.gate.run(this.name.lane, chunk.events.length, () => this.#apply(progress, chunk.events, chunk));
       poison = false;
       if (chunk.watermark !== undefined) this.reached(chunk.watermark);
     }
@@ -159,21 +160,31 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
 class ReadingAhead {
   readonly #reader: LogReader;
   #coming: Promise<Chunk> | undefined;
+  /** What of the chunk that was read last is still to be given. */
+  #rest: Chunk | undefined;
 
   constructor(reader: LogReader) {
     this.#reader = reader;
   }
 
-  begin(cursor: Cursor, limit: number): void {
-    this.#coming = this.#reader.read(cursor, limit);
+  /** Begins to read on behind what was given last, if that was the end of what is read. */
+  begin(cursor: Cursor): void {
+    if (this.#rest) return;
+    this.#coming = this.#reader.read(cursor, batchLimit);
     // Whoever asks for it hears of a failure; if nobody does, the feed has ended for another reason.
     this.#coming.catch(() => undefined);
   }
 
-  read(cursor: Cursor, limit: number): Promise<Chunk> {
-    const chunk = this.#coming ?? this.#reader.read(cursor, limit);
+  /** The next events, `limit` at most; more may be read, for a small batch costs its reader as much as a large one. */
+  async read(cursor: Cursor, limit: number): Promise<Chunk> {
+    const chunk = this.#rest ?? (await (this.#coming ?? this.#reader.read(cursor, batchLimit)));
     this.#coming = undefined;
-    return chunk;
+    this.#rest = undefined;
+    const events = chunk.events.slice(0, limit);
+    const last = events.at(-1);
+    if (last === undefined || events.length === chunk.events.length) return chunk;
+    this.#rest = { ...chunk, events: chunk.events.slice(limit) };
+    return { events, after: last.after, drained: false };
   }
 
   /** A reader is not closed while it reads. */

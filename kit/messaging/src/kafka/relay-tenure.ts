@@ -74,6 +74,9 @@ export class RelayTenure {
   /** Of the last chunk that was appended, where the log had one. */
   #watermark: string | undefined;
   #isDirty = false;
+  /** Where no save is under way, what came of the last one. */
+  #saved: Promise<void> = Promise.resolve();
+  #isSaving = false;
   /** Somebody waits for a watermark, or events were appended; from the write-ahead log it comes some reads later than they. */
   #isMomentWanted = false;
   #savedAt = performance.now();
@@ -107,9 +110,10 @@ export class RelayTenure {
         if (ready.chunk.drained && ready.chunk.events.length === 0) await this.#rest(signal);
       }
       await underWay;
+      await this.#saved;
     } finally {
       // Nobody takes over while something is on its way.
-      await underWay.catch(() => undefined);
+      await Promise.allSettled([underWay, this.#saved]);
     }
     if (this.#isDirty) await this.#save(undefined);
   }
@@ -189,21 +193,32 @@ export class RelayTenure {
     return now - this.#watermarkAt >= everyMs;
   }
 
+  /** Nobody waits for the save: it takes as long as the disk does, and events that come meanwhile would wait with it. */
   async #saveWhenDue(): Promise<void> {
+    if (this.#isSaving) return;
+    // Its fault is met here, or at the end.
+    await this.#saved;
     const laggedMs = performance.now() - this.#savedAt;
-    if (this.#options.progress.isDue || (this.#isDirty && laggedMs >= saveEveryMs)) await this.#save(this.#watermark);
+    if (!this.#options.progress.isDue && !(this.#isDirty && laggedMs >= saveEveryMs)) return;
+    this.#isSaving = true;
+    this.#saved = this.#save(this.#watermark).finally(() => {
+      this.#isSaving = false;
+    });
+    this.#saved.catch(() => undefined);
   }
 
   async #save(watermark: string | undefined): Promise<void> {
     const { database, progress, name } = this.#options;
+    const cursor = this.#cursor;
     const now = performance.now();
     const checkpoint = this.#isDirty && now - this.#checkpointAt >= checkpointEveryMs;
+    // What is appended from here on is to be saved by the next one.
+    this.#isDirty = false;
     await database.transaction(async (tx) => {
-      await progress.move(tx, this.#cursor, watermark);
-      if (checkpoint) await keepCheckpoint(tx, name, this.#cursor);
+      await progress.move(tx, cursor, watermark);
+      if (checkpoint) await keepCheckpoint(tx, name, cursor);
     });
     this.#savedAt = now;
-    this.#isDirty = false;
     if (checkpoint) this.#checkpointAt = now;
   }
 
@@ -218,6 +233,7 @@ export class RelayTenure {
       now.leaders.every(({ epoch }, index) => epoch === topic.leaders[index]?.epoch)
     )
       return;
+    await this.#saved;
     await this.#save(undefined);
     throw new LeadersChangedError(topic.name);
   }

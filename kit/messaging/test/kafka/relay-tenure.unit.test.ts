@@ -12,14 +12,20 @@ class Stage {
   readonly done: string[] = [];
   readonly appended: number[] = [];
   readonly stop = new AbortController();
+  /** Transactions that save how far it is, and are not committed yet. */
+  readonly saves: { readonly commit: () => void; readonly fail: (error: Error) => void }[] = [];
   /** To what was appended and is not acknowledged, the oldest first. */
   readonly #answers: (() => void)[] = [];
+  readonly progress = { reportNowAndThen: async () => undefined, isDue: false };
 
   readonly tenure = new RelayTenure({
     name: { reader: "relay", source: "orders", lane: "online", slot: 0 },
-    database: { home: { database: "here", schema: "orders" }, transaction: async () => undefined },
+    database: {
+      home: { database: "here", schema: "orders" },
+      transaction: () => new Promise<void>((commit, fail) => void this.saves.push({ commit, fail })),
+    },
     telemetry: {},
-    progress: { reportNowAndThen: async () => undefined, isDue: false },
+    progress: this.progress,
     from: { outbox: { at: 0 }, kafka: {} },
     reader: {
       read: (cursor: Cursor) => this.#chunkBehind((cursor as At).at),
@@ -96,6 +102,35 @@ test("the server reads a chunk while the one before it is made ready", async () 
     "3 is asked for",
     "2 is made ready",
   ]);
+});
+
+test("goes on while it is saved how far it is, which is done once at a time and waited for at the end", async () => {
+  const stage = new Stage();
+  stage.progress.isDue = true;
+  const run = stage.tenure.run(stage.stop.signal);
+  for (let chunk = 0; chunk < chunks; chunk++) await stage.acknowledge();
+  expect(stage.appended).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(stage.saves.length).toBe(1);
+  let isOver = false;
+  const over = run.then(() => {
+    isOver = true;
+  });
+  await stage.acknowledge();
+  expect(isOver).toBe(false);
+  stage.saves[0]?.commit();
+  await over;
+});
+
+test("ends when it can't be saved how far it is", async () => {
+  const stage = new Stage();
+  stage.progress.isDue = true;
+  const run = stage.tenure.run(stage.stop.signal);
+  run.catch(() => undefined);
+  await stage.acknowledge();
+  stage.saves[0]?.fail(new Error("Somebody else has moved it."));
+  for (let chunk = 0; chunk < chunks; chunk++) await stage.acknowledge();
+  await expect(run).rejects.toThrow("Somebody else has moved it.");
+  expect(stage.appended).not.toContain(6);
 });
 
 test("a read that fails is told behind what was read before it", async () => {
