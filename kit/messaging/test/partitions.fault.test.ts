@@ -114,6 +114,24 @@ test("the outbox is insert-only, for its own service and for everybody else", as
   }
 });
 
+test("a row that no reader could understand is refused, whoever writes it, also in partitions that are made later", async () => {
+  const put = (sequence: string, headers: string) =>
+    admin.query(
+      `insert into outbox_online (id, aggregatetype, aggregateid, type, payload, sequence, headers)
+       values (gen_random_uuid(), 'thing', 'key', 'thing.happened.v1', '{}', $1, $2)`,
+      [sequence, headers],
+    );
+  for (const written of [0, 25]) {
+    await write(written);
+    await expect(put("9007199254740992", "{}")).rejects.toThrow(/outbox_online_sequence/);
+    await expect(put("0", "{}")).rejects.toThrow(/outbox_online_sequence/);
+    for (const headers of ["null", "[]", '"text"', "7"])
+      await expect(put("1", headers), headers).rejects.toThrow(/outbox_online_headers/);
+    await admin.query("select outbox_extend('online', 10, 3)");
+  }
+  await put("9007199254740991", '{"correlationid":"test"}');
+});
+
 /** Sees partitions leave. A transaction that another test has open in another database holds them back until it ends. */
 async function leave(readers: readonly ReturnType<typeof registeredReader>[], names: readonly string[]): Promise<void> {
   const left: string[] = [];

@@ -110,10 +110,12 @@ const Ahead = Type.Object({
 });
 
 const inPath = Type.Object({ reader: ReaderName });
+/** More than a lane is ever divided into. */
+const Slot = Type.Integer({ minimum: 0, maximum: 10_000 });
 const Which = {
   source: Type.Optional(SourceName),
   lane: Type.Optional(Lane),
-  slot: Type.Optional(Count),
+  slot: Type.Optional(Slot),
   reason: Reason,
 };
 const Switched = Type.Object({ streams: Type.Array(StreamName) });
