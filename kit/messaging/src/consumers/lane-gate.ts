@@ -3,7 +3,7 @@ import type { Lane } from "../events/event.ts";
 import { Signal } from "../signal.ts";
 
 /** What a transaction of the bulk lane takes while the online lane is busy, in milliseconds: an online event may have to wait for it. */
-const besideOnlineMs = 8;
+const besideOnlineMs = 12;
 
 /** Events that it has at least, however slow the machine: of smaller ones the bulk lane would pay more for their number than for its events. */
 const leastBesideOnline = 200;
