@@ -25,6 +25,7 @@ import {
   hasRecovered,
   hasSettled,
   hasStarted,
+  hindrances,
   letComeDue,
   openAccounts,
   spanOf,
@@ -151,6 +152,13 @@ export class Play implements AsyncDisposable {
     await this.standing("consumer");
   }
 
+  /** Whether who works now has taken up everything from those who were killed. */
+  async hasRecovered(): Promise<boolean> {
+    const consumer = await this.standing("consumer");
+    const relay = this.#kafka ? (await this.standing("relay")).pid : null;
+    return await hasRecovered(this.#stage.admin, { consumer: consumer.pid, relay });
+  }
+
   #assignmentOf(role: StandingRole): ConsumerAssignment | RelayAssignment {
     const { url } = this.#stage;
     const kafka = this.#kafka;
@@ -236,7 +244,7 @@ class Round {
   async #die(point: KillPoint): Promise<void> {
     this.#play.prepareSpare();
     // The kit takes an event for poison that three owners in a row ended at; these here end for no fault of an event's.
-    await until(() => hasRecovered(this.#play.stage.admin), settleMs);
+    await until(() => this.#play.hasRecovered(), settleMs);
     if (point === "consumer.frozen") await this.#freeze();
     else if (point === "consumer.take-over") await this.#dieAtTakeOver();
     else if (roleAt(point) === "writer") await this.#dieWriting(point);
@@ -304,7 +312,11 @@ class Round {
     this.#findings.note(
       "settles",
       1,
-      settled ? [] : [`round ${this.#plan.round} was not applied within ${settleMs} ms`],
+      settled
+        ? []
+        : [
+            `round ${this.#plan.round} was not applied within ${settleMs} ms, at ${now}: ${(await hindrances(admin, now)).join("; ")}`,
+          ],
     );
   }
 

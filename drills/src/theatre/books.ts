@@ -10,6 +10,7 @@ import {
   double,
   instant,
   integer,
+  nullable,
   sql,
   text,
   uuid,
@@ -103,14 +104,37 @@ export async function hasSettled(admin: Database, moment: string): Promise<boole
   return row?.settled ?? false;
 }
 
-const recoveredSql = sql("drills.recovered", { takes: [], gives: { recovered: boolean } })`
-  select coalesce(bool_and(owner is not null and unclean_takes = 0), false)
-    and not exists (select from source.reader_cursor where owner is null or unclean_takes > 0) as recovered
+const hindrancesSql = sql("drills.hindrances", { takes: [instant], gives: { hindrance: text } })`
+  select format('%s on %s/%s stands at %s (owner %s, unclean takes %s, paused at %s)',
+    reader, lane, slot, watermark, coalesce(owner, 'nobody'), unclean_takes, coalesce(paused_at::text, 'no time')) as hindrance
+  from sink.reader_cursor where watermark <= $1
+  union all
+  select format('key %s of %s is %s after %s attempts: %s', key, reader, state, attempts, error) from sink.parked_key`;
+
+/** What keeps the changes before `moment` from being settled: streams that stand behind it, and keys that are parked. */
+export const hindrances = async (admin: Database, moment: string): Promise<string[]> =>
+  (await admin.query(hindrancesSql, [moment])).map(({ hindrance }) => hindrance);
+
+const recoveredSql = sql("drills.recovered", {
+  takes: [integer, nullable(integer)],
+  gives: { recovered: boolean },
+})`
+  select coalesce(bool_and(split_part(owner, '/', 2) = $1::text and unclean_takes = 0), false)
+    and not exists (
+      select from source.reader_cursor
+      where split_part(owner, '/', 2) is distinct from $2::text or unclean_takes > 0
+    ) as recovered
   from sink.reader_cursor`;
 
-/** Whether every stream has an owner that has moved it since the owner before was killed. */
-export async function hasRecovered(admin: Database): Promise<boolean> {
-  const [row] = await admin.query(recoveredSql, []);
+/**
+ * Whether these processes, by their ids, own every stream and have moved it since the owner before was killed. The row of one
+ * that was just killed looks as sound as before until another has taken it.
+ */
+export async function hasRecovered(
+  admin: Database,
+  owners: { readonly consumer: number; readonly relay: number | null },
+): Promise<boolean> {
+  const [row] = await admin.query(recoveredSql, [owners.consumer, owners.relay]);
   return row?.recovered ?? false;
 }
 
