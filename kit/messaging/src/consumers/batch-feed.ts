@@ -117,7 +117,8 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
     return !harmless;
   }
 
-  async #park(progress: Progress, event: Delivered, end: BatchEnd, error: unknown): Promise<void> {
+  async #park(progress: Progress, event: Delivered, end: BatchEnd, thrown: unknown): Promise<void> {
+    const error = this.faultOf(event, thrown);
     await this.database.transaction(async (tx) => {
       await progress.move(tx, end.after, end.watermark);
       await claimFresh(tx, this.name.reader, [event], this.findingsIn(tx));
@@ -131,6 +132,7 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
    * handlers, so an event goes to a later round than the one before it of its key when that has another handler.
    */
   async #handle(tx: Transaction, events: readonly Delivered[], now: string): Promise<void> {
+    this.refuseMisplaced(events);
     const ports = { ...this.#ports, clock: { now: () => now } };
     for (const round of roundsOf(events, this.#byType)) {
       for (const consumer of this.#consumers) {

@@ -91,6 +91,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
   /** Prepares, calls and settles one event; true when its key has no more waiting. */
   async #redrive(attempt: Attempt, stop: AbortSignal): Promise<boolean> {
     const { event, now } = attempt;
+    this.refuseMisplaced([event]);
     const ports = { ...this.#ports, clock: { now: () => now } };
     const prepared = await this.database.transaction((tx) => this.#consumer.prepare(tx, [event], ports));
     const outcomes: Settled<unknown, unknown>[] = [];

@@ -209,7 +209,7 @@ export class EventFlight<Ports extends BasePorts> {
     if (this.#poison && first) {
       this.#poison = false;
       if (await this.#endedItsOwners(first)) {
-        this.#finish({ task: first, result: { kind: "failed", error: new PoisonError() } });
+        this.#finish({ task: first, result: this.#failureOf(first, new PoisonError()) });
         if (tasks.length > 1) await this.#prepare(tasks.slice(1));
         return;
       }
@@ -228,7 +228,7 @@ export class EventFlight<Ports extends BasePorts> {
     } catch (error) {
       if (isFaultOfMachine(error)) throw error;
       const [only] = tasks;
-      if (tasks.length === 1 && only) this.#finish({ task: only, result: { kind: "failed", error } });
+      if (tasks.length === 1 && only) this.#finish({ task: only, result: this.#failureOf(only, error) });
       else for (const task of tasks) await this.#prepare([task]);
     }
   }
@@ -260,6 +260,7 @@ export class EventFlight<Ports extends BasePorts> {
     if (isAnyAside) return undefined;
     const ids = new Set(fresh.map(({ id }) => id));
     const own = events.filter(({ id }) => ids.has(id));
+    this.#feed.refuseMisplaced(own);
     return { prepared: own.map((event) => ({ eventId: event.id, work: event })), ports: this.#portsAt(now) };
   }
 
@@ -279,6 +280,7 @@ export class EventFlight<Ports extends BasePorts> {
         fresh.filter((event) => isParked(parked, event)),
       );
     const own = parked.size > 0 ? fresh.filter((event) => !isParked(parked, event)) : fresh;
+    this.#feed.refuseMisplaced(own);
     const ports = this.#portsAt(now);
     const ids = new Set(own.map(({ id }) => id));
     const prepared = own.length > 0 ? await this.#consumer.prepare(tx, own, ports) : [];
@@ -324,7 +326,7 @@ export class EventFlight<Ports extends BasePorts> {
 
   async #call(task: Task, work: unknown, ports: Ports): Promise<void> {
     this.#calls++;
-    const result = await this.#tryCall(work, ports);
+    const result = await this.#tryCall(task, work, ports);
     this.#calls--;
     if (result) this.#finish({ task, result });
     else this.#toSettle.notify();
@@ -332,20 +334,24 @@ export class EventFlight<Ports extends BasePorts> {
   }
 
   /** With a place: calls until it succeeds or has failed for good; undefined when it is time to stop in between. */
-  async #tryCall(work: unknown, ports: Ports): Promise<Result | undefined> {
+  async #tryCall(task: Task, work: unknown, ports: Ports): Promise<Result | undefined> {
     // Elsewhere a failing event is set aside at once, and tried again from there while the others flow.
     const attempts = this.#order === "partition" ? this.#feed.retry.attempts : 1;
     for (let attempt = 1; ; attempt++) {
       try {
         return { kind: "called", work, outcome: await this.#consumer.call(work, ports, this.#fault) };
       } catch (error) {
-        if (attempt >= attempts) return { kind: "failed", error, isLast: this.#order === "partition" };
+        if (attempt >= attempts) return { ...this.#failureOf(task, error), isLast: this.#order === "partition" };
       } finally {
         this.#places.giveBack();
       }
       await pause(withJitter(this.#feed.retry.firstDelayMs * 2 ** (attempt - 1)), this.#stop);
       if (!(await this.#places.taken(this.#stop))) return undefined;
     }
+  }
+
+  #failureOf({ event }: Task, error: unknown): Result & { readonly kind: "failed" } {
+    return { kind: "failed", error: this.#feed.faultOf(event, error) };
   }
 
   #finish(finished: Finished): void {
@@ -362,7 +368,7 @@ export class EventFlight<Ports extends BasePorts> {
       const [only] = finished;
       if (finished.length > 1) for (const one of finished) await this.#settle([one]);
       else if (only && only.result.kind !== "failed")
-        await this.#settle([{ task: only.task, result: { kind: "failed", error } }]);
+        await this.#settle([{ task: only.task, result: this.#failureOf(only.task, error) }]);
       else throw error;
       return;
     }

@@ -8,6 +8,7 @@ import {
   type Queryable,
   type Transaction,
 } from "@onsale/postgres";
+import { quoted } from "../events/cloud-event.ts";
 import type { Delivered, EventDefinition } from "../events/event.ts";
 import { hopDurations } from "../hops.ts";
 import type { Chunk, Log, LogReader, ReadEvent } from "../log.ts";
@@ -212,11 +213,29 @@ export abstract class Feed {
     return this.database.transaction(work);
   }
 
-  /** An event that does not fit its schema, or that ends processes, is no use trying again: it is dead at once. */
+  /** Refuses what says of itself something else than its data do: under its key it would pass for the next fact of that one. */
+  refuseMisplaced(events: readonly Delivered[]): void {
+    for (const { type, key, data } of events) {
+      const field = this.#definitions.get(type)?.key;
+      const inData = field === undefined ? key : (data as Readonly<Record<string, unknown>> | null)?.[field];
+      if (inData !== key)
+        throw new MisplacedError(`Its key is ${quoted(key)}, the ${field} of its data ${quoted(String(inData))}.`);
+    }
+  }
+
+  /** What is wrong with an event that failed: where it does not fit its schema that, whatever its handler stumbled over. */
+  faultOf({ type, data }: Delivered, error: unknown): unknown {
+    if (error instanceof PoisonError || error instanceof MisplacedError) return error;
+    const definition = this.#definitions.get(type);
+    const why = definition ? definition.whyUnreadable(data) : "nobody here hears it";
+    return why === undefined ? error : new MalformedError(`It is no ${type}: ${why}.`, { cause: error });
+  }
+
+  /** `error` as `faultOf` gives it. What no further attempt can mend is dead at once. */
   parkingRule(event: Delivered, error: unknown): ParkingRule {
     return {
       retry: this.retry,
-      dead: error instanceof PoisonError || !this.#isWellFormed(event),
+      dead: error instanceof PoisonError || error instanceof MisplacedError || error instanceof MalformedError,
       whenDead: this.#definitions.get(event.type)?.whenDead ?? "block",
     };
   }
@@ -301,24 +320,31 @@ export abstract class Feed {
     }
   }
 
-  async #endAttempt(attempt: Attempt, error: unknown, signal: AbortSignal): Promise<void> {
+  async #endAttempt(attempt: Attempt, thrown: unknown, signal: AbortSignal): Promise<void> {
     const { event } = attempt;
-    const isOfMachine = isFaultOfMachine(error);
+    const isOfMachine = isFaultOfMachine(thrown);
     if (isOfMachine || signal.aborted) {
       // Where the database is away the attempt stays counted: a key that is given up too early can be redriven.
       await takeBackAttempt(this.database, this.name, attempt).catch(() => undefined);
       // What fails while the feed stops may fail for that. It must not end otherwise than in good order: by a lease that was
       // not given back the next owner counts a death.
-      if (isOfMachine) throw error;
+      if (isOfMachine) throw thrown;
       return;
     }
+    const error = this.faultOf(event, thrown);
     const state = await failAttempt(this.database, this.name, attempt, error, this.parkingRule(event, error));
     if (state === "dead") this.telemetry.keyDead({ ...this.name, type: event.type, error });
   }
+}
 
-  #isWellFormed(event: Delivered): boolean {
-    return this.#definitions.get(event.type)?.isReadable(event.data) ?? false;
-  }
+/** An event whose data are not what its type says. */
+class MalformedError extends Error {
+  override readonly name = "MalformedError";
+}
+
+/** An event that lies under another key than its data name. */
+class MisplacedError extends Error {
+  override readonly name = "MisplacedError";
 }
 
 /** An event that ended the processes that tried it. */

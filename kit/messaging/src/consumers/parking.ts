@@ -20,6 +20,7 @@ import {
   uuid,
 } from "@onsale/postgres";
 import { aggregateOf, type Delivered, type WhenDead } from "../events/event.ts";
+import { isKeepable, likeness } from "../events/storable.ts";
 import type { FeedName } from "../telemetry.ts";
 import { causeOf, describeError } from "./cause.ts";
 import { inboxKey, type PassedOver } from "./inbox.ts";
@@ -151,14 +152,14 @@ const killKeySql = sql("messaging.kill-parked-key", { takes: [...keyColumns, tex
   update parked_key set state = 'dead', error = $4, attempt = null where reader = $1 and aggregate = $2 and key = $3`;
 
 const insertLetterSql = sql("messaging.insert-dead-letter", {
-  takes: [text, text, text, text, bigint, text, text, json<Delivered>(), text, text, integer, text],
+  takes: [text, text, text, text, bigint, text, text, json<unknown>(), text, text, integer, text, boolean],
   gives: {},
 })`
-  insert into dead_letter (reader, event_id, aggregate, key, sequence, type, source, event, error, cause, attempts, blocks)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 = 'block')
+  insert into dead_letter (reader, event_id, aggregate, key, sequence, type, source, event, error, cause, attempts, blocks, readable)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 = 'block', $13)
   on conflict (reader, event_id) do update
   set event = excluded.event, error = excluded.error, cause = excluded.cause, attempts = excluded.attempts,
-    blocks = excluded.blocks, died_at = excluded.died_at`;
+    blocks = excluded.blocks, readable = excluded.readable, died_at = excluded.died_at`;
 
 /** Whether the reader has set any key aside. */
 export async function isAnyParked(queryable: Queryable, reader: string): Promise<boolean> {
@@ -195,12 +196,14 @@ export async function park(
   const delayMs = withJitter(rule.retry.firstDelayMs);
   const parked = await tx.execute(parkKeySql, [...key, feed.source, 1, delayMs, describeError(error)]);
   // Somebody else parked the key meanwhile: then the event waits its turn there, whatever is wrong with it.
-  if (parked === 0 || !isLast(rule, 1)) await waitBehind(tx, feed.reader, [event]);
+  if (parked === 0 || (!isLast(rule, 1) && isKeepable(event))) await waitBehind(tx, feed.reader, [event]);
   else await bury(tx, feed.reader, { event, number: 1 }, error, rule.whenDead);
 }
 
-/** Puts events behind their parked keys. */
-export async function waitBehind(tx: Transaction, reader: string, events: readonly Delivered[]): Promise<void> {
+/** Puts events behind their parked keys. One that can't be kept until its turn comes is a dead letter at once, and its key does not wait for it. */
+export async function waitBehind(tx: Transaction, reader: string, all: readonly Delivered[]): Promise<void> {
+  const events = all.filter(isKeepable);
+  if (events.length < all.length) await keepLikenesses(tx, reader, all);
   if (events.length === 0) return;
   const aggregates = events.map((event) => aggregateOf(event.type));
   const keys = events.map((event) => event.key);
@@ -214,6 +217,22 @@ export async function waitBehind(tx: Transaction, reader: string, events: readon
     waitingBound,
   ]);
   if (overfull) throw new ParkingFullError(overfull.key);
+}
+
+async function keepLikenesses(tx: Transaction, reader: string, events: readonly Delivered[]): Promise<void> {
+  const error = describeError(new UnkeepableError());
+  for (const event of events)
+    if (!isKeepable(event)) await insertLetter(tx, reader, event, { error, attempts: 0, whenDead: "skip" });
+}
+
+/** No publisher of this kit tells such an event: it was written into the outbox past it. */
+class UnkeepableError extends Error {
+  override readonly name = "UnkeepableError";
+  constructor() {
+    super(
+      "It came while its key was set aside, and can't be kept: it has a NUL, half of a character, or too many levels.",
+    );
+  }
 }
 
 /** Too many events wait behind one key. The feed pauses until a person has looked after it. */
@@ -349,8 +368,10 @@ function insertLetter(
   { error, attempts, whenDead }: { readonly error: string; readonly attempts: number; readonly whenDead: WhenDead },
 ): Promise<number> {
   const { id, key, sequence, type, source } = event;
-  const place = [reader, id, aggregateOf(type), key, sequence, type, source, event] as const;
-  return queryable.execute(insertLetterSql, [...place, error, causeOf(error), attempts, whenDead]);
+  const isWhole = isKeepable(event);
+  const place = [reader, id, aggregateOf(type), key, sequence, type, source] as const;
+  const kept = isWhole ? event : likeness(event);
+  return queryable.execute(insertLetterSql, [...place, kept, error, causeOf(error), attempts, whenDead, isWhole]);
 }
 
 /** The next waiting event of a key becomes its head; with none left the key is free, and true is given. */

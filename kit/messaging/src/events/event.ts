@@ -58,8 +58,8 @@ export interface EventDefinition<Type extends string = string, Data = unknown> {
   readonly earlier?: Upcaster<Data>;
   /** Of what is to be published. */
   readonly validator: Validator;
-  /** Whether data that was read is of this type. Fields that the schema does not name are passed over: a later one may. */
-  readonly isReadable: (data: unknown) => boolean;
+  /** Why data that was read is not of this type. Fields that the schema does not name are passed over: a later one may. */
+  readonly whyUnreadable: (data: unknown) => string | undefined;
 }
 
 export interface EventSpecification<Schema extends TObject> {
@@ -105,7 +105,7 @@ export function defineEvent<const Type extends string, Schema extends TObject>(
     sample: specification.sample,
     ...(specification.earlier && { earlier: specification.earlier }),
     validator,
-    isReadable: readerOf(schema),
+    whyUnreadable: readerOf(schema),
   };
   if (specification.earlier) refuseUnfitUpcaster(definition, specification.earlier);
   return definition;
@@ -125,12 +125,19 @@ function refuseSample(type: string): void {
 }
 
 /** Compiled when it is first asked: most processes never meet an event that they have to doubt. */
-function readerOf(schema: TSchema): (data: unknown) => boolean {
+function readerOf(schema: TSchema): (data: unknown) => string | undefined {
   let validator: Validator | undefined;
   return (data) => {
     validator ??= Compile(opened(schema) as TSchema) as unknown as Validator;
-    return validator.Check(data);
+    return whyUnfit(validator, data);
   };
+}
+
+/** What first keeps data from fitting a schema; undefined when it fits. */
+export function whyUnfit(validator: Validator, data: unknown): string | undefined {
+  if (validator.Check(data)) return undefined;
+  const [first] = validator.Errors(data);
+  return first ? `${first.instancePath || "/"} ${first.message}` : "unknown fault";
 }
 
 /** The sample of the earlier version has to become this one, under the same key: later is too late to notice. */

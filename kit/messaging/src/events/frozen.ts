@@ -116,7 +116,9 @@ function backwardFaults(before: FrozenEvent, now: EventDefinition): Misfit[] {
   const left = before.lanes.filter((lane) => !now.lanes[lane]);
   return [
     ...before.shapes
-      .flatMap(({ schema, sample }) => misfitsOr(misfits(schema, unannotated(now.schema)), now.isReadable(sample)))
+      .flatMap(({ schema, sample }) =>
+        misfitsOr(misfits(schema, unannotated(now.schema)), now.whyUnreadable(sample) === undefined),
+      )
       .map(said),
     ...left.map((lane) => said({ path: "", what: `nobody reads the ${lane} lane any more, where they may lie` })),
   ];

@@ -66,8 +66,8 @@ function brought({ type, id, data }: Delivered, target: EventDefinition): unknow
   } catch (error) {
     throw new UpcastError(`${type} ${id} could not be made a ${target.type}.`, { cause: error });
   }
-  if (!target.isReadable(present))
-    throw new UpcastError(`${type} ${id} was made something else than a ${target.type}.`);
+  const why = target.whyUnreadable(present);
+  if (why !== undefined) throw new UpcastError(`${type} ${id} was made something else than a ${target.type}: ${why}.`);
   return present;
 }
 

@@ -13,7 +13,8 @@ import {
   text,
 } from "@onsale/postgres";
 import { goOn, type KeyName, lockKey } from "../consumers/parking.ts";
-import type { Delivered, EventDefinition } from "../events/event.ts";
+import { type Delivered, type EventDefinition, whyUnfit } from "../events/event.ts";
+import { isKeepable } from "../events/storable.ts";
 import { maximumPayloadBytes } from "../outbox/publish.ts";
 import { type JsonChange, jsonDifference } from "./json-difference.ts";
 import { type LoggedOperation, logOperation, operationsOn } from "./operation-log.ts";
@@ -253,7 +254,7 @@ export async function editLetter(
       "LETTER_CHANGED",
       `The letter was edited meanwhile: its revision is ${revision}, not ${edit.revision}.`,
     );
-  const fault = whyUnfit(definitionOf(letter.type), event, edit.data);
+  const fault = refusalOf(definitionOf(letter.type), event, edit.data);
   if (fault) return fault;
   const difference = jsonDifference(event.data, edit.data);
   if (difference.length === 0) return { kind: "unchanged", revision, difference };
@@ -263,14 +264,13 @@ export async function editLetter(
   return { kind: "edited", revision: revision + 1, difference };
 }
 
-function whyUnfit(definition: EventDefinition | undefined, { type, key }: Delivered, data: unknown) {
+function refusalOf(definition: EventDefinition | undefined, { type, key }: Delivered, data: unknown) {
   if (!definition)
     return refused("TYPE_NOT_HEARD", `Nobody here hears ${type} any more, so its payload can't be checked.`);
-  if (!definition.validator.Check(data)) {
-    const [first] = definition.validator.Errors(data);
-    const where = first ? `${first.instancePath || "/"} ${first.message}` : "unknown fault";
-    return refused("PAYLOAD_DOES_NOT_FIT", `It does not fit the schema of ${type}: ${where}.`);
-  }
+  const why = whyUnfit(definition.validator, data);
+  if (why !== undefined) return refused("PAYLOAD_DOES_NOT_FIT", `It does not fit the schema of ${type}: ${why}.`);
+  if (!isKeepable(data))
+    return refused("PAYLOAD_DOES_NOT_FIT", "It has a NUL, half of a character, or too many levels to be stored.");
   const bytes = Buffer.byteLength(JSON.stringify(data));
   if (bytes > maximumPayloadBytes)
     return refused("PAYLOAD_DOES_NOT_FIT", `It has ${bytes} bytes; ${maximumPayloadBytes} are allowed.`);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { array, bigint, type Column, sql, type Transaction, text, uuid } from "@onsale/postgres";
-import type { Cause, Lane, OutgoingEvent } from "../events/event.ts";
+import { type Cause, type Lane, type OutgoingEvent, whyUnfit } from "../events/event.ts";
 import { isStorable } from "../events/storable.ts";
 import { ringAfterCommit } from "./doorbell.ts";
 
@@ -119,8 +119,8 @@ export function prepareRow({ event, data, sequence, cause, lane = "online" }: Ou
   if (typeof key !== "string" || key === "") throw new EventRefusedError(`${event.type} has no key in ${event.key}.`);
   if (!Number.isSafeInteger(sequence) || sequence < 1)
     throw new EventRefusedError(`${event.type} of ${key} has the sequence ${sequence}.`);
-  if (!event.validator.Check(fields))
-    throw new EventRefusedError(`${event.type} of ${key} does not fit its schema: ${whyNot(event.validator, fields)}`);
+  const why = whyUnfit(event.validator, fields);
+  if (why !== undefined) throw new EventRefusedError(`${event.type} of ${key} does not fit its schema: ${why}`);
   const payload = JSON.stringify(data);
   // A character has three bytes at most, so that nearly all payloads need not be measured.
   const bytes = payload.length * 3 > maximumPayloadBytes ? Buffer.byteLength(payload) : 0;
@@ -139,9 +139,4 @@ function headersOf({ correlationId, causationId, traceparent }: Cause): string {
     ...(traceparent !== undefined && { traceparent }),
   };
   return JSON.stringify(headers);
-}
-
-function whyNot(validator: OutgoingEvent["event"]["validator"], fields: unknown): string {
-  const [first] = validator.Errors(fields);
-  return first ? `${first.instancePath || "/"} ${first.message}` : "unknown fault";
 }

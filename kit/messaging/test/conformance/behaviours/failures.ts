@@ -2,7 +2,7 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import { listLetters, redriveLetter } from "../../../src/operations/index.ts";
+import { dropLetter, listLetters, redriveLetter } from "../../../src/operations/index.ts";
 import type { Behaviour } from "../behaviours.ts";
 import { keys, type Process, painted, range, type Stage } from "../stage.ts";
 
@@ -98,7 +98,58 @@ export const failureBehaviours: readonly Behaviour[] = [
       await stage.expectSteps(others, [1]);
       await stage.untilDead(1);
       expect(await letters(stage)).toMatchObject([{ key: "key-3", sequence: 1, attempts: 1, blocks: true }]);
-      expect(process.dead).toEqual(["Error: what step is this?"]);
+      expect(process.dead).toEqual([expect.stringMatching(/^MalformedError: It is no door\.moved\.v1: \/step /)]);
+    },
+  },
+  {
+    name: "an event whose data name another key than its own is dead at once, untried, and neither key has it",
+    async play(stage) {
+      const process = await stage.hear();
+      const writer = await stage.writer();
+      await writer.slipIn("door.moved.v1", "key-3", 1, { id: "key-5", step: 1 });
+      await stage.tell(others, [1]);
+      await stage.expectSteps(others, [1]);
+      await stage.untilDead(1);
+      await stage.untilQuiet(process);
+      expect(await letters(stage)).toMatchObject([
+        { sequence: expect.anything(), error: expect.stringMatching(/key is "key-3".* of its data "key-5"/) },
+      ]);
+      expect(await stage.stepsOf("key-3")).toEqual([]);
+      expect(process.given.map(({ key }) => key)).not.toContain("key-3");
+    },
+  },
+  {
+    name: "what can't even be kept, in the middle and behind a key that waits, is a dead letter that can only be dropped",
+    async play(stage) {
+      const jam = jamAt("key-4");
+      await stage.hear({
+        async at(event) {
+          await jam.at(event);
+          if ((event.data as { note?: unknown }).note !== undefined) throw new Error("what note is this?");
+        },
+      });
+      const writer = await stage.writer();
+      await writer.slipIn("door.moved.v1", "key-3", 1, { id: "key-3", step: 1, note: "a NUL: \0" });
+      await writer.slipIn("door.moved.v1", "key-5", 1, { id: "key-5", step: 1, note: nested(3_000) });
+      await stage.tell(["key-4"], [1]);
+      await stage.untilDead(3);
+      await writer.slipIn("door.moved.v1", "key-4", 2, { id: "key-4", step: 2, note: "half a character: \ud800" });
+      await stage.untilDead(4);
+      const sound = keys.filter((key) => !["key-3", "key-4", "key-5"].includes(key));
+      await stage.tell(sound, [1, 2]);
+      await stage.expectSteps(sound, [1, 2]);
+      const unkept = (await letters(stage)).filter(({ readable }) => !readable);
+      expect(unkept).toHaveLength(3);
+      for (const letter of unkept) {
+        const redriven = await stage
+          .openBeta()
+          .transaction((tx) => redriveLetter(tx, { ...letter, mode: "redeliver", ...by }));
+        expect(redriven).toMatchObject({ kind: "refused", code: "NOT_AN_EVENT" });
+        expect(await stage.openBeta().transaction((tx) => dropLetter(tx, { ...letter, ...by }))).toMatchObject({
+          kind: "dropped",
+        });
+      }
+      expect(await letters(stage)).toHaveLength(1);
     },
   },
   {
@@ -154,6 +205,9 @@ function jamAt(jammed: string, times = Number.POSITIVE_INFINITY) {
     },
   };
 }
+
+/** So many lists within one another. */
+const nested = (levels: number): unknown => JSON.parse("[".repeat(levels) + "]".repeat(levels));
 
 const letters = (stage: Stage) => listLetters(stage.openBeta(), {}, { limit: 10 });
 
