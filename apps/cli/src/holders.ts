@@ -15,7 +15,7 @@ const Holder = Type.Object({
   since: Type.String(),
 });
 
-/** A process that runs a shop on some data. */
+/** A process that has something for itself: runs a shop on some data, or plays a file into one. */
 export type Holder = Static<typeof Holder>;
 
 /** Another process runs on this data. */
@@ -40,26 +40,38 @@ const attempts = 5;
 const longestPauseMs = 150;
 
 /**
- * Takes the data for this process. Everybody who wants it puts up a file of his own, then looks: who sees another living
- * one takes his down again. Files have names of their own, so removing a dead one can never remove a living one's, and
- * a file that outlives its process counts for nothing.
+ * Takes the data for this process.
  * @throws {DataHeldError}
  */
 export async function takeData(data: DataFolder, verb: string): Promise<Hold> {
-  mkdirSync(data.holders, { recursive: true, mode: 0o700 });
-  const own = join(data.holders, `${process.pid}-${randomUUID()}.json`);
+  const taken = await take(data.holders, verb);
+  if ("holder" in taken) throw new DataHeldError(data, taken.holder);
+  return taken;
+}
+
+/**
+ * Takes for this process what the files in the folder `holders` are put up for, or tells who has it. Everybody who wants it
+ * puts up a file of his own, then looks: who sees another living one takes his down again. Files have names of their own, so
+ * removing a dead one can never remove a living one's, and a file that outlives its process counts for nothing.
+ */
+export async function take(holders: string, verb: string): Promise<Hold | { readonly holder: Holder }> {
+  mkdirSync(holders, { recursive: true, mode: 0o700 });
+  const own = join(holders, `${process.pid}-${randomUUID()}.json`);
   for (let attempt = 1; ; attempt++) {
     writeJsonFile(own, { process: ownMark(), verb, since: new Date().toISOString() } satisfies Holder);
-    const other = await livingHolder(data, own);
-    if (other === undefined) return { release: () => rm(own, { force: true }) };
+    const holder = await livingAmong(holders, own);
+    if (holder === undefined) return { release: () => rm(own, { force: true }) };
     await rm(own, { force: true });
-    if (attempt === attempts) throw new DataHeldError(data, other);
+    if (attempt === attempts) return { holder };
     await sleep(Math.random() * longestPauseMs);
   }
 }
 
-/** Who runs on this data, or nobody. Files of the dead are removed on the way. */
-export async function livingHolder({ holders }: DataFolder, except?: string): Promise<Holder | undefined> {
+/** Who runs on this data, or nobody. */
+export const livingHolder = ({ holders }: DataFolder): Promise<Holder | undefined> => livingAmong(holders);
+
+/** Files of the dead are removed on the way. */
+async function livingAmong(holders: string, except?: string): Promise<Holder | undefined> {
   const names = await readdir(holders).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === "ENOENT") return [];
     throw error;

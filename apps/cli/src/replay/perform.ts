@@ -19,7 +19,7 @@ import { DamagedJournalError } from "./journal.ts";
 import { maximumUnderWay } from "./place-orders.ts";
 import { type Plan, Planner } from "./plan.ts";
 import { progressOn } from "./progress.ts";
-import { type ReplayOutcome, replayInvoices } from "./replay.ts";
+import { PlayHeldError, type ReplayOutcome, replayInvoices } from "./replay.ts";
 import { type ReplayReport, reportOf } from "./report.ts";
 import { LostOrdersError, type ReplayOptions } from "./run.ts";
 
@@ -128,6 +128,7 @@ async function withFaults<Result>(on: boolean, session: Session, work: () => Pro
 /** Errors whose message says all that a person needs. */
 const isForPeople = (error: unknown): error is Error =>
   error instanceof NotInvoicesError ||
+  error instanceof PlayHeldError ||
   error instanceof LostOrdersError ||
   error instanceof DamagedJournalError ||
   error instanceof ShopUnreachableError ||

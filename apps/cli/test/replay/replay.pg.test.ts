@@ -4,12 +4,14 @@ import type { SagaStyle } from "@onsale/orders";
 import { openDatabase, sql, text } from "@onsale/postgres";
 import { waitFor } from "@onsale/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { take } from "../../src/holders.ts";
 import type { Play } from "../../src/replay/identity.ts";
 import { readInvoices } from "../../src/replay/invoice-file.ts";
 import { Journal } from "../../src/replay/journal.ts";
 import type { PaymentChoice } from "../../src/replay/payment.ts";
 import { playAndAudit } from "../../src/replay/perform.ts";
 import { Planner } from "../../src/replay/plan.ts";
+import { PlayHeldError } from "../../src/replay/replay.ts";
 import { isClean, type ReplayReport } from "../../src/replay/report.ts";
 import { journalName, LostOrdersError, type ReplayOptions } from "../../src/replay/run.ts";
 import { startTestShop, type TestShop } from "../test-shop.ts";
@@ -218,6 +220,16 @@ describe("after a break", () => {
     const report = await play(options);
     expect(report).toMatchObject({ orders: { submitted: 60, confirmed: 60, pending: 0 }, audit: { violations: [] } });
     expect(report.audit.rows["orders.lines"]).toBe(before + 60);
+  });
+
+  test("while it is played, nobody else plays the same", async () => {
+    const options = await optionsFor(aDay("65000"));
+    const other = await take(`${join(shop.data, "replay", journalName(options.play))}.holders`, "replay");
+    if ("holder" in other) throw new Error("Somebody plays it.");
+    await expect(play(options)).rejects.toThrow(PlayHeldError);
+    await expect(play(options)).rejects.toThrow(`is being played into this shop already, by process ${process.pid}`);
+    await other.release();
+    expect(await play(options)).toMatchObject({ orders: { submitted: 3, pending: 0 } });
   });
 
   test("an accepted order that the shop lost is told, before anything is sent", async () => {
