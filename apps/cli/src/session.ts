@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ProviderAddress } from "./audit/provider-ledger.ts";
-import { configuration } from "./configuration.ts";
-import { type DataFolder, dataFolder } from "./data-folder.ts";
+import { type Configuration, configuration } from "./configuration.ts";
+import { type DataFolder, dataFolder, isDataFolder } from "./data-folder.ts";
 import { livingHolder } from "./holders.ts";
 import { InterruptedError, onInterrupt } from "./interrupt.ts";
 import type { OpenShop, OpenShopOptions } from "./open-shop.ts";
@@ -16,7 +16,10 @@ export interface Session extends Address {
   readonly signal: AbortSignal;
 }
 
-type Opening = Pick<OpenShopOptions, "verb" | "withKafka" | "withRedis" | "saga">;
+interface Opening extends Pick<OpenShopOptions, "verb" | "withKafka" | "withRedis" | "saga"> {
+  /** In an empty folder no shop is begun: whoever looks after one has mistaken its name. */
+  readonly onlyBegun?: true;
+}
 
 interface Address {
   readonly url: string;
@@ -39,7 +42,7 @@ interface Address {
 export async function withServer<Result>(
   option: string | undefined,
   work: (session: Session) => Promise<Result>,
-  opening: Opening,
+  { onlyBegun, ...opening }: Opening,
 ): Promise<Result> {
   const settings = configuration();
   const data = dataFolder(option, settings);
@@ -54,6 +57,7 @@ export async function withServer<Result>(
   });
   try {
     const running = await runningShop(data, interruption.signal);
+    if (!running && onlyBegun) await refuseEmpty(data, settings);
     shop = running ? undefined : await open({ data, configuration: settings, ...opening, say });
     interruption.signal.throwIfAborted();
     return await work({ ...(running ?? sessionOf(shop as OpenShop, data)), signal: interruption.signal });
@@ -61,6 +65,12 @@ export async function withServer<Result>(
     await shop?.close(`${opening.verb} has ended`);
     interrupt.off();
   }
+}
+
+async function refuseEmpty(data: DataFolder, { databaseUrl }: Configuration): Promise<void> {
+  // What a database of somebody else's holds does not show in the folder.
+  if (databaseUrl !== undefined || (await isDataFolder(data))) return;
+  throw new CommandFailure(`There is no shop in ${data.root}: name its folder with --data.`);
 }
 
 /** Loaded when no shop runs: a server's modules take longer to load than most commands to run. */

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 /** An operator at the command line of a running shop: what died is found, mended, put back or dropped; readers are held and taken back. */
 
 import { waitFor } from "@onsale/testing";
@@ -112,14 +113,17 @@ describe("dlq", () => {
     const many = ["dlq", "redrive", "--reader", reader, "--type", type];
     expect(await done(...many, "--dry-run")).toEqual({ counted: 39 });
     expect(await refused(...many)).toContain("39 dead letters");
-    const redriven = done(...many, "--per-second", "1", "--yes");
+    const redriven = operate(...many, "--per-second", "1", "--yes");
     const running = "select redrive_id from orders.redrive where state = 'running'";
     const [{ redrive_id: redriveId }] = await waitFor(async () => {
       const { rows } = await database.query(running);
       return rows.length === 1 ? rows : undefined;
     });
     expect(await done("dlq", "cancel", `${reader}/${redriveId}`)).toMatchObject({ state: "cancelled" });
-    expect(await redriven).toMatchObject({ redriveId, state: "cancelled", counted: 39 });
+    expect(await redriven, "not what was asked for").toMatchObject({
+      code: 1,
+      json: { redriveId, state: "cancelled", counted: 39 },
+    });
     expect(await refused("dlq", "cancel", `${reader}/${redriveId}`)).toContain("REDRIVE_ENDED");
     // What was put back died again.
     await waitFor(async () => (await lettersLeft()) === 39);
@@ -275,4 +279,14 @@ test("who came for a product and who was served is told, of one that is there", 
   await done("seed", "--sku", "LAST", "--units", "1", "--price-minor", "100");
   expect(await done("fairness", "LAST")).toMatchObject({ sku: "LAST", arrivals: 0, inversions: 0, complete: true });
   expect(await refused("fairness", "NOTHING")).toContain("STOCK_NOT_FOUND");
+});
+
+test("a folder in which there is no shop is refused, and none is begun in it", async () => {
+  const elsewhere = `${shop.root} of somebody else`;
+  const { code, stderr } = await onsale(["outbox", "lag", "--data", elsewhere]);
+  expect({ code, stderr }).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(`There is no shop in ${elsewhere}`),
+  });
+  expect(existsSync(elsewhere)).toBe(false);
 });

@@ -193,6 +193,8 @@ async function redriveMany(options: RedriveOptions): Promise<void> {
       );
     return await untilEnded(api, await api.send<Redrive>("POST", "redrives", wish));
   });
+  // What was asked for was not done: somebody cancelled it meanwhile.
+  if ("redriveId" in result && result.state === "cancelled") process.exitCode = 1;
   printResult(output, result, (it) => ("redriveId" in it ? redriveInWords(it) : countedInWords(it)));
 }
 

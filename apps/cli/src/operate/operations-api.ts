@@ -15,14 +15,14 @@ export interface OperationsApi {
 }
 
 /**
- * Gives `work` the operations API of the shop on this data; where none runs, one is started and stopped afterwards. What
- * the shop refuses is a `CommandFailure` with its sentence.
+ * Gives `work` the operations API of the shop on this data; where none runs, it is started and stopped afterwards; where there
+ * is no data, none is begun. What the shop refuses is a `CommandFailure` with its sentence.
  */
 export const operating = <Result>(
   data: string | undefined,
   verb: string,
   work: (api: OperationsApi) => Promise<Result>,
-): Promise<Result> => withServer(data, (session) => operatingIn(session, work), { verb });
+): Promise<Result> => withServer(data, (session) => operatingIn(session, work), { verb, onlyBegun: true });
 
 /** The same in a shop that is at hand. */
 export async function operatingIn<Result>(
