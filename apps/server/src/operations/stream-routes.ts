@@ -44,7 +44,8 @@ const Stream = Type.Object({
   pausedBy: NullableText,
   pauseReason: NullableText,
   behind: Type.Union([Type.Integer(), Type.Null()], {
-    description: "Unread events of its types, counted up to 10,000; null where it reads another log than the outbox.",
+    description:
+      "Events of its types that it has not applied, counted up to 10,000; on another log than the outbox all that was told since the watermark; null where the outbox lies in another database.",
   }),
   isBehindMore: Type.Boolean(),
   oldestUnreadAt: NullableText,

@@ -39,7 +39,10 @@ export interface StreamState extends FeedName {
   readonly pauseReason: string | null;
 }
 
-/** A stream and what it has not read of its outbox. Null where another log than the outbox is read: it knows better. */
+/**
+ * A stream and what it has not applied of its source's outbox; null where that lies in another database. Where another log is
+ * read, all that was told since the watermark counts, be it on its way there or applied a moment ago.
+ */
 export interface StreamLag extends StreamState {
   readonly behind: number | null;
   /** There are more than were counted. */
@@ -79,11 +82,13 @@ const statesSql = sql("messaging.stream-states", {
     pauseReason: nullable(text),
     at: bigint,
     readsOutbox: boolean,
+    isHere: boolean,
   },
 })`
   select reader, source, lane, slot, slots, owner, lease_until > clock_timestamp() as "isOwned",
     nullif(watermark, '-infinity') as watermark, clock_timestamp() as now, paused_at as "pausedAt", paused_by as "pausedBy",
-    pause_reason as "pauseReason", greatest(at, high) as at, snap::text <> '3:3:' or kafka is null as "readsOutbox"
+    pause_reason as "pauseReason", greatest(at, high) as at, snap::text <> '3:3:' or kafka is null as "readsOutbox",
+    to_regclass(format('%I.outbox_%s', source, lane)) is not null as "isHere"
   from reader_cursor order by reader, source, lane desc, slot`;
 
 const parkedSql = sql("messaging.parked-by-reader", {
@@ -118,6 +123,24 @@ const unreadSql = (source: string, lane: Lane) =>
       ) as unread`,
   });
 
+/** Rows that are looked at first: at rest none of them is unread, and nobody looks at more. */
+const glance = 100;
+
+const latestSql = (source: string, lane: Lane) =>
+  composedSql(`messaging.told-since-${source}-${lane}`, {
+    takes: [nullable(instant), nullable(array(text)), integer, integer, bigint, bigint],
+    gives: { behind: bigint, oldest: nullable(instant) },
+    text: `
+      select count(*) as behind, min(created_at) as oldest
+      from (
+        select created_at from ${identifier(source)}.outbox_${lane}
+        where position > (select coalesce(max(position), 0) from ${identifier(source)}.outbox_${lane}) - $6
+          and ($2::text[] is null or type = any($2)) and ($3 = 1 or slot_of(aggregateid, $3) = $4)
+        order by position desc limit $5
+      ) as latest
+      where $1::timestamptz is null or created_at > $1`,
+  });
+
 /** Every reader of a service, with its streams, and how far they are behind. */
 export async function readerLags(queryable: Queryable, readers: readonly Reader[]): Promise<ReaderLag[]> {
   const [states, parked] = await Promise.all([queryable.query(statesSql, []), queryable.query(parkedSql, [])]);
@@ -149,27 +172,40 @@ interface StateRow extends Omit<StreamState, "watermarkAgeS"> {
   /** The last position that was read. */
   readonly at: number;
   readonly readsOutbox: boolean;
+  /** Whether the outbox lies in this database. */
+  readonly isHere: boolean;
 }
 
-async function lagOf(
-  queryable: Queryable,
-  { now, at, readsOutbox, ...state }: StateRow,
-  types: readonly string[] | undefined,
-): Promise<StreamLag> {
-  const { source, lane, slot, slots, watermark } = state;
-  const unread = readsOutbox ? unreadSql(source, lane) : undefined;
-  const [row] = unread
-    ? await queryable.query(unread, [at, types ?? null, slots, slot, countedAtMost + 1, lookedAtMost])
-    : [undefined];
-  const oldestUnreadAt = row?.oldest ?? null;
+async function lagOf(queryable: Queryable, row: StateRow, types: readonly string[] | undefined): Promise<StreamLag> {
+  const { now, at, readsOutbox, isHere, ...state } = row;
+  const unread = isHere ? await unreadOf(queryable, row, types ?? null) : undefined;
+  const oldestUnreadAt = unread?.oldest ?? null;
   return {
     ...state,
-    watermarkAgeS: secondsBetween(watermark, now),
-    behind: row ? Math.min(row.behind, countedAtMost) : null,
-    isBehindMore: (row?.behind ?? 0) > countedAtMost,
+    watermarkAgeS: secondsBetween(state.watermark, now),
+    behind: unread ? Math.min(unread.behind, countedAtMost) : null,
+    isBehindMore: (unread?.behind ?? 0) > countedAtMost,
     oldestUnreadAt,
     oldestUnreadAgeS: secondsBetween(oldestUnreadAt, now),
   };
+}
+
+async function unreadOf(
+  queryable: Queryable,
+  { source, lane, slot, slots, at, watermark, readsOutbox }: StateRow,
+  types: readonly string[] | null,
+): Promise<{ readonly behind: number; readonly oldest: string | null }> {
+  const part = [types, slots, slot] as const;
+  let unread: { behind: number; oldest: string | null } | undefined;
+  if (readsOutbox) {
+    [unread] = await queryable.query(unreadSql(source, lane), [at, ...part, countedAtMost + 1, lookedAtMost]);
+  } else {
+    for (const most of [glance, countedAtMost + 1]) {
+      [unread] = await queryable.query(latestSql(source, lane), [watermark, ...part, most, lookedAtMost]);
+      if (unread && unread.behind < most) break;
+    }
+  }
+  return unread ?? { behind: 0, oldest: null };
 }
 
 const secondsBetween = (earlier: string | null, later: string): number | null =>

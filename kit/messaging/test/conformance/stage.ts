@@ -193,7 +193,7 @@ export class Stage {
   async tell(
     own: readonly string[],
     steps: readonly number[],
-    { event = moved, lane = "online" }: { event?: typeof moved | typeof painted; lane?: Lane } = {},
+    { event = moved, lane = "online" }: { event?: typeof moved | typeof painted | typeof rung; lane?: Lane } = {},
   ): Promise<void> {
     for (const step of steps) {
       const facts = own.map((id) =>

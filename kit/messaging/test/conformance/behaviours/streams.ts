@@ -2,15 +2,22 @@
 
 import { waitFor } from "@onsale/testing";
 import { expect } from "vitest";
-import { fact } from "../../../src/events/event.ts";
-import { pauseStreams, resumeStreams } from "../../../src/operations/index.ts";
+import { type Reader, readersOf } from "../../../src/consumers/readers.ts";
+import { fact, type Lane } from "../../../src/events/event.ts";
+import { pauseStreams, readerLags, resumeStreams } from "../../../src/operations/index.ts";
 import { publishInBulk } from "../../../src/outbox/bulk.ts";
 import { bulkRowCap, publish } from "../../../src/outbox/publish.ts";
 import { slotOf } from "../../../src/slot.ts";
 import type { Behaviour } from "../behaviours.ts";
-import { keys, moved, painted, range, type Stage } from "../stage.ts";
+import { keys, moved, painted, range, rung, type Stage } from "../stage.ts";
 
 const cause = { correlationId: "test" };
+
+const [readerOfDoors] = readersOf(
+  "beta",
+  [{ kind: "batch", name: "beta.hear", on: [moved, painted] }],
+  () => "alpha",
+) as [Reader];
 
 export const streamBehaviours: readonly Behaviour[] = [
   {
@@ -63,6 +70,27 @@ export const streamBehaviours: readonly Behaviour[] = [
       await stage.untilEffects(21);
       expect(await stage.stepsOf("key-1")).toEqual([2, 3]);
       expect(await stage.effects()).toHaveLength(21);
+    },
+  },
+  {
+    name: "how many events a stream has not applied is told while it stands still, of each slot, and is nothing in the end",
+    async play(stage) {
+      const behind = async (): Promise<number> => {
+        const [reader] = await readerLags(stage.openBeta(), [readerOfDoors]);
+        const online = reader?.streams.filter(({ lane }) => lane === "online") ?? [];
+        return online.reduce((sum, stream) => sum + (stream.behind ?? Number.NaN), 0);
+      };
+      await stage.hear({}, { slots: 2 });
+      await stage.tell(keys, [1]);
+      await stage.expectSteps(keys, [1]);
+      await waitFor(async () => (await behind()) === 0, { what: "nothing behind" });
+      await pauseLane(stage, "online");
+      await stage.tell(keys, range(2, 8));
+      await stage.tell(keys, [1], { event: rung });
+      expect(await behind()).toBe(140);
+      await resumeLane(stage, "online");
+      await stage.expectSteps(keys, range(1, 8));
+      await waitFor(async () => (await behind()) === 0, { what: "nothing behind" });
     },
   },
   {
@@ -131,7 +159,7 @@ export const streamBehaviours: readonly Behaviour[] = [
   },
 ];
 
-const pauseLane = (stage: Stage, lane: "bulk") =>
+const pauseLane = (stage: Stage, lane: Lane) =>
   stage
     .openBeta()
     .transaction(async (tx) => {
@@ -139,10 +167,10 @@ const pauseLane = (stage: Stage, lane: "bulk") =>
     })
     .then(() =>
       waitFor(async () => {
-        const free = "select from reader_cursor where reader = 'beta' and lane = $1 and owner is null";
-        return (await stage.admin.query(free, [lane])).rows.length === 1;
+        const held = "select from reader_cursor where reader = 'beta' and lane = $1 and owner is not null";
+        return (await stage.admin.query(held, [lane])).rows.length === 0;
       }),
     );
 
-const resumeLane = (stage: Stage, lane: "bulk") =>
+const resumeLane = (stage: Stage, lane: Lane) =>
   stage.openBeta().transaction((tx) => resumeStreams(tx, { reader: "beta", lane, operator: "olga" }));
