@@ -22,7 +22,9 @@ async function lag({ data, output }: DataAndOutput): Promise<void> {
 
 function inWords({ service, lane, head, partitions, readers, alarms }: Outbox): string {
   const [slowest] = readers;
-  const behind = slowest ? `slowest ${slowest.reader}, ${slowest.positionsBehind} positions behind` : "nobody reads it";
+  const behind = slowest
+    ? `slowest ${slowest.reader}, ${slowest.positionsBehind} positions behind ${Math.round(slowest.reportAgeS)} s ago`
+    : "nobody reads it";
   const { ready, sealed, retired } = partitions;
   return [
     `${service}/${lane}: head ${head}, ${behind}; partitions: ${ready} ready, ${sealed} sealed, ${retired} retired`,
