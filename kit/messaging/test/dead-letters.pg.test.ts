@@ -208,6 +208,7 @@ describe("editing", () => {
     ["PAYLOAD_DOES_NOT_FIT", { data: { id: "door", step: "fourteen" } }],
     ["PAYLOAD_DOES_NOT_FIT", { data: { id: "door", step: 14, colour: "red" } }],
     ["PAYLOAD_DOES_NOT_FIT", { data: null }],
+    ["PAYLOAD_DOES_NOT_FIT", { data: { id: "do\0r", step: 14 } }],
     ["KEY_CHANGED", { data: { id: "window", step: 14 } }],
     ["LETTER_CHANGED", { data: { id: "door", step: 14 }, revision: 7 }],
     ["LETTER_NOT_FOUND", { data: { id: "door", step: 14 }, eventId: nobody.eventId }],
