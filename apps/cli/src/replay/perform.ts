@@ -103,6 +103,7 @@ async function play(options: ReplayOptions, { url, operator, data, signal }: Ses
       operator: loggedIn(shop, operator),
       secret: await customersSecret(data),
       journals: join(data, "replay"),
+      holders: join(foldersIn(data).holders, "replay"),
       progress: progressOn(process.stderr),
       signal,
     });

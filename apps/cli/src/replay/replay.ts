@@ -29,19 +29,19 @@ export class PlayHeldError extends Error {
 
 /**
  * Plays a file of invoices through the public interface until every order has ended, going on where an earlier run broke
- * off. Its journal lies in the folder `journals`.
+ * off. Its journal lies in the folder `journals`; in the folder `holders` it says that it is played.
  *
  * @throws PlayHeldError, LostOrdersError, ShopUnreachableError, DamagedJournalError, or the signal's reason.
  */
 export async function replayInvoices(
   options: ReplayOptions,
-  parts: ReplayParts & { journals: string },
+  parts: ReplayParts & { journals: string; holders: string },
 ): Promise<ReplayOutcome> {
-  const path = join(parts.journals, journalName(options.play));
-  const hold = await take(`${path}.holders`, "replay");
+  const name = journalName(options.play);
+  const hold = await take(join(parts.holders, name), "replay");
   if ("holder" in hold) throw new PlayHeldError(options.file, hold.holder);
   try {
-    return await playWith(await Journal.open(path), options, parts);
+    return await playWith(await Journal.open(join(parts.journals, name)), options, parts);
   } finally {
     await hold.release();
   }

@@ -224,7 +224,7 @@ describe("after a break", () => {
 
   test("while it is played, nobody else plays the same", async () => {
     const options = await optionsFor(aDay("65000"));
-    const other = await take(`${join(shop.data, "replay", journalName(options.play))}.holders`, "replay");
+    const other = await take(join(shop.data, "holders", "replay", journalName(options.play)), "replay");
     if ("holder" in other) throw new Error("Somebody plays it.");
     await expect(play(options)).rejects.toThrow(PlayHeldError);
     await expect(play(options)).rejects.toThrow(`is being played into this shop already, by process ${process.pid}`);
