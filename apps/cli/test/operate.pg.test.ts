@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 /** An operator at the command line of a running shop: what died is found, mended, put back or dropped; readers are held and taken back. */
 
+import { existsSync } from "node:fs";
 import { waitFor } from "@onsale/testing";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";

@@ -5,6 +5,7 @@ import { badDay, noFaults, setFaults } from "@onsale/provider-sim";
 import { audit } from "../audit/audit.ts";
 import { configuration } from "../configuration.ts";
 import { foldersIn } from "../data-folder.ts";
+import { type Hold, type Holder, take } from "../holders.ts";
 import { loggedIn } from "../logged-in.ts";
 import { CommandFailure, say } from "../output.ts";
 import { begunSaga } from "../saga-style.ts";
@@ -19,9 +20,9 @@ import { DamagedJournalError } from "./journal.ts";
 import { maximumUnderWay } from "./place-orders.ts";
 import { type Plan, Planner } from "./plan.ts";
 import { progressOn } from "./progress.ts";
-import { PlayHeldError, type ReplayOutcome, replayInvoices } from "./replay.ts";
+import { type ReplayOutcome, replayInvoices } from "./replay.ts";
 import { type ReplayReport, reportOf } from "./report.ts";
-import { LostOrdersError, type ReplayOptions } from "./run.ts";
+import { journalName, LostOrdersError, type ReplayOptions } from "./run.ts";
 
 const exampleFile = fileURLToPath(
   new URL("../../../../examples/online-retail/invoices-2010-12-01-to-05.csv", import.meta.url),
@@ -81,6 +82,7 @@ export async function playAndAudit(
   { faults }: Pick<ReplayCommand, "faults">,
   session: Session,
 ): Promise<ReplayReport> {
+  const hold = await holdPlay(options, session);
   try {
     const outcome = await withFaults(faults === true, session, () => play(options, session));
     say("Auditing the books.");
@@ -90,6 +92,24 @@ export async function playAndAudit(
     if (session.signal.aborted) say("The same command goes on from here.");
     session.signal.throwIfAborted();
     throw error;
+  } finally {
+    await hold.release();
+  }
+}
+
+async function holdPlay({ play, file }: ReplayOptions, { data }: Session): Promise<Hold> {
+  const hold = await take(join(foldersIn(data).holders, "replay", journalName(play)), "replay");
+  if ("holder" in hold) throw new PlayHeldError(file, hold.holder);
+  return hold;
+}
+
+/** Another process plays the same file into the same shop. */
+export class PlayHeldError extends Error {
+  override readonly name = "PlayHeldError";
+  constructor(file: string, { process, since }: Holder) {
+    super(
+      `${file} is being played into this shop already, by process ${process.pid} since ${since}: each of two would order what the other had not heard of yet.`,
+    );
   }
 }
 
@@ -103,7 +123,6 @@ async function play(options: ReplayOptions, { url, operator, data, signal }: Ses
       operator: loggedIn(shop, operator),
       secret: await customersSecret(data),
       journals: join(data, "replay"),
-      holders: join(foldersIn(data).holders, "replay"),
       progress: progressOn(process.stderr),
       signal,
     });

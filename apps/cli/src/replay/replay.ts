@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { type Holder, take } from "../holders.ts";
 import { fillShelves } from "./fill-shelves.ts";
 import { findAgain } from "./find-again.ts";
 import { Journal } from "./journal.ts";
@@ -17,37 +16,17 @@ export interface ReplayOutcome extends TakenBack {
   readonly placing: Pick<Placed, "seconds" | "followed">;
 }
 
-/** Another process plays the same file into the same shop. */
-export class PlayHeldError extends Error {
-  override readonly name = "PlayHeldError";
-  constructor(file: string, { process, since }: Holder) {
-    super(
-      `${file} is being played into this shop already, by process ${process.pid} since ${since}: each of two would order what the other had not heard of yet.`,
-    );
-  }
-}
-
 /**
  * Plays a file of invoices through the public interface until every order has ended, going on where an earlier run broke
- * off. Its journal lies in the folder `journals`; in the folder `holders` it says that it is played.
+ * off. Its journal lies in the folder `journals`; nobody else may write into it meanwhile.
  *
- * @throws PlayHeldError, LostOrdersError, ShopUnreachableError, DamagedJournalError, or the signal's reason.
+ * @throws LostOrdersError, ShopUnreachableError, DamagedJournalError, or the signal's reason.
  */
 export async function replayInvoices(
   options: ReplayOptions,
-  parts: ReplayParts & { journals: string; holders: string },
+  parts: ReplayParts & { journals: string },
 ): Promise<ReplayOutcome> {
-  const name = journalName(options.play);
-  const hold = await take(join(parts.holders, name), "replay");
-  if ("holder" in hold) throw new PlayHeldError(options.file, hold.holder);
-  try {
-    return await playWith(await Journal.open(join(parts.journals, name)), options, parts);
-  } finally {
-    await hold.release();
-  }
-}
-
-async function playWith(journal: Journal, options: ReplayOptions, parts: ReplayParts): Promise<ReplayOutcome> {
+  const journal = await Journal.open(join(parts.journals, journalName(options.play)));
   try {
     const run = new Run(options, parts, journal);
     await findAgain(run);

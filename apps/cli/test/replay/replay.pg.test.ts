@@ -9,9 +9,9 @@ import type { Play } from "../../src/replay/identity.ts";
 import { readInvoices } from "../../src/replay/invoice-file.ts";
 import { Journal } from "../../src/replay/journal.ts";
 import type { PaymentChoice } from "../../src/replay/payment.ts";
-import { playAndAudit } from "../../src/replay/perform.ts";
+import { PlayHeldError, playAndAudit } from "../../src/replay/perform.ts";
 import { Planner } from "../../src/replay/plan.ts";
-import { PlayHeldError } from "../../src/replay/replay.ts";
+
 import { isClean, type ReplayReport } from "../../src/replay/report.ts";
 import { journalName, LostOrdersError, type ReplayOptions } from "../../src/replay/run.ts";
 import { startTestShop, type TestShop } from "../test-shop.ts";

@@ -55,7 +55,9 @@ const letterFields = {
   type: Type.String(),
   source: Type.String(),
   blocks: Type.Boolean({ description: "Whether the rest of its key waits behind it." }),
-  readable: Type.Boolean({ description: "False for what is no event of ours: it can only be dropped." }),
+  readable: Type.Boolean({
+    description: "False for what is no event of ours, or can't be kept whole: it can only be dropped.",
+  }),
   error: Type.String(),
   cause: Type.String(),
   attempts: Count,

@@ -50,7 +50,7 @@ export function defineOperationGauges(services: readonly OperatedService[]): voi
   perReader("onsale_waiting_events", "events that wait behind a parked key", ({ waitingEvents }) => waitingEvents);
   defineGauges(
     "onsale_stream_behind_events",
-    "unread events, counted up to 10,000",
+    "events that are not applied, counted up to 10,000",
     ["reader", "source", "lane", "slot"],
     async () =>
       (await lags())

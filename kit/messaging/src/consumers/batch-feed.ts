@@ -46,9 +46,10 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
       await progress.reportNowAndThen();
       await this.#redriveWhenDue(signal);
       const limit = await this.gate.turn(this.name.lane, batchLimit, signal);
-      const chunk = await this.gate.read(this.name.lane, () =>
+      const read = await this.gate.read(this.name.lane, () =>
         suspects > 0 || poison ? reader.read(cursor, 1) : ahead.read(cursor, limit),
       );
+      const chunk = await this.withoutMisplaced(read);
       cursor = chunk.after;
       suspects = chunk.drained ? 0 : suspects - chunk.events.length;
       const [first] = chunk.events;
@@ -132,7 +133,6 @@ export class BatchFeed<Ports extends BasePorts> extends Feed {
    * handlers, so an event goes to a later round than the one before it of its key when that has another handler.
    */
   async #handle(tx: Transaction, events: readonly Delivered[], now: string): Promise<void> {
-    this.refuseMisplaced(events);
     const ports = { ...this.#ports, clock: { now: () => now } };
     for (const round of roundsOf(events, this.#byType)) {
       for (const consumer of this.#consumers) {

@@ -63,7 +63,7 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
       await progress.reportNowAndThen();
       const room = await flight.room();
       if (room === 0) return;
-      const chunk = await reader.read(cursor, room);
+      const chunk = await this.withoutMisplaced(await reader.read(cursor, room));
       cursor = chunk.after;
       flight.accept(chunk);
       if (chunk.events.length > 0) continue;
@@ -91,7 +91,6 @@ export class EachFeed<Ports extends BasePorts> extends Feed {
   /** Prepares, calls and settles one event; true when its key has no more waiting. */
   async #redrive(attempt: Attempt, stop: AbortSignal): Promise<boolean> {
     const { event, now } = attempt;
-    this.refuseMisplaced([event]);
     const ports = { ...this.#ports, clock: { now: () => now } };
     const prepared = await this.database.transaction((tx) => this.#consumer.prepare(tx, [event], ports));
     const outcomes: Settled<unknown, unknown>[] = [];

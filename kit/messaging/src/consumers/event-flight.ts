@@ -260,7 +260,6 @@ export class EventFlight<Ports extends BasePorts> {
     if (isAnyAside) return undefined;
     const ids = new Set(fresh.map(({ id }) => id));
     const own = events.filter(({ id }) => ids.has(id));
-    this.#feed.refuseMisplaced(own);
     return { prepared: own.map((event) => ({ eventId: event.id, work: event })), ports: this.#portsAt(now) };
   }
 
@@ -280,7 +279,6 @@ export class EventFlight<Ports extends BasePorts> {
         fresh.filter((event) => isParked(parked, event)),
       );
     const own = parked.size > 0 ? fresh.filter((event) => !isParked(parked, event)) : fresh;
-    this.#feed.refuseMisplaced(own);
     const ports = this.#portsAt(now);
     const ids = new Set(own.map(({ id }) => id));
     const prepared = own.length > 0 ? await this.#consumer.prepare(tx, own, ports) : [];

@@ -8,8 +8,9 @@ import {
   type Queryable,
   type Transaction,
 } from "@onsale/postgres";
-import { quoted } from "../events/cloud-event.ts";
 import type { Delivered, EventDefinition } from "../events/event.ts";
+import { whyMisplaced } from "../events/misplaced.ts";
+import { isKeepable } from "../events/storable.ts";
 import { hopDurations } from "../hops.ts";
 import type { Chunk, Log, LogReader, ReadEvent } from "../log.ts";
 import { SessionLostError } from "../outbox/snapshot-reader.ts";
@@ -24,6 +25,7 @@ import {
   failAttempt,
   holdAttempt,
   type KeyName,
+  keepMisplaced,
   keepPassedOver,
   ParkingFullError,
   type ParkingRule,
@@ -213,21 +215,33 @@ export abstract class Feed {
     return this.database.transaction(work);
   }
 
-  /** Refuses what says of itself something else than its data do: under its key it would pass for the next fact of that one. */
-  refuseMisplaced(events: readonly Delivered[]): void {
-    for (const { type, key, data } of events) {
-      const field = this.#definitions.get(type)?.key;
-      const inData = field === undefined ? key : (data as Readonly<Record<string, unknown>> | null)?.[field];
-      if (inData !== key)
-        throw new MisplacedError(`Its key is ${quoted(key)}, the ${field} of its data ${quoted(String(inData))}.`);
+  /**
+   * The chunk without events whose data name another key than their own. They are kept for a person to see before the cursor
+   * passes them; no key waits for them, and nothing of theirs counts as had.
+   */
+  protected async withoutMisplaced(chunk: Chunk): Promise<Chunk> {
+    const misplaced = new Set<ReadEvent>();
+    for (const read of chunk.events) {
+      const { event } = read;
+      const field = this.#definitions.get(event.type)?.key ?? "";
+      // Data that name no key do not fit their schema, which an edit of the letter can mend.
+      const named = (event.data as Readonly<Record<string, unknown>> | null)?.[field];
+      const why = typeof named === "string" ? whyMisplaced(event, field) : undefined;
+      if (why === undefined) continue;
+      misplaced.add(read);
+      const error = new MisplacedError(`It is kept apart: ${why}.`);
+      await keepMisplaced(this.database, this.name.reader, event, error);
+      this.telemetry.keyDead({ ...this.name, type: event.type, error });
     }
+    if (misplaced.size === 0) return chunk;
+    return { ...chunk, events: chunk.events.filter((read) => !misplaced.has(read)) };
   }
 
   /** What is wrong with an event that failed: where it does not fit its schema that, whatever its handler stumbled over. */
   faultOf({ type, data }: Delivered, error: unknown): unknown {
-    if (error instanceof PoisonError || error instanceof MisplacedError) return error;
+    if (error instanceof PoisonError) return error;
     const definition = this.#definitions.get(type);
-    const why = definition ? definition.whyUnreadable(data) : "nobody here hears it";
+    const why = definition ? definition.whyUnreadable(data) : "nobody here hears that any more";
     return why === undefined ? error : new MalformedError(`It is no ${type}: ${why}.`, { cause: error });
   }
 
@@ -235,7 +249,7 @@ export abstract class Feed {
   parkingRule(event: Delivered, error: unknown): ParkingRule {
     return {
       retry: this.retry,
-      dead: error instanceof PoisonError || error instanceof MisplacedError || error instanceof MalformedError,
+      dead: error instanceof PoisonError || error instanceof MalformedError || !isKeepable(event),
       whenDead: this.#definitions.get(event.type)?.whenDead ?? "block",
     };
   }

@@ -196,7 +196,7 @@ export async function park(
   const delayMs = withJitter(rule.retry.firstDelayMs);
   const parked = await tx.execute(parkKeySql, [...key, feed.source, 1, delayMs, describeError(error)]);
   // Somebody else parked the key meanwhile: then the event waits its turn there, whatever is wrong with it.
-  if (parked === 0 || (!isLast(rule, 1) && isKeepable(event))) await waitBehind(tx, feed.reader, [event]);
+  if (parked === 0 || !isLast(rule, 1)) await waitBehind(tx, feed.reader, [event]);
   else await bury(tx, feed.reader, { event, number: 1 }, error, rule.whenDead);
 }
 
@@ -225,7 +225,6 @@ async function keepLikenesses(tx: Transaction, reader: string, events: readonly 
     if (!isKeepable(event)) await insertLetter(tx, reader, event, { error, attempts: 0, whenDead: "skip" });
 }
 
-/** No publisher of this kit tells such an event: it was written into the outbox past it. */
 class UnkeepableError extends Error {
   override readonly name = "UnkeepableError";
   constructor() {
@@ -361,17 +360,49 @@ export async function keepPassedOver(
   await insertLetter(queryable, reader, event, { error, attempts: 0, whenDead: "skip" });
 }
 
+/** Keeps an event that does not belong under its key, as something that can only be dropped. */
+export async function keepMisplaced(
+  queryable: Queryable,
+  reader: string,
+  event: Delivered,
+  error: unknown,
+): Promise<void> {
+  const description = describeError(error);
+  await insertLetter(queryable, reader, event, {
+    error: description,
+    attempts: 0,
+    whenDead: "skip",
+    isApplicable: false,
+  });
+}
+
+interface LetterFacts {
+  readonly error: string;
+  readonly attempts: number;
+  readonly whenDead: WhenDead;
+  /** Default true: unless it can't be kept whole. */
+  readonly isApplicable?: boolean;
+}
+
 function insertLetter(
   queryable: Queryable,
   reader: string,
   event: Delivered,
-  { error, attempts, whenDead }: { readonly error: string; readonly attempts: number; readonly whenDead: WhenDead },
+  { error, attempts, whenDead, isApplicable = true }: LetterFacts,
 ): Promise<number> {
   const { id, key, sequence, type, source } = event;
   const isWhole = isKeepable(event);
   const place = [reader, id, aggregateOf(type), key, sequence, type, source] as const;
   const kept = isWhole ? event : likeness(event);
-  return queryable.execute(insertLetterSql, [...place, kept, error, causeOf(error), attempts, whenDead, isWhole]);
+  return queryable.execute(insertLetterSql, [
+    ...place,
+    kept,
+    error,
+    causeOf(error),
+    attempts,
+    whenDead,
+    isWhole && isApplicable,
+  ]);
 }
 
 /** The next waiting event of a key becomes its head; with none left the key is free, and true is given. */

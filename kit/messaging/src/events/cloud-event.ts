@@ -4,8 +4,8 @@
  * row holds the same attributes; see `outbox-row.ts`.
  */
 
-import { type Cause, type Delivered, isEventName, type Lane, lanes } from "./event.ts";
-import { isStorable } from "./storable.ts";
+import { type Cause, type Delivered, isEventName, isKeySize, type Lane, lanes, maximumKeyBytes } from "./event.ts";
+import { isKeepable, isStorable } from "./storable.ts";
 
 /** An event without what it says. */
 export type Envelope = Omit<Delivered, "data">;
@@ -251,12 +251,18 @@ function readEnvelope(attributes: Attributes): Envelope {
     type: required("type", isEventName),
     source: required("source"),
     incarnation: required("incarnation", isIncarnation),
-    key: optional("key") || optional("partitionkey") || optional("subject") || refuse("MISSING_KEY", "it has no key"),
+    key: readKey(optional("key") || optional("partitionkey") || optional("subject")),
     sequence: Number(required("sequence", isSequence)),
     lane: required("lane", isLane) as Lane,
     time: required("time", isTime),
     cause: readCause(attributes),
   };
+}
+
+function readKey(key: string | undefined): string {
+  if (!key) return refuse("MISSING_KEY", "it has no key");
+  if (!isKeySize(key)) refuse("BAD_ATTRIBUTE", `its key has more than ${maximumKeyBytes} bytes`);
+  return key;
 }
 
 function readCause(attributes: Attributes): Cause {
@@ -314,8 +320,8 @@ function readData(value: ReceivedRecord["value"]): object {
   const json = textOf(value, "the value");
   const data = parse(json, "BROKEN_JSON", "the value");
   // Who wrote it may have escaped whole characters, too.
-  if (!isStorable(json) && !isStorable(JSON.stringify(data)))
-    refuse("BROKEN_TEXT", "the value has a NUL or half of a character");
+  if (!isStorable(json) && !isKeepable(data))
+    refuse("BROKEN_TEXT", "the value has a NUL, half of a character, or too many levels to look for one");
   return data;
 }
 

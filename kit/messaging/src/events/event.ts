@@ -150,6 +150,13 @@ function refuseUnfitUpcaster({ type, key, validator }: EventDefinition, { from, 
 
 const versionless = (type: string): string => type.slice(0, type.lastIndexOf("."));
 
+/** Bytes of a key at most: what every index that has one takes. */
+export const maximumKeyBytes = 1_024;
+
+// A character has three bytes at most, so that nearly all keys need not be measured.
+export const isKeySize = (key: string): boolean =>
+  key.length * 3 <= maximumKeyBytes || Buffer.byteLength(key) <= maximumKeyBytes;
+
 /** An aggregate, what happened to it, and a version. */
 export const isEventName = (text: string): boolean =>
   /^[a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*\.v[1-9][0-9]*$/.test(text);

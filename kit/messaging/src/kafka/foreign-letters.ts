@@ -1,6 +1,7 @@
 /** What was found on a topic and is no event of ours: kept whole, with the cause, for a person to look at. */
 
 import { array, type Database, json, sql, text } from "@onsale/postgres";
+import { describeError } from "../consumers/cause.ts";
 import type { Foreign } from "../events/cloud-event.ts";
 import type { FeedName } from "../telemetry.ts";
 import type { FetchedRecord } from "./received-batch.ts";
@@ -43,10 +44,10 @@ export async function keepForeignRecords(
     reader,
     source,
     letters.map(placeOf),
-    kept.map(({ key }) => key ?? ""),
+    kept.map(({ key }) => key?.slice(0, shownKey) ?? ""),
     kept.map(({ headers }) => headers.ce_type ?? "unknown"),
     kept,
-    letters.map(({ why }) => why.slice(0, 2_000)),
+    letters.map(({ why }) => describeError(why)),
     letters.map(({ foreign }) => foreign),
   ]);
 }
@@ -65,6 +66,9 @@ function toKept({ topic, partition, found }: ForeignLetter): KeptRecord {
     headers: Object.fromEntries(headers.map(([name, content]) => [shown(name) ?? "", shown(content) ?? ""])),
   };
 }
+
+// An index has no room for a long one.
+const shownKey = 500;
 
 // As much as an event of ours may have. A person sees what it is; the whole is on the topic.
 const shownBytes = 256 * 1024;

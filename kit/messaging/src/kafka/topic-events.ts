@@ -1,7 +1,8 @@
 /** What the records of a topic are to one reader of it: events, events for others, and what is no event of ours. */
 
-import { type Foreign, fromKafkaRecord, isForeign, quoted } from "../events/cloud-event.ts";
+import { type Foreign, fromKafkaRecord, isForeign } from "../events/cloud-event.ts";
 import type { Delivered, Lane } from "../events/event.ts";
+import { whyMisplaced } from "../events/misplaced.ts";
 import { slotOf } from "../slot.ts";
 import { type FetchedRecord, headerOf } from "./received-batch.ts";
 
@@ -37,13 +38,8 @@ export class TopicEvents {
     if (source !== stream.source || lane !== stream.lane)
       return { foreign: "BAD_ATTRIBUTE", why: `it says that it belongs to ${source}/${lane}` };
     const field = keyFields?.get(type);
-    const inData = field === undefined ? key : (data as Readonly<Record<string, unknown>>)[field];
-    // Under another key it would pass for the next fact of that one, whose own is then ignored.
-    if (inData !== key)
-      return {
-        foreign: "KEY_MISMATCH",
-        why: `its key is ${quoted(key)}, the ${field} of its data ${quoted(String(inData))}`,
-      };
+    const why = field === undefined ? undefined : whyMisplaced({ key, data }, field);
+    if (why !== undefined) return { foreign: "KEY_MISMATCH", why };
     if (partitions !== undefined && slotOf(key, partitions) !== partition)
       return { foreign: "WRONG_PARTITION", why: `its key belongs to partition ${slotOf(key, partitions)}` };
     return undefined;

@@ -53,7 +53,7 @@ export interface Letter extends LetterName, KeyName {
   readonly source: string;
   /** Whether the rest of its key waits behind it. */
   readonly blocks: boolean;
-  /** False for what is no event of ours: it can be dropped and nothing else. */
+  /** False for what is no event of ours, or can't be kept whole: it can be dropped and nothing else. */
   readonly readable: boolean;
   readonly error: string;
   readonly cause: string;
@@ -216,7 +216,7 @@ export const letterNotFound = ({ reader, eventId }: LetterName) =>
   refused("LETTER_NOT_FOUND", `${reader} has no dead letter ${eventId}.`);
 
 export const notAnEvent = ({ eventId }: LetterName) =>
-  refused("NOT_AN_EVENT", `${eventId} is no event of ours: it can only be dropped.`);
+  refused("NOT_AN_EVENT", `${eventId} is no event that can be applied: it can only be dropped.`);
 
 export interface Edit extends LetterName, By {
   readonly data: unknown;
@@ -264,12 +264,13 @@ export async function editLetter(
   return { kind: "edited", revision: revision + 1, difference };
 }
 
-function refusalOf(definition: EventDefinition | undefined, { type, key }: Delivered, data: unknown) {
+function refusalOf(definition: EventDefinition | undefined, event: Delivered, data: unknown) {
+  const { type, key } = event;
   if (!definition)
     return refused("TYPE_NOT_HEARD", `Nobody here hears ${type} any more, so its payload can't be checked.`);
   const why = whyUnfit(definition.validator, data);
   if (why !== undefined) return refused("PAYLOAD_DOES_NOT_FIT", `It does not fit the schema of ${type}: ${why}.`);
-  if (!isKeepable(data))
+  if (!isKeepable({ ...event, data }))
     return refused("PAYLOAD_DOES_NOT_FIT", "It has a NUL, half of a character, or too many levels to be stored.");
   const bytes = Buffer.byteLength(JSON.stringify(data));
   if (bytes > maximumPayloadBytes)

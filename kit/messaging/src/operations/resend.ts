@@ -4,6 +4,7 @@ import { bigint, sql, type Transaction, text } from "@onsale/postgres";
 import { putBack } from "../consumers/parking.ts";
 import type { Reader } from "../consumers/readers.ts";
 import { aggregateOf, type Delivered } from "../events/event.ts";
+import { isKeepable } from "../events/storable.ts";
 import type { By } from "./dead-letters.ts";
 import { logOperation } from "./operation-log.ts";
 import { asMode, type RedriveMode } from "./redrive.ts";
@@ -19,7 +20,7 @@ export interface Resend extends By {
 
 export type Resent =
   | { readonly kind: "resent"; readonly eventId: string; readonly blocked: boolean }
-  | Refusal<"TYPE_NOT_HEARD" | "NOT_READ_YET" | "CONFIRMATION_NEEDED" | "ALREADY_WAITING">;
+  | Refusal<"NOT_AN_EVENT" | "TYPE_NOT_HEARD" | "NOT_READ_YET" | "CONFIRMATION_NEEDED" | "ALREADY_WAITING">;
 
 const seenSql = sql("messaging.last-seen", { takes: [text, text, text], gives: { sequence: bigint } })`
   select sequence from inbox where reader = $1 and aggregate = $2 and key = $3`;
@@ -52,6 +53,11 @@ export async function resendEvent(tx: Transaction, resend: Resend): Promise<Rese
 async function whyNot(tx: Transaction, resend: Resend) {
   const { event, reader, evenThoughApplied } = resend;
   if (!reader.hears.has(event.type)) return refused("TYPE_NOT_HEARD", `${reader.name} does not hear ${event.type}.`);
+  if (!isKeepable(event))
+    return refused(
+      "NOT_AN_EVENT",
+      `${event.id} can't be kept until its turn comes: it has a NUL, half of a character, or too many levels.`,
+    );
   const [seen] = await tx.query(seenSql, [reader.name, aggregateOf(event.type), event.key]);
   if ((seen?.sequence ?? 0) < event.sequence)
     return refused("NOT_READ_YET", `${reader.name} has not come to event ${event.sequence} of ${event.key} yet.`);

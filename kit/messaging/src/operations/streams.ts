@@ -41,7 +41,8 @@ export interface StreamState extends FeedName {
 
 /**
  * A stream and what it has not applied of its source's outbox; null where that lies in another database. Where another log is
- * read, all that was told since the watermark counts, be it on its way there or applied a moment ago.
+ * read, what was told since the watermark counts, be it on its way there or applied a moment ago; what was told before it and is
+ * committed only now does not, for the second until the watermark has moved.
  */
 export interface StreamLag extends StreamState {
   readonly behind: number | null;
@@ -123,22 +124,22 @@ const unreadSql = (source: string, lane: Lane) =>
       ) as unread`,
   });
 
-/** Rows that are looked at first: at rest none of them is unread, and nobody looks at more. */
+/** Positions that are looked at first: at rest the latest of them was told before the watermark, and nobody looks at more. */
 const glance = 100;
 
-const latestSql = (source: string, lane: Lane) =>
+const toldSinceSql = (source: string, lane: Lane) =>
   composedSql(`messaging.told-since-${source}-${lane}`, {
-    takes: [nullable(instant), nullable(array(text)), integer, integer, bigint, bigint],
-    gives: { behind: bigint, oldest: nullable(instant) },
+    takes: [nullable(instant), nullable(array(text)), integer, integer, bigint],
+    gives: { behind: bigint, oldest: nullable(instant), isAll: boolean },
     text: `
-      select count(*) as behind, min(created_at) as oldest
+      select count(*) filter (where own) as behind, min(created_at) filter (where own) as oldest,
+        coalesce(min(created_at) <= $1, false) or coalesce(max(head) <= $5, true) as "isAll"
       from (
-        select created_at from ${identifier(source)}.outbox_${lane}
-        where position > (select coalesce(max(position), 0) from ${identifier(source)}.outbox_${lane}) - $6
-          and ($2::text[] is null or type = any($2)) and ($3 = 1 or slot_of(aggregateid, $3) = $4)
-        order by position desc limit $5
-      ) as latest
-      where $1::timestamptz is null or created_at > $1`,
+        select created_at, head, coalesce(created_at > $1, true) and ($2::text[] is null or type = any($2))
+          and ($3 = 1 or slot_of(aggregateid, $3) = $4) as own
+        from (select max(position) as head from ${identifier(source)}.outbox_${lane}) as latest
+        join ${identifier(source)}.outbox_${lane} on position > head - $5
+      ) as told`,
   });
 
 /** Every reader of a service, with its streams, and how far they are behind. */
@@ -196,17 +197,17 @@ async function unreadOf(
   types: readonly string[] | null,
 ): Promise<{ readonly behind: number; readonly oldest: string | null }> {
   const part = [types, slots, slot] as const;
-  let unread: { behind: number; oldest: string | null } | undefined;
   if (readsOutbox) {
-    [unread] = await queryable.query(unreadSql(source, lane), [at, ...part, countedAtMost + 1, lookedAtMost]);
-  } else {
-    for (const most of [glance, countedAtMost + 1]) {
-      [unread] = await queryable.query(latestSql(source, lane), [watermark, ...part, most, lookedAtMost]);
-      if (unread && unread.behind < most) break;
-    }
+    const [unread] = await queryable.query(unreadSql(source, lane), [at, ...part, countedAtMost + 1, lookedAtMost]);
+    return unread ?? nothing;
   }
-  return unread ?? { behind: 0, oldest: null };
+  for (let span = glance; ; span *= 10) {
+    const [told] = await queryable.query(toldSinceSql(source, lane), [watermark, ...part, span]);
+    if (!told || told.isAll || told.behind > countedAtMost || span >= lookedAtMost) return told ?? nothing;
+  }
 }
+
+const nothing = { behind: 0, oldest: null };
 
 const secondsBetween = (earlier: string | null, later: string): number | null =>
   earlier === null ? null : Math.max(0, (Date.parse(later) - Date.parse(earlier)) / 1_000);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { array, bigint, type Column, sql, type Transaction, text, uuid } from "@onsale/postgres";
-import { type Cause, type Lane, type OutgoingEvent, whyUnfit } from "../events/event.ts";
+import { type Cause, isKeySize, type Lane, maximumKeyBytes, type OutgoingEvent, whyUnfit } from "../events/event.ts";
 import { isStorable } from "../events/storable.ts";
 import { ringAfterCommit } from "./doorbell.ts";
 
@@ -117,6 +117,7 @@ export function prepareRow({ event, data, sequence, cause, lane = "online" }: Ou
   const key = fields[event.key];
   if (!event.lanes[lane]) throw new EventRefusedError(`${event.type} may not use the ${lane} lane.`);
   if (typeof key !== "string" || key === "") throw new EventRefusedError(`${event.type} has no key in ${event.key}.`);
+  if (!isKeySize(key)) throw new EventRefusedError(`${event.type} has a key of more than ${maximumKeyBytes} bytes.`);
   if (!Number.isSafeInteger(sequence) || sequence < 1)
     throw new EventRefusedError(`${event.type} of ${key} has the sequence ${sequence}.`);
   const why = whyUnfit(event.validator, fields);

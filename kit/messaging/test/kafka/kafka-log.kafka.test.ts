@@ -227,16 +227,27 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
       serializers: stringSerializers,
     });
     await stranger.send({
-      messages: [{ topic: cluster.topicOf("alpha", "online"), partition: 1, key: "x", value: "{not json" }],
+      messages: [
+        { topic: cluster.topicOf("alpha", "online"), partition: 1, key: "x", value: "{not json" },
+        // What is said of a letter has to be kept, too, and what it is found by.
+        {
+          ...{ topic: cluster.topicOf("alpha", "online"), partition: 1, value: "" },
+          ...{ key: "x".repeat(4_000), headers: { "content-type": "x\0y" } },
+        },
+      ],
       acks: -1,
     });
     await stranger.close();
     await publishSteps([2]);
     await atLeast(40);
-    const letters = () => admin.query("select readable, cause, event ->> 'value' as value from beta.dead_letter");
+    const letters = () =>
+      admin.query("select readable, cause, event ->> 'value' as value from beta.dead_letter order by cause");
     await expect
       .poll(async () => (await letters()).rows)
-      .toEqual([{ readable: false, cause: "NO_CLOUD_EVENT", value: "{not json" }]);
+      .toEqual([
+        { readable: false, cause: "NO_CLOUD_EVENT", value: "{not json" },
+        { readable: false, cause: "WRONG_CONTENT_TYPE", value: "" },
+      ]);
   });
 
   test("a forged event of a real key becomes a dead letter, and the key's own events are heard", async () => {
@@ -248,10 +259,13 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     if (!real) throw new Error("Nothing was heard.");
     const { key } = real;
     const own = slotOf(key, 4);
+    const long = "k".repeat(1_025);
     const next = { ...real, id: crypto.randomUUID(), sequence: 2, data: { id: key, step: 2 } };
     await append([
       { event: { ...next, data: { id: "another", step: 2 } }, partition: own },
       { event: { ...next, data: { step: 2 } }, partition: own },
+      { event: { ...next, data: { id: { toString: 1, valueOf: 1 }, step: 2 } as never }, partition: own },
+      { event: { ...next, key: long, data: { id: long, step: 2 } }, partition: slotOf(long, 4) },
       { event: next, partition: (own + 1) % 4 },
       { event: { ...next, source: "gamma" }, partition: own },
       { event: { ...next, incarnation: "another" }, partition: own },
@@ -267,9 +281,11 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
       .toEqual([
         { cause: "BAD_ATTRIBUTE", error: 'incarnation is "another"' },
         { cause: "BAD_ATTRIBUTE", error: "it says that it belongs to gamma/online" },
-        { cause: "BROKEN_TEXT", error: "the value has a NUL or half of a character" },
+        { cause: "BAD_ATTRIBUTE", error: "its key has more than 1024 bytes" },
+        { cause: "BROKEN_TEXT", error: "the value has a NUL, half of a character, or too many levels to look for one" },
         { cause: "KEY_MISMATCH", error: `its key is "${key}", the id of its data "another"` },
-        { cause: "KEY_MISMATCH", error: `its key is "${key}", the id of its data "undefined"` },
+        { cause: "KEY_MISMATCH", error: `its key is "${key}", the id of its data no text` },
+        { cause: "KEY_MISMATCH", error: `its key is "${key}", the id of its data no text` },
         { cause: "WRONG_PARTITION", error: `its key belongs to partition ${own}` },
       ]);
   });
