@@ -115,11 +115,11 @@ test("the outbox is insert-only, for its own service and for everybody else", as
 });
 
 test("a row that no reader could understand is refused, whoever writes it, also in partitions that are made later", async () => {
-  const put = (sequence: string, headers: string) =>
+  const put = (sequence: string, headers: string, key = "key") =>
     admin.query(
       `insert into outbox_online (id, aggregatetype, aggregateid, type, payload, sequence, headers)
-       values (gen_random_uuid(), 'thing', 'key', 'thing.happened.v1', '{}', $1, $2)`,
-      [sequence, headers],
+       values (gen_random_uuid(), 'thing', $3, 'thing.happened.v1', '{}', $1, $2)`,
+      [sequence, headers, key],
     );
   for (const written of [0, 25]) {
     await write(written);
@@ -127,6 +127,7 @@ test("a row that no reader could understand is refused, whoever writes it, also 
     await expect(put("0", "{}")).rejects.toThrow(/outbox_online_sequence/);
     for (const headers of ["null", "[]", '"text"', "7"])
       await expect(put("1", headers), headers).rejects.toThrow(/outbox_online_headers/);
+    await expect(put("1", "{}", "k".repeat(1_025))).rejects.toThrow(/outbox_online_key/);
     await admin.query("select outbox_extend('online', 10, 3)");
   }
   await put("9007199254740991", '{"correlationid":"test"}');
