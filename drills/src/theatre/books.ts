@@ -119,10 +119,10 @@ const recoveredSql = sql("drills.recovered", {
   takes: [integer, nullable(integer)],
   gives: { recovered: boolean },
 })`
-  select coalesce(bool_and(split_part(owner, '/', 2) = $1::text and unclean_takes = 0), false)
+  select coalesce(bool_and(split_part(owner, '/', 2) = $1::int::text and unclean_takes = 0), false)
     and not exists (
       select from source.reader_cursor
-      where split_part(owner, '/', 2) is distinct from $2::text or unclean_takes > 0
+      where split_part(owner, '/', 2) is distinct from $2::int::text or unclean_takes > 0
     ) as recovered
   from sink.reader_cursor`;
 
