@@ -128,7 +128,7 @@ const unreadSql = (source: string, lane: Lane) =>
 const glance = 100;
 
 const toldSinceSql = (source: string, lane: Lane) =>
-  composedSql(`messaging.told-since-${source}-${lane}`, {
+  composedSql(`messaging.told-since-watermark-${source}-${lane}`, {
     takes: [nullable(instant), nullable(array(text)), integer, integer, bigint],
     gives: { behind: bigint, oldest: nullable(instant), isAll: boolean },
     text: `
