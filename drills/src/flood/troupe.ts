@@ -21,8 +21,14 @@ export type Deed = keyof Deeds;
 
 const script = fileURLToPath(new URL("./flood-process.ts", import.meta.url));
 
+/** Helpers that collect garbage would have to get a processor first, beside a load that takes all of them, and everything waits for them (decision 39). */
+const flags = [...process.execArgv, "--single-threaded-gc"];
+
 export class Player implements AsyncDisposable {
-  readonly #child: ChildProcess = fork(script, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  readonly #child: ChildProcess = fork(script, {
+    execArgv: flags,
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
   readonly #ended: Promise<void>;
   readonly #asked = new Map<number, PromiseWithResolvers<unknown>>();
   #lastId = 0;

@@ -33,6 +33,7 @@ import {
   takeBackAttempt,
 } from "./parking.ts";
 import { FencedError, Progress } from "./progress.ts";
+import { ThreadTurn } from "./thread-turn.ts";
 
 export interface FeedOptions {
   readonly name: FeedName;
@@ -221,7 +222,10 @@ export abstract class Feed {
    */
   protected async withoutMisplaced(chunk: Chunk): Promise<Chunk> {
     const misplaced = new Set<ReadEvent>();
+    const thread = new ThreadTurn();
     for (const read of chunk.events) {
+      if (thread.isOver) await thread.passOn();
+      // Here it is parsed, which of all that is done with it takes this process longest.
       const { event } = read;
       const field = this.#definitions.get(event.type)?.key ?? "";
       // Data that name no key do not fit their schema, which an edit of the letter can mend.

@@ -76,7 +76,7 @@ async function claimOfOrigin<Event extends Claimable>(
   events: readonly Event[],
   findings: Findings<Event>,
 ): Promise<readonly Event[]> {
-  const { reader, aggregate, life } = origin;
+  const { life } = origin;
   const rows = await claimRows(tx, origin, events, life > 0 ? Number.MAX_SAFE_INTEGER : events.length);
   if (rows === "all") return events;
   if (life > 0) tellAnew(rows, origin, events, findings);
