@@ -311,6 +311,17 @@ describe("sending again", () => {
     expect(await resend(await told("door"))).toMatchObject({ code: "ALREADY_WAITING" });
     expect(await listLetters(doors.beta, {}, { limit: 5 })).toHaveLength(1);
   });
+
+  test("refused where it could not be kept until its turn comes", async () => {
+    doors.run([hear]);
+    await doors.tell(["door"], [1]);
+    await applied.atLeast(1);
+    const event = await told("door");
+    if (!event) throw new Error("Nothing was told.");
+    for (const unkeepable of ["\u0000", "\ud83d"])
+      expect(await resend({ ...event, data: { note: unkeepable } })).toMatchObject({ code: "NOT_AN_EVENT" });
+    expect(await latestOperations(doors.beta, { limit: 5 })).toEqual([]);
+  });
 });
 
 describe("taking a reader back", () => {

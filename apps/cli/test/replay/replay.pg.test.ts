@@ -228,6 +228,10 @@ describe("after a break", () => {
     if ("holder" in other) throw new Error("Somebody plays it.");
     await expect(play(options)).rejects.toThrow(PlayHeldError);
     await expect(play(options)).rejects.toThrow(`is being played into this shop already, by process ${process.pid}`);
+    // Nor does it touch the providers, whose faults are the other's: of those here nobody would answer.
+    const unreachable = shop.providers.map((provider) => ({ ...provider, url: "http://127.0.0.1:1" }));
+    const bold = playAndAudit(options, { faults: true }, { ...shop, providers: unreachable });
+    await expect(bold).rejects.toThrow(PlayHeldError);
     await other.release();
     expect(await play(options)).toMatchObject({ orders: { submitted: 3, pending: 0 } });
   });
