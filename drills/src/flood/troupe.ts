@@ -21,7 +21,7 @@ export type Deed = keyof Deeds;
 
 const script = fileURLToPath(new URL("./flood-process.ts", import.meta.url));
 
-/** Helpers that collect garbage would have to get a processor first, beside a load that takes all of them, and everything waits for them (decision 39). */
+/** Beside a load that takes all processors, helpers that collect garbage wait for one, and take it from others when they have it (decision 39). */
 const flags = [...process.execArgv, "--single-threaded-gc"];
 
 export class Player implements AsyncDisposable {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Consumer, consumer } from "../src/consumers/consumer.ts";
 import { type FeedsOptions, type RunningFeeds, startFeeds } from "../src/consumers/feeds.ts";
 import { type Delivered, defineEvent, fact } from "../src/events/event.ts";
+import type { Log, LogReader, ReadEvent } from "../src/log.ts";
 import { publishInBulk } from "../src/outbox/bulk.ts";
 import { OutboxLog } from "../src/outbox/outbox-log.ts";
 import { publish } from "../src/outbox/publish.ts";
@@ -94,6 +95,29 @@ test("beside online events what was read of the bulk lane is applied in smaller 
   await Promise.all([publishing, walkingIn]);
   expect(heard).toEqual(doors);
   expect(parts.length).toBeGreaterThan(3);
+});
+
+test("a long batch is parsed in parts, and whatever else is ready in the process goes between them", async () => {
+  const doors = Array.from({ length: 100 }, (_, index) => `door-${index}`);
+  await publishInBulk(alpha, doors, async (_tx, part) => part.map(opening));
+  let turns = 0;
+  let waiting: NodeJS.Immediate | undefined;
+  const countTurns = (): void => {
+    turns++;
+    waiting = setImmediate(countTurns);
+  };
+  const turnsBefore = new Map<string, number>();
+  const heard: Delivered[] = [];
+  const log = new LaboriousLog(new OutboxLog({ database: beta }), ({ key }) => {
+    if (waiting === undefined) countTurns();
+    if (!turnsBefore.has(key)) turnsBefore.set(key, turns);
+  });
+  run([hear(heard)], { log });
+  await waitFor(() => heard.length === doors.length);
+  clearImmediate(waiting);
+  expect([...turnsBefore.keys()]).toEqual(doors);
+  // Ten milliseconds of work, of which half a millisecond is done at a time.
+  expect(turnsBefore.get("door-99")).toBeGreaterThan(10);
 });
 
 test("a transaction with more bulk events than a reader should meet at once is refused", async () => {
@@ -191,3 +215,49 @@ test("what is stuck when the feeds are drained is left to its lease, within the 
   expect(await feeds.drain(50)).toBe(false);
   await told.promise;
 });
+
+/** To parse one of its events takes a tenth of a millisecond. */
+class LaboriousLog implements Log {
+  readonly cursors: Log["cursors"];
+  readonly #log: Log;
+  readonly #parsed: (event: Delivered) => void;
+
+  constructor(log: Log, parsed: (event: Delivered) => void) {
+    this.cursors = log.cursors;
+    this.#log = log;
+    this.#parsed = parsed;
+  }
+
+  slots(source: string): number {
+    return this.#log.slots(source);
+  }
+
+  open(...stream: Parameters<Log["open"]>): LogReader {
+    const reader = this.#log.open(...stream);
+    return {
+      read: async (cursor, limit) => {
+        const chunk = await reader.read(cursor, limit);
+        return { ...chunk, events: chunk.events.map((read) => this.#laborious(read)) };
+      },
+      wait: (signal) => reader.wait(signal),
+      close: () => reader.close(),
+    };
+  }
+
+  #laborious(read: ReadEvent): ReadEvent {
+    const parse = (): Delivered => {
+      const end = performance.now() + 0.1;
+      while (performance.now() < end) Math.random();
+      this.#parsed(read.event);
+      return read.event;
+    };
+    return {
+      get event() {
+        return parse();
+      },
+      get after() {
+        return read.after;
+      },
+    };
+  }
+}

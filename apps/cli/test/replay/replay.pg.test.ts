@@ -11,7 +11,6 @@ import { Journal } from "../../src/replay/journal.ts";
 import type { PaymentChoice } from "../../src/replay/payment.ts";
 import { PlayHeldError, playAndAudit } from "../../src/replay/perform.ts";
 import { Planner } from "../../src/replay/plan.ts";
-
 import { isClean, type ReplayReport } from "../../src/replay/report.ts";
 import { journalName, LostOrdersError, type ReplayOptions } from "../../src/replay/run.ts";
 import { startTestShop, type TestShop } from "../test-shop.ts";
