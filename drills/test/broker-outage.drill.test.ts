@@ -11,7 +11,7 @@ test.skipIf(!(await requiresKafka()))(
     const directory = await mkdtemp(join(tmpdir(), "onsale-outage-"));
     onTestFinished(() => rm(directory, { recursive: true, force: true }));
     const report = await drillBrokerOutage({
-      server: { url: await serverOfThisRun() },
+      serverUrl: await serverOfThisRun(),
       broker: { directory, jars: jarsOfTests, machine: "quick" },
       ...{ awayMs: 6_000, say: console.log },
     });

@@ -7,7 +7,7 @@ import { drillBulkFlood } from "../src/flood/bulk-flood.ts";
 test("a flood loses and doubles nothing, says where sales waited, and a stalled shard holds up only its own", async () => {
   const words: string[] = [];
   const say = (told: string) => void words.push(told);
-  const report = await drillBulkFlood({ server: { url: await serverOfThisRun() }, events: 3_000, quietMs: 500, say });
+  const report = await drillBulkFlood({ serverUrl: await serverOfThisRun(), events: 3_000, quietMs: 500, say });
   console.log(words.join("\n"));
   for (const id of ["none-lost", "one-effect", "stalled-shard-delays-only-its-keys"])
     expect(report.invariants.find((one) => one.id === id)).toMatchObject({ violations: [] });

@@ -4,8 +4,8 @@ import { drillFailingKey, othersKeptTheirPace } from "../src/steady/failing-key.
 
 // What does not depend on the machine; the others' p99 is judged in the recorded run (RESULTS.md).
 test("a key whose handler fails waits alone, and a redrive applies what waited in its order", async () => {
-  const server = { url: await serverOfThisRun() };
-  const report = await drillFailingKey({ server, pairs: 2, partMs: 1_000, say: console.log });
+  const serverUrl = await serverOfThisRun();
+  const report = await drillFailingKey({ serverUrl, pairs: 2, partMs: 1_000, say: console.log });
   for (const { id, violations } of report.invariants)
     if (id !== "others-keep-their-pace") expect(violations, id).toEqual([]);
   expect(report.figures).toMatchObject({ keys: 1_000, redriven: 30, others: expect.any(Number) });

@@ -9,7 +9,7 @@ test.skipIf(!(await requiresKafka()))(
   async () => {
     const words: string[] = [];
     const report = await drillKill({
-      ...{ server: { url: await serverOfThisRun() }, kafka: await testKafka(), roles: ["relay"] },
+      ...{ serverUrl: await serverOfThisRun(), kafka: await testKafka(), roles: ["relay"] },
       ...{ rounds: 1, from: 1, seed: 42, say: (told) => void words.push(told) },
     });
     console.log(words.join("\n"));

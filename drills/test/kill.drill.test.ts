@@ -7,7 +7,7 @@ import { killPoints } from "../src/theatre/kill-points.ts";
 test("writers and consumers die at every kill point: nothing lost, doubled, invented or out of order", async () => {
   const words: string[] = [];
   const say = (told: string) => void words.push(told);
-  const report = await drillKill({ server: { url: await serverOfThisRun() }, rounds: 1, from: 1, seed: 42, say });
+  const report = await drillKill({ serverUrl: await serverOfThisRun(), rounds: 1, from: 1, seed: 42, say });
   console.log(words.join("\n"));
   console.log(report.figures.killPoints);
   for (const { id, checked, violations } of report.invariants) {

@@ -7,7 +7,7 @@ import { isShown } from "../src/locks/lab.ts";
 test("without a Redis the lab names what it did not show, and does not pass", async () => {
   const why = "Redis is missing.";
   const report = await labLocks({
-    server: { url: await serverOfThisRun() },
+    serverUrl: await serverOfThisRun(),
     redis: { missing: why },
     say: () => undefined,
   });

@@ -6,7 +6,7 @@ describe.skipIf(!(await requiresRedis()))("the lab of locks", () => {
   let report: LockLabReport;
   beforeAll(async () => {
     await using redis = await testRedis();
-    report = await labLocks({ server: { url: await serverOfThisRun() }, redis, say: () => undefined });
+    report = await labLocks({ serverUrl: await serverOfThisRun(), redis, say: () => undefined });
   });
 
   test("shows every failure, and that each cure holds", () => {

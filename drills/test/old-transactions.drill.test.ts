@@ -5,7 +5,7 @@ import { drillOldTransactions, readersKeepTheirPace, tablesStaySmall } from "../
 // A sample, for what does not depend on the machine; ten minutes are in the recorded run (RESULTS.md), where time is judged.
 test("while transactions stay open, here and elsewhere, and a snapshot is held, all that is committed is applied", async () => {
   const report = await drillOldTransactions({
-    server: { url: await serverOfThisRun() },
+    serverUrl: await serverOfThisRun(),
     heldMs: 2_000,
     say: console.log,
   });

@@ -8,7 +8,7 @@ import type { FaultName } from "../src/theatre/fault-names.ts";
 export async function seeCaught(faults: readonly FaultName[], kafka?: KafkaPlace): Promise<object> {
   const words: string[] = [];
   const say = (told: string) => void words.push(told);
-  const report = await drillPlanted({ server: { url: await serverOfThisRun() }, seed: 1, say, faults, kafka });
+  const report = await drillPlanted({ serverUrl: await serverOfThisRun(), seed: 1, say, faults, kafka });
   console.log(words.join("\n"));
   for (const { id, violations } of report.invariants) expect(violations, id).toEqual([]);
   return report.figures;

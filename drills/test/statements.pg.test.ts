@@ -11,7 +11,7 @@ import { plantedScripts } from "../src/theatre/consumer-faults.ts";
 import { openTheatre } from "../src/theatre/stage.ts";
 
 test("every statement of the drills takes and gives what it is declared to", async () => {
-  await using theatre = await openTheatre({ url: await serverOfThisRun() });
+  await using theatre = await openTheatre(await serverOfThisRun());
   await using stage = await theatre.stage();
   for (const script of Object.values(plantedScripts)) await stage.alter(script("sink"));
   const statements = declaredStatements().filter(({ name }) => name.startsWith("drills."));

@@ -5,7 +5,7 @@ import { Argument, type Command, Option } from "commander";
 import { checkout } from "./checkout.ts";
 import { configuration } from "./configuration.ts";
 import { dataFolder } from "./data-folder.ts";
-import { InterruptedError, onInterrupt } from "./interrupt.ts";
+import { interruption } from "./interrupt.ts";
 import { CommandFailure, type DataAndOutput, printResult, say, withDataAndOutput } from "./output.ts";
 import { wholeNumber } from "./seed.ts";
 
@@ -120,14 +120,7 @@ async function messaging({
   only,
 }: BenchOptions): Promise<BenchReport> {
   const { benchMessaging } = await import("@onsale/bench");
-  const interruption = new AbortController();
-  const interrupt = onInterrupt({
-    first(signal) {
-      say("Ending after the present measurement; once more to end at once.");
-      interruption.abort(new InterruptedError(signal));
-    },
-    atOnce: () => undefined,
-  });
+  const { signal, off } = interruption({ words: "Ending after the present measurement; once more to end at once." });
   try {
     return await benchMessaging({
       directory: await mkdtemp(join(await ownFolder(), "messaging-")),
@@ -141,10 +134,10 @@ async function messaging({
         perSecond: rate,
         say,
       },
-      goOn: () => interruption.signal.throwIfAborted(),
+      goOn: () => signal.throwIfAborted(),
     });
   } finally {
-    interrupt.off();
+    off();
   }
 }
 

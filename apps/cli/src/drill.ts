@@ -1,12 +1,10 @@
 import { rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import type { DrillReport } from "@onsale/drills";
 import type { SagaStyle } from "@onsale/orders";
 import { Argument, type Command, Option } from "commander";
-import { dataFolder } from "./data-folder.ts";
 import { jarsFolder } from "./event-log-choice.ts";
-import { InterruptedError, onInterrupt } from "./interrupt.ts";
 import { type DataAndOutput, printResult, say, withDataAndOutput } from "./output.ts";
+import { besideData, onDrillServer, withOwnServer } from "./own-server.ts";
 import { wholeNumber } from "./seed.ts";
 
 interface DrillOptions extends DataAndOutput {
@@ -70,8 +68,10 @@ const usualRounds = 14;
 
 async function kill({ data, rounds = usualRounds, from, seed, log }: DrillOptions): Promise<DrillReport> {
   const { drillKill, killTogether } = await import("@onsale/drills");
-  const options = { server: { directory: serverFolder(data) }, rounds, from, seed, say };
-  return killTogether(await onEachLog({ data, log }, (kafka) => drillKill({ ...options, ...kafka })));
+  return await onDrillServer(data, async (serverUrl) => {
+    const options = { serverUrl, rounds, from, seed, say };
+    return killTogether(await onEachLog({ data, log }, (kafka) => drillKill({ ...options, ...kafka })));
+  });
 }
 
 /** Goes through a drill on the logs that were chosen, one after the other. */
@@ -103,29 +103,33 @@ async function openBroker(data: string | undefined, log: DrillOptions["log"]) {
 
 async function planted({ data, seed, log }: DrillOptions): Promise<DrillReport> {
   const { drillPlanted, plantedTogether } = await import("@onsale/drills");
-  const options = { server: { directory: serverFolder(data) }, seed, say };
-  return plantedTogether(await onEachLog({ data, log }, (kafka) => drillPlanted({ ...options, ...kafka })));
+  return await onDrillServer(data, async (serverUrl) => {
+    const options = { serverUrl, seed, say };
+    return plantedTogether(await onEachLog({ data, log }, (kafka) => drillPlanted({ ...options, ...kafka })));
+  });
 }
 
 async function bulkFlood({ data, events }: DrillOptions): Promise<DrillReport> {
   const { drillBulkFlood } = await import("@onsale/drills");
-  return await drillBulkFlood({ server: { directory: serverFolder(data) }, events, say });
+  return await onDrillServer(data, (serverUrl) => drillBulkFlood({ serverUrl, events, say }));
 }
 
-async function failingKey({ data, rounds = usualRounds }: DrillOptions): Promise<DrillReport> {
+async function failingKey({ data, rounds: pairs = usualRounds }: DrillOptions): Promise<DrillReport> {
   const { drillFailingKey } = await import("@onsale/drills");
-  return await drillFailingKey({ server: { directory: serverFolder(data) }, pairs: rounds, say });
+  return await onDrillServer(data, (serverUrl) => drillFailingKey({ serverUrl, pairs, say }));
 }
 
 async function oldTransactions({ data, minutes = 10 }: DrillOptions): Promise<DrillReport> {
   const { drillOldTransactions } = await import("@onsale/drills");
-  return await drillOldTransactions({ server: { directory: serverFolder(data) }, heldMs: minutes * 60_000, say });
+  return await onDrillServer(data, (serverUrl) => drillOldTransactions({ serverUrl, heldMs: minutes * 60_000, say }));
 }
 
 async function brokerOutage({ data, minutes = 1 }: DrillOptions): Promise<DrillReport> {
   const { drillBrokerOutage } = await import("@onsale/drills");
   const broker = { directory: await brokerFolder(data), jars: jarsFolder };
-  return await drillBrokerOutage({ server: { directory: serverFolder(data) }, broker, awayMs: minutes * 60_000, say });
+  return await onDrillServer(data, (serverUrl) =>
+    drillBrokerOutage({ serverUrl, broker, awayMs: minutes * 60_000, say }),
+  );
 }
 
 async function shopBrokerOutage({ data, minutes = 1 }: DrillOptions): Promise<DrillReport> {
@@ -143,32 +147,14 @@ async function providerOutage({ data, minutes = 5 }: DrillOptions): Promise<Dril
 }
 
 async function sagaFaults({ data, rounds: orders = 2, seed, saga }: DrillOptions): Promise<DrillReport> {
-  const [{ drillSagaFaults }, { startEmbeddedPostgres }] = await Promise.all([
-    import("./drills/saga-faults/saga-faults.ts"),
-    import("@onsale/postgres"),
-  ]);
+  const { drillSagaFaults } = await import("./drills/saga-faults/saga-faults.ts");
   const directory = besideData(data, "drill-saga-faults");
   // Empty: what an earlier drill left in the books would be compared with a provider that knows nothing of it.
   await rm(directory, { recursive: true, force: true });
-  const interruption = new AbortController();
-  const interrupt = onInterrupt({
-    first: (signal) => interruption.abort(new InterruptedError(signal)),
-    atOnce: () => undefined,
-  });
-  const postgres = await startEmbeddedPostgres({ directory });
-  try {
-    return await drillSagaFaults({ adminUrl: postgres.localUrl, orders, seed, saga, say, signal: interruption.signal });
-  } finally {
-    await postgres.stop();
-    interrupt.off();
-  }
+  return await withOwnServer(directory, ({ url, signal }) =>
+    drillSagaFaults({ adminUrl: url, orders, seed, saga, say, signal }),
+  );
 }
-
-/** Drills of the messaging break things, so they do it on a server of their own, beside the shop's data and never in it. */
-export const serverFolder = (data: string | undefined): string => besideData(data, "drill-postgres");
-
-export const besideData = (data: string | undefined, name: string): string =>
-  join(dirname(dataFolder(data).root), name);
 
 /** Empty: a drill's topics are of its own database, which is another one each time. */
 async function brokerFolder(data: string | undefined): Promise<string> {

@@ -1,3 +1,5 @@
+import { say } from "./output.ts";
+
 const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Interrupt = keyof typeof codes;
 
@@ -21,6 +23,23 @@ export function onInterrupt({ first, atOnce }: { first: (signal: Interrupt) => v
   const names = Object.keys(codes) as Interrupt[];
   for (const name of names) process.on(name, hear);
   return { off: () => names.forEach((name) => void process.off(name, hear)) };
+}
+
+/** A signal that aborts at the first interrupt, which is answered with `words`; the second is as above. */
+export function interruption({
+  words = "Ending; once more to end at once.",
+  atOnce = () => undefined,
+}: {
+  readonly words?: string;
+  readonly atOnce?: () => void;
+} = {}): { readonly signal: AbortSignal; off(): void } {
+  const controller = new AbortController();
+  const first = (signal: Interrupt): void => {
+    say(words);
+    controller.abort(new InterruptedError(signal));
+  };
+  const { off } = onInterrupt({ first, atOnce });
+  return { signal: controller.signal, off };
 }
 
 /** The person ended the command; what it did until then stays done. */

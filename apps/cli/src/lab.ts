@@ -1,7 +1,7 @@
 import { Argument, type Command } from "commander";
 import { configuration } from "./configuration.ts";
-import { besideData, serverFolder } from "./drill.ts";
 import { type DataAndOutput, printResult, say, withDataAndOutput } from "./output.ts";
+import { besideData, onDrillServer } from "./own-server.ts";
 
 export function register(program: Command): void {
   withDataAndOutput(program.command("lab"))
@@ -10,11 +10,8 @@ export function register(program: Command): void {
     .action(async (_name: string, { data, output }: DataAndOutput) => {
       const { isAllShown, labInWords, labLocks } = await import("@onsale/drills");
       const { redis: url } = configuration();
-      const report = await labLocks({
-        server: { directory: serverFolder(data) },
-        redis: url === undefined ? { directory: besideData(data, "lab-redis") } : { url },
-        say,
-      });
+      const redis = url === undefined ? { directory: besideData(data, "lab-redis") } : { url };
+      const report = await onDrillServer(data, (serverUrl) => labLocks({ serverUrl, redis, say }));
       printResult(output, report, labInWords);
       if (!isAllShown(report)) process.exitCode = 1;
     });

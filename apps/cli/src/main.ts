@@ -59,5 +59,7 @@ try {
   await main(process.argv.slice(2));
 } catch (error) {
   process.exitCode = tellFailure(error);
+  // Whoever ended it does not wait for what is still under way.
+  if (error instanceof Error && error.name === "InterruptedError") process.exit();
 }
 setTimeout(() => process.exit(), lingerMs).unref();

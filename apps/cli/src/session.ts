@@ -3,7 +3,7 @@ import type { ProviderAddress } from "./audit/provider-ledger.ts";
 import { type Configuration, configuration } from "./configuration.ts";
 import { type DataFolder, dataFolder, isDataFolder } from "./data-folder.ts";
 import { livingHolder } from "./holders.ts";
-import { InterruptedError, onInterrupt } from "./interrupt.ts";
+import { interruption } from "./interrupt.ts";
 import type { OpenShop, OpenShopOptions } from "./open-shop.ts";
 import { type OperatorLogIn, readOperator } from "./operator.ts";
 import { CommandFailure, say } from "./output.ts";
@@ -46,24 +46,21 @@ export async function withServer<Result>(
 ): Promise<Result> {
   const settings = configuration();
   const data = dataFolder(option, settings);
-  const interruption = new AbortController();
   let shop: OpenShop | undefined;
-  const interrupt = onInterrupt({
-    first(signal) {
-      say("Ending; once more to end at once.");
-      interruption.abort(new InterruptedError(signal));
-    },
-    atOnce: () => shop?.abandon(),
-  });
+  const { signal, off } = interruption({ atOnce: () => shop?.abandon() });
   try {
-    const running = await runningShop(data, interruption.signal);
+    const running = await runningShop(data, signal);
     if (!running && onlyBegun) await refuseEmpty(data, settings);
     shop = running ? undefined : await open({ data, configuration: settings, ...opening, say });
-    interruption.signal.throwIfAborted();
-    return await work({ ...(running ?? sessionOf(shop as OpenShop, data)), signal: interruption.signal });
+    signal.throwIfAborted();
+    return await work({ ...(running ?? sessionOf(shop as OpenShop, data)), signal });
+  } catch (error) {
+    // What was under way fails in its own words.
+    signal.throwIfAborted();
+    throw error;
   } finally {
     await shop?.close(`${opening.verb} has ended`);
-    interrupt.off();
+    off();
   }
 }
 

@@ -13,7 +13,7 @@ import { endProcess } from "../src/process-mark.ts";
 import { readServerFile, type ServerFile } from "../src/server-file.ts";
 import type { Status } from "../src/status.ts";
 
-const main = new URL("../src/main.ts", import.meta.url);
+export const main = new URL("../src/main.ts", import.meta.url);
 // A broker lives for a minute, in which its machine's better compiler costs more than it gives.
 export const environment = (more: Readonly<Record<string, string>> = {}) =>
   childEnvironment({
@@ -70,16 +70,16 @@ export async function readiness(url: string): Promise<number> {
 export const readinessIs = (url: string, status: number): Promise<unknown> =>
   waitFor(async () => (await readiness(url)) === status, { withinMs: 60_000, what: `readiness ${status}` });
 
-/** The postmaster and its sessions. */
-export function processesOfCluster(postmaster: number): number[] {
+/** A process and its children: of a postmaster, its sessions. */
+export function familyOf(parent: number): number[] {
   const parentOf = (pid: string) => Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[1]);
   const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   const children = all.filter((pid) => {
     try {
-      return parentOf(pid) === postmaster;
+      return parentOf(pid) === parent;
     } catch {
       return false;
     }
   });
-  return [postmaster, ...children.map(Number)];
+  return [parent, ...children.map(Number)];
 }

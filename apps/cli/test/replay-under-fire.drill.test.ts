@@ -7,7 +7,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkout } from "../src/checkout.ts";
 import { endProcess, isAlive } from "../src/process-mark.ts";
-import { environment, onsale, opened, processesOfCluster, readinessIs, shopFolder } from "./command-line.ts";
+import { environment, familyOf, onsale, opened, readinessIs, shopFolder } from "./command-line.ts";
 
 const main = new URL("../src/main.ts", import.meta.url);
 const longMs = 300_000;
@@ -131,7 +131,7 @@ async function dieAs(kills: readonly ("server" | "postgres" | "provider")[]): Pr
 /** For five seconds; meanwhile the shop says to everybody, in time, to come back later. */
 async function freezeDatabase(): Promise<void> {
   const { url, postgres } = await shop.server();
-  const frozen = processesOfCluster(postgres.pid);
+  const frozen = familyOf(postgres.pid);
   const thawAt = performance.now() + 5_000;
   for (const pid of frozen) process.kill(pid, "SIGSTOP");
   try {

@@ -4,7 +4,7 @@ import { access, readdir, stat } from "node:fs/promises";
 import { quickestOf, waitFor } from "@onsale/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isAlive } from "../src/process-mark.ts";
-import { onsale, opened, processesOfCluster, readiness, readinessIs, shopFolder } from "./command-line.ts";
+import { familyOf, onsale, opened, readiness, readinessIs, shopFolder } from "./command-line.ts";
 
 const longMs = 240_000;
 
@@ -119,7 +119,7 @@ describe("a shop", { timeout: longMs }, () => {
     "answers 503 in time while its PostgreSQL is frozen, then goes on by itself",
     async () => {
       const { url, postgres } = await shop.server();
-      const frozen = processesOfCluster(postgres.pid);
+      const frozen = familyOf(postgres.pid);
       for (const pid of frozen) process.kill(pid, "SIGSTOP");
       try {
         await readinessIs(url, 503);

@@ -5,7 +5,7 @@ import type { Lane } from "@onsale/messaging";
 import { bigint, type Database, sql } from "@onsale/postgres";
 import { quantile, ratio } from "../figures.ts";
 import { type DrillReport, Findings, reportOf } from "../report.ts";
-import { openTheatre, productionPartitions, type ServerChoice, type Stage, type Theatre } from "../theatre/stage.ts";
+import { openTheatre, productionPartitions, type Stage, type Theatre } from "../theatre/stage.ts";
 import { until } from "../until.ts";
 import { judgePromises } from "./promises.ts";
 import { measureShards } from "./shards.ts";
@@ -13,7 +13,8 @@ import type { Heard, HopTable } from "./subscriber.ts";
 import { Player } from "./troupe.ts";
 
 export interface BulkFloodOptions {
-  readonly server: ServerChoice;
+  /** An administrator's, of the PostgreSQL server to play on. */
+  readonly serverUrl: string;
   /** Imported sales of each flood. */
   readonly events: number;
   /** Milliseconds of each quiet measurement. Default 20,000: ten thousand sales, of which a hundred lie beyond the p99. */
@@ -31,10 +32,10 @@ const warmUpOf = ({ events }: BulkFloodOptions): number => Math.min(events, warm
 const floodMs = 45 * 60_000;
 
 export async function drillBulkFlood(options: BulkFloodOptions): Promise<DrillReport> {
-  const { server, events, say } = options;
+  const { serverUrl, events, say } = options;
   const startedAt = performance.now();
   const findings = new Findings();
-  await using theatre = await openTheatre(server);
+  await using theatre = await openTheatre(serverUrl);
 
   const shared = await onStage({ theatre, findings, warmUpSales: warmUpOf(options) }, async (run) => {
     return await run.flooded("online", events, { beside: true });

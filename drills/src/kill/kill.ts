@@ -5,11 +5,12 @@ import { type DrillReport, Findings, reportOf, together } from "../report.ts";
 import type { KafkaPlace } from "../theatre/assignment.ts";
 import { partitionsRetired } from "../theatre/books.ts";
 import { type KillPoint, killPoints, type Role } from "../theatre/kill-points.ts";
-import { openTheatre, type ServerChoice } from "../theatre/stage.ts";
+import { openTheatre } from "../theatre/stage.ts";
 import { Play } from "./play.ts";
 
 export interface KillOptions {
-  readonly server: ServerChoice;
+  /** An administrator's, of the PostgreSQL server to play on. */
+  readonly serverUrl: string;
   readonly rounds: number;
   /** The first round, from 1: a long count can be done in pieces. */
   readonly from: number;
@@ -22,7 +23,7 @@ export interface KillOptions {
 }
 
 export async function drillKill({
-  server,
+  serverUrl,
   rounds,
   from,
   seed,
@@ -31,7 +32,7 @@ export async function drillKill({
   ...options
 }: KillOptions): Promise<DrillReport> {
   const startedAt = performance.now();
-  await using theatre = await openTheatre(server);
+  await using theatre = await openTheatre(serverUrl);
   await using stage = await theatre.stage();
   await using play = await Play.open(stage, { ...(kafka && { kafka }) });
   const { roles = kafka ? ["writer", "consumer", "relay"] : ["writer", "consumer"] } = options;

@@ -4,12 +4,13 @@ import { type DrillReport, Findings, reportOf, together } from "../report.ts";
 import type { KafkaPlace } from "../theatre/assignment.ts";
 import { plantedScripts } from "../theatre/consumer-faults.ts";
 import { type FaultName, faultNames } from "../theatre/fault-names.ts";
-import { openTheatre, outboxReadersOf, type ServerChoice, type Theatre } from "../theatre/stage.ts";
+import { openTheatre, outboxReadersOf, type Theatre } from "../theatre/stage.ts";
 import type { MomentName } from "./moments.ts";
 import { Play, type RoundPlan } from "./play.ts";
 
 export interface PlantedOptions {
-  readonly server: ServerChoice;
+  /** An administrator's, of the PostgreSQL server to play on. */
+  readonly serverUrl: string;
   readonly seed: number;
   readonly say: (words: string) => void;
   /** Default: all. */
@@ -43,9 +44,9 @@ const scenarios: Readonly<Record<FaultName, Scenario>> = {
 const changesBefore = 200;
 
 export async function drillPlanted(options: PlantedOptions): Promise<DrillReport> {
-  const { server, seed, say, faults = faultNames, kafka } = options;
+  const { serverUrl, seed, say, faults = faultNames, kafka } = options;
   const startedAt = performance.now();
-  await using theatre = await openTheatre(server);
+  await using theatre = await openTheatre(serverUrl);
   const findings = new Findings();
   await seeGreen(theatre, { faults, seed, say, findings, kafka });
   const caughtBy: Partial<Record<FaultName, readonly string[]>> = {};

@@ -3,7 +3,7 @@ import { RedisLocks } from "@onsale/lock";
 import { migrate, openDatabase } from "@onsale/postgres";
 import { openRedis, type Redis } from "@onsale/redis";
 import { startRedis, whatRedisLacks } from "@onsale/redis/server";
-import { openScratch, type ServerChoice } from "../theatre/stage.ts";
+import { openScratch } from "../theatre/stage.ts";
 import { atOnce, crowd } from "./crowd.ts";
 import { earlyUnlock } from "./early-unlock.ts";
 import { foreignKeyDeadlock } from "./foreign-key-deadlock.ts";
@@ -12,7 +12,8 @@ import { leaseOverrun } from "./lease-overrun.ts";
 import { lostUpdate } from "./lost-update.ts";
 
 export interface LockLabOptions {
-  readonly server: ServerChoice;
+  /** An administrator's, of the PostgreSQL server to play on. */
+  readonly serverUrl: string;
   /** A Redis that runs; a folder for one of the lab's own; or why there is none. */
   readonly redis: RedisChoice;
   readonly say: (words: string) => void;
@@ -29,8 +30,8 @@ export interface LockLabReport {
 const labs = [lostUpdate, foreignKeyDeadlock, earlyUnlock, leaseOverrun, crowd];
 
 /** Shows each known failure of locks happening, then not: on tables of its own, in a database that goes with it. */
-export async function labLocks({ server, redis, say }: LockLabOptions): Promise<LockLabReport> {
-  await using scratch = await openScratch(server, "lab");
+export async function labLocks({ serverUrl, redis, say }: LockLabOptions): Promise<LockLabReport> {
+  await using scratch = await openScratch(serverUrl, "lab");
   await migrate({ adminUrl: scratch.url, ...home, sets: [{ owner: "labs", directory: migrations }] });
   const database = openDatabase({ url: scratch.url, ...home, connections: atOnce, applicationName: "lab" });
   await using takers = await openTakers(redis);

@@ -4,11 +4,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type KafkaOptions, type KafkaServer, startKafka } from "@onsale/kafka-server";
 import { quantile } from "../figures.ts";
 import { type DrillReport, Findings, type Invariant, reportOf } from "../report.ts";
-import { openTheatre, type ServerChoice } from "../theatre/stage.ts";
+import { openTheatre } from "../theatre/stage.ts";
 import { StalledError, SteadyShop } from "./steady-shop.ts";
 
 export interface BrokerOutageOptions {
-  readonly server: ServerChoice;
+  /** An administrator's, of the PostgreSQL server to play on. */
+  readonly serverUrl: string;
   /** The drill's own: it is frozen and killed. */
   readonly broker: KafkaOptions;
   /** For how long the broker is away each time, in milliseconds. */
@@ -28,10 +29,10 @@ const toldAtLeast = 0.9;
 /** Looks at the backlog while the broker is away. */
 const looks = 6;
 
-export async function drillBrokerOutage({ server, broker, awayMs, say }: BrokerOutageOptions): Promise<DrillReport> {
+export async function drillBrokerOutage({ serverUrl, broker, awayMs, say }: BrokerOutageOptions): Promise<DrillReport> {
   const startedAt = performance.now();
   await using owned = await ownBroker(broker);
-  await using theatre = await openTheatre(server);
+  await using theatre = await openTheatre(serverUrl);
   await using stage = await theatre.stage();
   await using shop = new SteadyShop(stage, { kafka: { bootstrap: owned.bootstrap, prefix: "drill." } });
   await shop.open(aroundMs);

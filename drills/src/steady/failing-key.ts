@@ -3,11 +3,12 @@
 import { beyond, quantile, ratio } from "../figures.ts";
 import { type DrillReport, Findings, type Invariant, reportOf } from "../report.ts";
 import { parkedKeys } from "../theatre/books.ts";
-import { openTheatre, type ServerChoice } from "../theatre/stage.ts";
+import { openTheatre } from "../theatre/stage.ts";
 import { keys, SteadyShop } from "./steady-shop.ts";
 
 export interface FailingKeyOptions {
-  readonly server: ServerChoice;
+  /** An administrator's, of the PostgreSQL server to play on. */
+  readonly serverUrl: string;
   /** Pairs of a quiet part and one in which the key fails, one after the other. */
   readonly pairs: number;
   /** Milliseconds of each part. Default 10,000: three thousand changes, thirty of them beyond the p99. */
@@ -21,13 +22,13 @@ const failingKey = "key-that-fails";
 const othersAtMost = 1.2;
 
 export async function drillFailingKey({
-  server,
+  serverUrl,
   pairs,
   partMs = 10_000,
   say,
 }: FailingKeyOptions): Promise<DrillReport> {
   const startedAt = performance.now();
-  await using theatre = await openTheatre(server);
+  await using theatre = await openTheatre(serverUrl);
   await using stage = await theatre.stage();
   await using shop = new SteadyShop(stage, { failingKey });
   await shop.open(Math.min(partMs, 3_000));

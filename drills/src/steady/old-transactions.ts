@@ -5,12 +5,13 @@ import { bigint, sql, text } from "@onsale/postgres";
 import pg from "pg";
 import { beyond, quantile, ratio } from "../figures.ts";
 import { type DrillReport, Findings, type Invariant, reportOf } from "../report.ts";
-import { openTheatre, type ServerChoice, type Stage } from "../theatre/stage.ts";
+import { openTheatre, type Stage } from "../theatre/stage.ts";
 import { type Work, WorkWatch } from "./server-work.ts";
 import { StalledError, SteadyShop } from "./steady-shop.ts";
 
 export interface OldTransactionsOptions {
-  readonly server: ServerChoice;
+  /** An administrator's, of the PostgreSQL server to play on. */
+  readonly serverUrl: string;
   /** For how long the transactions stay open, in milliseconds. */
   readonly heldMs: number;
   readonly say: (words: string) => void;
@@ -38,9 +39,9 @@ interface Part {
  * Half of the quiet time lies before, half behind: a disk is slower at one time than at another, for minutes, and what is
  * compared is as long on both sides.
  */
-export async function drillOldTransactions({ server, heldMs, say }: OldTransactionsOptions): Promise<DrillReport> {
+export async function drillOldTransactions({ serverUrl, heldMs, say }: OldTransactionsOptions): Promise<DrillReport> {
   const startedAt = performance.now();
-  await using theatre = await openTheatre(server);
+  await using theatre = await openTheatre(serverUrl);
   await using stage = await theatre.stage();
   await stage.alter(timeSyncs);
   await using shop = new SteadyShop(stage);

@@ -2,12 +2,9 @@
 
 import { randomBytes } from "node:crypto";
 import { migrations as messaging } from "@onsale/messaging";
-import { type Database, migrate, openDatabase, startEmbeddedPostgres } from "@onsale/postgres";
+import { type Database, migrate, openDatabase } from "@onsale/postgres";
 import { migrations as saga } from "@onsale/saga";
 import pg from "pg";
-
-/** The PostgreSQL server to play on: one that runs, by an administrator's URL, or a folder for an embedded one. */
-export type ServerChoice = { readonly url: string } | { readonly directory: string };
 
 export interface Theatre extends AsyncDisposable {
   /** A new database with empty tables; dropped when it is let go. */
@@ -36,27 +33,15 @@ const folders = {
   sink: new URL("../../migrations/sink/", import.meta.url),
 };
 
-export async function openTheatre(choice: ServerChoice): Promise<Theatre> {
-  const server = await openServer(choice);
+/** @param serverUrl An administrator's, of the PostgreSQL server to play on. */
+export async function openTheatre(serverUrl: string): Promise<Theatre> {
   const template = `drill_template_${randomBytes(6).toString("hex")}`;
-  try {
-    await makeTemplate(server.localUrl, template);
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  await makeTemplate(serverUrl, template);
   return {
-    stage: () => openStage(server.localUrl, template),
-    async [Symbol.asyncDispose]() {
-      await run(server.localUrl, `drop database if exists ${template} with (force)`);
-      await server.stop();
-    },
+    stage: () => openStage(serverUrl, template),
+    [Symbol.asyncDispose]: () => run(serverUrl, `drop database if exists ${template} with (force)`),
   };
 }
-
-/** One that was there before goes on when we are done. */
-const openServer = async (choice: ServerChoice) =>
-  "url" in choice ? { localUrl: choice.url, stop: async () => undefined } : await startEmbeddedPostgres(choice);
 
 async function makeTemplate(serverUrl: string, name: string): Promise<void> {
   await run(serverUrl, `create database ${name}`);
@@ -86,27 +71,17 @@ function partitionsOf(rows: number): string {
   end $$`;
 }
 
-/** An empty database on the server; it goes, and the server ends, when it is let go. */
+/** An empty database on the server; it goes when it is let go. */
 export async function openScratch(
-  choice: ServerChoice,
+  serverUrl: string,
   purpose: string,
 ): Promise<AsyncDisposable & { readonly url: string }> {
-  const server = await openServer(choice);
   const name = `${purpose}_${randomBytes(8).toString("hex")}`;
-  const close = async () => {
-    try {
-      await run(server.localUrl, `drop database if exists ${name} with (force)`);
-    } finally {
-      await server.stop();
-    }
+  await run(serverUrl, `create database ${name}`);
+  return {
+    url: urlOf(serverUrl, name),
+    [Symbol.asyncDispose]: () => run(serverUrl, `drop database if exists ${name} with (force)`),
   };
-  try {
-    await run(server.localUrl, `create database ${name}`);
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
-  return { url: urlOf(server.localUrl, name), [Symbol.asyncDispose]: close };
 }
 
 async function openStage(serverUrl: string, template: string): Promise<Stage> {
