@@ -22,6 +22,8 @@ export interface InventoryBenchOptions {
   /** Orders a second of the steady loads. */
   readonly perSecond: number;
   readonly say: (words: string) => void;
+  /** Throws when the person has ended the command: asked between two measurements. */
+  readonly goOn: () => void;
 }
 
 /** Reservations on one hot product over plain transactions on one. */
@@ -36,7 +38,7 @@ interface Measured<Run> {
 }
 
 export async function benchInventory(options: InventoryBenchOptions): Promise<BenchReport> {
-  const { seconds, say } = options;
+  const { seconds, say, goOn } = options;
   await using shop = await openHotShop(options.directory);
   const settings = await withClient(shop.url, readSettings);
   if (!(await hasPgbench())) {
@@ -50,7 +52,9 @@ export async function benchInventory(options: InventoryBenchOptions): Promise<Be
   const plain = await preparePlainOrder(shop.url, { seconds: Math.min(10, seconds), skus: 1 });
   const { limits, drained, crowds } = await measurePairs({ shop, gate, plain }, options);
   await plain.drop();
+  goOn();
   const postgres = { runs: drained, steady: await steady(shop, options) };
+  goOn();
   const redis = gate && { runs: crowds, steady: await steady(shop, options, gate) };
   say(
     `${options.perSecond} orders/s: p95 ${postgres.steady.p95Ms} ms; with the gate ${redis?.steady.p95Ms ?? "not measured"}`,
@@ -87,14 +91,20 @@ interface Sides {
 }
 
 /** The limit, then each of ours, in turn. */
-async function measurePairs({ shop, gate, plain }: Sides, { pairs, orders, seconds, say }: InventoryBenchOptions) {
+async function measurePairs(
+  { shop, gate, plain }: Sides,
+  { pairs, orders, seconds, say, goOn }: InventoryBenchOptions,
+) {
   const limits: number[] = [];
   const drained: Drained[] = [];
   const crowds: Crowd[] = [];
   await drain(shop, Math.ceil(orders / 5));
   for (let pair = 1; pair <= pairs; pair++) {
+    goOn();
     limits.push(await plain.measure(seconds));
+    goOn();
     drained.push(await drain(shop, orders));
+    goOn();
     if (gate) crowds.push(await crowd(shop, gate, orders));
     const [limit, one, other] = [limits.at(-1) ?? 0, drained.at(-1), crowds.at(-1)];
     say(

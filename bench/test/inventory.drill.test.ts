@@ -19,6 +19,7 @@ test.skipIf(!(requires("pgbench", "pgbench", "--version") && (await requiresRedi
     const { rows, details } = await benchInventory({
       ...{ directory: join(directory, "ground"), seconds: 2, pairs: 1, orders: 8_000, perSecond: 200 },
       say: () => undefined,
+      goOn: () => undefined,
     });
     expect(rows).toMatchObject([
       { row: "hot postgres", unit: "reservations/s", goal: 20 },

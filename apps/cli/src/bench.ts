@@ -101,7 +101,8 @@ async function inventory({
 }: BenchOptions): Promise<BenchReport> {
   const { benchInventory } = await import("@onsale/bench");
   const directory = await mkdtemp(join(await ownFolder(), "inventory-"));
-  return await benchInventory({ directory, seconds, pairs, orders: events, perSecond: rate, say });
+  const options = { directory, seconds, pairs, orders: events, perSecond: rate, say };
+  return await untilInterrupted((goOn) => benchInventory({ ...options, goOn }));
 }
 
 async function ownFolder(): Promise<string> {
@@ -120,22 +121,24 @@ async function messaging({
   only,
 }: BenchOptions): Promise<BenchReport> {
   const { benchMessaging } = await import("@onsale/bench");
+  const options = {
+    directory: await mkdtemp(join(await ownFolder(), "messaging-")),
+    jars: join(checkout, ".onsale/java"),
+    parts: chosen(messagingParts, only),
+    ...{ pairs, seconds, events, peerWarmUpSeconds: warmUp, perSecond: rate, say },
+  };
+  return await untilInterrupted((goOn) => benchMessaging({ ...options, goOn }));
+}
+
+/** `measure` calls `goOn` before each measurement: there it ends, in good order, when the person has ended the command. */
+async function untilInterrupted(measure: (goOn: () => void) => Promise<BenchReport>): Promise<BenchReport> {
   const { signal, off } = interruption({ words: "Ending after the present measurement; once more to end at once." });
   try {
-    return await benchMessaging({
-      directory: await mkdtemp(join(await ownFolder(), "messaging-")),
-      jars: join(checkout, ".onsale/java"),
-      ...{
-        parts: chosen(messagingParts, only),
-        pairs,
-        seconds,
-        events,
-        peerWarmUpSeconds: warmUp,
-        perSecond: rate,
-        say,
-      },
-      goOn: () => signal.throwIfAborted(),
-    });
+    return await measure(() => signal.throwIfAborted());
+  } catch (error) {
+    // Ctrl-C reaches other programs of a measurement, too.
+    signal.throwIfAborted();
+    throw error;
   } finally {
     off();
   }

@@ -26,6 +26,7 @@ export async function withOwnServer<Result>(
   try {
     const server = await startEmbeddedPostgres({ directory });
     try {
+      interrupted.signal.throwIfAborted();
       return await work({ url: server.localUrl, signal: interrupted.signal });
     } catch (error) {
       // What was under way fails in its own words.
