@@ -54,10 +54,12 @@ test("what tests left in their folder goes with the run", async () => {
   await expect(access(dirname(litter))).rejects.toThrow("no such file");
 });
 
-test("the throw-away server and its folder go when vitest is killed", async () => {
+test("the throw-away server, its folder and what works in it go when vitest is killed", async () => {
   await using node = await startRun("endless");
   const data = (await node.line(/data: /, 60_000)).replace(/.*data: /, "");
+  const detached = Number((await node.line(/detached: /)).replace(/.*detached: /, ""));
   await access(data);
+  expect(process.kill(detached, 0)).toBe(true);
   node.signal("SIGKILL");
   const folderOfRun = dirname(dirname(data));
   expect(basename(folderOfRun)).toMatch(/^onsale-run-/);
@@ -67,4 +69,11 @@ test("the throw-away server and its folder go when vitest is killed", async () =
       () => true,
     ),
   );
+  await waitFor(() => {
+    try {
+      return !process.kill(detached, 0);
+    } catch {
+      return true;
+    }
+  });
 }, 90_000);
