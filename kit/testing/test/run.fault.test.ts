@@ -7,8 +7,15 @@ import { expect, test } from "vitest";
 const vitest = new URL("../../../node_modules/vitest/vitest.mjs", import.meta.url);
 const config = new URL("./fixtures/vitest.config.ts", import.meta.url).pathname;
 
+/** Both streams in one pipe, as at a terminal: of two it is not known which line was written last. */
+const oneStream = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
+
 const startRun = (pattern: string, more: Record<string, string> = {}): Promise<SpawnedNode> =>
-  spawnNode(vitest, { args: ["run", "--config", config, pattern], env: childEnvironment({ NO_COLOR: "1", ...more }) });
+  spawnNode(vitest, {
+    args: ["run", "--config", config, pattern],
+    env: childEnvironment({ NO_COLOR: "1", ...more }),
+    wrapper: oneStream,
+  });
 
 /** Runs made-up tests to their end. */
 async function run(pattern: string, more: Record<string, string> = {}) {
