@@ -60,14 +60,15 @@ function postmaster(data: string): number | undefined {
 /** Shops that tests opened, their providers and databases: they name the folder in their command lines. Only Linux tells. */
 function endOthers(): void {
   if (process.platform !== "linux") return;
-  for (const pid of readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)) {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  for (const pid of pids) {
     try {
       const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
       if (pid === process.pid || !args.some((arg) => arg.includes(`${directory}/`))) continue;
       // Killed outright, PostgreSQL would leave memory behind that it shares.
       process.kill(pid, program.endsWith("/postgres") ? "SIGQUIT" : "SIGKILL");
+      // A test may have frozen it.
+      process.kill(pid, "SIGCONT");
     } catch {
       // It has ended meanwhile.
     }
