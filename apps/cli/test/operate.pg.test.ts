@@ -281,12 +281,15 @@ test("who came for a product and who was served is told, of one that is there", 
   expect(await refused("fairness", "NOTHING")).toContain("STOCK_NOT_FOUND");
 });
 
-test("a folder in which there is no shop is refused, and none is begun in it", async () => {
-  const elsewhere = `${shop.root} of somebody else`;
-  const { code, stderr } = await onsale(["outbox", "lag", "--data", elsewhere]);
-  expect({ code, stderr }).toMatchObject({
-    code: 1,
-    stderr: expect.stringContaining(`There is no shop in ${elsewhere}`),
-  });
-  expect(existsSync(elsewhere)).toBe(false);
-});
+test.each([["outbox", "lag"], ["audit"]])(
+  "a folder in which there is no shop is refused, and none is begun in it: %s",
+  async (...verb) => {
+    const elsewhere = `${shop.root} of somebody else`;
+    const { code, stderr } = await onsale([...verb, "--data", elsewhere]);
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`There is no shop in ${elsewhere}`),
+    });
+    expect(existsSync(elsewhere)).toBe(false);
+  },
+);

@@ -10,7 +10,7 @@ export function register(program: Command): void {
         import("./audit.ts"),
         import("./words.ts"),
       ]);
-      const report = await withServer(data, (session) => audit(session), { verb: "audit" });
+      const report = await withServer(data, (session) => audit(session), { verb: "audit", onlyBegun: true });
       tellChecks(report);
       if (report.violations.length > 0) process.exitCode = 1;
       printResult(output, report, inWords);

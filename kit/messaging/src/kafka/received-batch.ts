@@ -5,7 +5,8 @@
  * of a consumer's time. `record-batch.ts` writes what is read here.
  */
 
-import { compressionsAlgorithmsByBitmask, crc32c } from "@platformatic/kafka";
+import { compressionsAlgorithmsByBitmask } from "@platformatic/kafka";
+import { checksumOf } from "./record-batch.ts";
 import { type Content, contentAt } from "./record-text.ts";
 
 export type RecordHeader = readonly [name: Content, content: Content | null];
@@ -86,7 +87,7 @@ export class ReceivedBatch {
   constructor(bytes: Buffer, fetchedAt: number) {
     this.firstOffset = Number(bytes.readBigInt64BE(at.firstOffset));
     if (bytes[at.magic] !== magic) throw this.#damaged(`has the format ${bytes[at.magic]}`);
-    if (bytes.length < at.records || crc32c(bytes.subarray(at.attributes)) !== bytes.readUInt32BE(at.checksum))
+    if (bytes.length < at.records || checksumOf(bytes.subarray(at.attributes)) !== bytes.readUInt32BE(at.checksum))
       throw this.#damaged("has another checksum than it says");
     const attributes = bytes.readInt16BE(at.attributes);
     this.endOffset = this.firstOffset + bytes.readInt32BE(at.lastOffsetDelta) + 1;
