@@ -144,7 +144,8 @@ export type ForeignCause =
   | "UNKNOWN_TYPE"
   | "NO_DATA"
   | "BROKEN_JSON"
-  | "BROKEN_TEXT";
+  | "BROKEN_TEXT"
+  | "TOO_LARGE";
 
 /** Something on the topic that is no event of ours: it can't be applied, and belongs to the dead letters with this cause. */
 export interface Foreign {

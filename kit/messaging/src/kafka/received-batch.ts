@@ -5,6 +5,7 @@
  * of a consumer's time. `record-batch.ts` writes what is read here.
  */
 
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { compressionsAlgorithmsByBitmask } from "@platformatic/kafka";
 import { checksumOf } from "./record-batch.ts";
 import { type Content, contentAt } from "./record-text.ts";
@@ -21,6 +22,8 @@ export interface FetchedRecord {
   /** When the broker appended it, and when it came here; milliseconds since 1970. */
   readonly appendedAt: number;
   readonly fetchedAt: number;
+  /** Why it stands for a whole batch that is not read. */
+  readonly tooLarge?: string;
 }
 
 /** The text of the last header of this name, if there is one. */
@@ -55,6 +58,12 @@ const compressionBits = 0b111;
 const transactionalBit = 1 << 4;
 const controlBit = 1 << 5;
 
+/**
+ * Bytes that a batch's records may take. Ours take half a megabyte. A stranger's of that size may hold gigabytes when it is compressed, and would
+ * end every process that reads it, one after the other.
+ */
+export const mostRecordBytes = 32 * 1024 * 1024;
+
 /** The batches that lie in `bytes`. A broker cuts off what is more than it was asked for: the rest of the last is left. */
 export function receivedBatches(bytes: Buffer): ReceivedBatch[] {
   const fetchedAt = Date.now();
@@ -79,9 +88,12 @@ export class ReceivedBatch {
   readonly isControl: boolean;
   readonly #appendedAt: number;
   readonly #fetchedAt: number;
-  readonly #bytes: Buffer;
+  /** The records; as they came until the first is wanted, so that of many compressed ones a process holds but one at full size. */
+  #bytes: Buffer;
+  #compression: number;
   #place = 0;
   #left: number;
+  #tooLarge: string | undefined;
 
   /** @throws {DamagedBatchError} also when its checksum is another: TCP's own lets one fault in some millions pass. */
   constructor(bytes: Buffer, fetchedAt: number) {
@@ -98,7 +110,8 @@ export class ReceivedBatch {
     this.#appendedAt = Number(bytes.readBigInt64BE(at.maxTimestamp));
     this.#fetchedAt = fetchedAt;
     this.#left = bytes.readInt32BE(at.count);
-    this.#bytes = this.#decompressed(bytes.subarray(at.records), attributes & compressionBits);
+    this.#bytes = bytes.subarray(at.records);
+    this.#compression = attributes & compressionBits;
   }
 
   /** Records that it has not given yet. */
@@ -106,13 +119,19 @@ export class ReceivedBatch {
     return this.#left;
   }
 
-  /** Bytes of the records that it has not given yet. */
+  /** Bytes of the records that it has not given yet, as it holds them. */
   get bytesLeft(): number {
     return this.#bytes.length - this.#place;
   }
 
-  /** The next record, of which one has to be left. `before`: any other of its kind, whose headers it may have in common. */
+  /**
+   * The next record, of which one has to be left; of a batch that is too large one stands for all. `before`: any other of its
+   * kind, whose headers it may have in common.
+   * @throws {DamagedBatchError}
+   */
   next(before?: FetchedRecord): FetchedRecord {
+    if (this.#compression !== 0) this.#decompress();
+    if (this.#tooLarge !== undefined) return this.#standIn(this.#tooLarge);
     this.#left--;
     const end = this.#varint() + this.#place;
     this.#place++; // attributes: there are none yet
@@ -162,18 +181,47 @@ export class ReceivedBatch {
     while ((this.#bytes[this.#place++] ?? 0) > 0x7f);
   }
 
-  #decompressed(records: Buffer, compression: number): Buffer {
-    if (compression === 0) return records;
+  #decompress(): void {
     try {
-      const algorithm = compressionsAlgorithmsByBitmask[compression];
-      if (!algorithm) throw new Error(`Nobody here knows the compression ${compression}.`);
-      return algorithm.decompressSync(records);
+      this.#bytes = decompressed(this.#bytes, this.#compression);
     } catch (error) {
-      throw this.#damaged("can't be decompressed", error);
+      if (!isTooLarge(error)) throw this.#damaged("can't be decompressed", error);
+      this.#tooLarge = `it stands for all ${this.#left} records of its batch, which take more than ${mostRecordBytes} bytes`;
     }
+    this.#compression = 0;
+  }
+
+  /** Its only one, in the place of its last: whoever remembers that has passed the whole batch. */
+  #standIn(tooLarge: string): FetchedRecord {
+    this.#left = 0;
+    const moments = { epoch: this.epoch, appendedAt: this.#appendedAt, fetchedAt: this.#fetchedAt };
+    return { ...moments, key: null, value: null, headers: [], offset: this.endOffset - 1, tooLarge };
   }
 
   #damaged(why: string, cause?: unknown): DamagedBatchError {
     return new DamagedBatchError(this.firstOffset, why, cause);
   }
 }
+
+/** Those that the system's own library reads, which stops at a bound, by their numbers. What the others read grows at most 255 times. */
+const boundedBy = new Map<number, (records: Buffer, options: { maxOutputLength: number }) => Buffer>([
+  [1, gunzipSync],
+  [4, zstdDecompressSync],
+]);
+
+function decompressed(records: Buffer, compression: number): Buffer {
+  const bounded = boundedBy.get(compression);
+  if (bounded) return bounded(records, { maxOutputLength: mostRecordBytes });
+  const algorithm = compressionsAlgorithmsByBitmask[compression];
+  if (!algorithm) throw new Error(`Nobody here knows the compression ${compression}.`);
+  const found = algorithm.decompressSync(records);
+  if (found.length > mostRecordBytes) throw new TooLargeError();
+  return found;
+}
+
+class TooLargeError extends Error {
+  override readonly name = "TooLargeError";
+}
+
+const isTooLarge = (error: unknown): boolean =>
+  error instanceof TooLargeError || (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";

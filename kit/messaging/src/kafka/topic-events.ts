@@ -26,6 +26,7 @@ export class TopicEvents {
   /** Undefined for what is not for this reader. */
   understand(record: FetchedRecord, partition: number): Delivered | Foreign | undefined {
     const { keyFields, knows } = this.#options;
+    if (record.tooLarge !== undefined) return { foreign: "TOO_LARGE", why: record.tooLarge };
     const type = headerOf(record.headers, "ce_type");
     if (type !== undefined && keyFields && !keyFields.has(type) && knows(type)) return undefined;
     const event = fromKafkaRecord(record, { knows });

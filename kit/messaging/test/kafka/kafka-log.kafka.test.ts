@@ -10,6 +10,7 @@ import { beginAt, exportState } from "../../src/consumers/starting-point.ts";
 import { toKafkaRecord } from "../../src/events/cloud-event.ts";
 import { type Delivered, defineEvent, fact } from "../../src/events/event.ts";
 import { begunLog, KafkaCluster, KafkaLog, type RunningRelay, startRelay, whyOtherLog } from "../../src/kafka/index.ts";
+import { mostRecordBytes } from "../../src/kafka/received-batch.ts";
 import type { Log } from "../../src/log.ts";
 import { OutboxLog } from "../../src/outbox/outbox-log.ts";
 import { publish } from "../../src/outbox/publish.ts";
@@ -221,6 +222,7 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     const { atLeast } = hear();
     await publishSteps([1]);
     await atLeast(20);
+    const topic = cluster.topicOf("alpha", "online");
     const stranger = new Producer({
       clientId: "stranger",
       bootstrapBrokers: [bootstrap],
@@ -228,15 +230,18 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
     });
     await stranger.send({
       messages: [
-        { topic: cluster.topicOf("alpha", "online"), partition: 1, key: "x", value: "{not json" },
+        { topic, partition: 1, key: "x", value: "{not json" },
         // What is said of a letter has to be kept, too, and what it is found by.
         {
-          ...{ topic: cluster.topicOf("alpha", "online"), partition: 1, value: "" },
+          ...{ topic, partition: 1, value: "" },
           ...{ key: "x".repeat(4_000), headers: { "content-type": "x\0y" } },
         },
       ],
       acks: -1,
     });
+    // To the broker it is a few kilobytes.
+    const large = { topic, partition: 2, key: "y", value: " ".repeat(mostRecordBytes) };
+    await stranger.send({ messages: [large], acks: -1, compression: "zstd" });
     await stranger.close();
     await publishSteps([2]);
     await atLeast(40);
@@ -246,6 +251,7 @@ describe.skipIf(!(await requiresKafka()))("the Kafka log", () => {
       .poll(async () => (await letters()).rows)
       .toEqual([
         { readable: false, cause: "NO_CLOUD_EVENT", value: "{not json" },
+        { readable: false, cause: "TOO_LARGE", value: null },
         { readable: false, cause: "WRONG_CONTENT_TYPE", value: "" },
       ]);
   });

@@ -5,6 +5,7 @@ import {
   DamagedBatchError,
   type FetchedRecord,
   headerOf,
+  mostRecordBytes,
   type ReceivedBatch,
   receivedBatches,
 } from "../../src/kafka/received-batch.ts";
@@ -108,6 +109,22 @@ describe("a batch that was received", () => {
     );
     expect(recordsIn(receivedBatches(bytes)).map(({ value }) => value)).toEqual(values);
   });
+
+  test.each(["gzip", "lz4", "zstd"] as const)(
+    "gives one record for all when %s made it of more than a process should hold",
+    (compression) => {
+      const bytes = foreign([{ value: Buffer.from("small") }, { value: Buffer.alloc(mostRecordBytes) }], {
+        compression,
+      });
+      expect(bytes.length).toBeLessThan(mostRecordBytes / 100);
+      const next = foreign([{ value: Buffer.from("next") }]);
+      next.writeBigInt64BE(2n, 0);
+      expect(recordsIn(receivedBatches(Buffer.concat([bytes, next])))).toMatchObject([
+        { key: null, value: null, headers: [], offset: 1, tooLarge: expect.stringContaining("all 2 records") },
+        { value: "next", offset: 2 },
+      ]);
+    },
+  );
 
   test("of several in a row the last may be cut off anywhere, and is left", () => {
     const [first, second] = [written([plain("one")], 5), written([plain("two"), plain("three")], 6)];
