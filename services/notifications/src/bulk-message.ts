@@ -3,11 +3,11 @@
 /** The most messages of one turn, whatever the rate: what is taken up is sent before the next turn. */
 export const turnLimit = 256;
 
-/**
- * Milliseconds of its rate that a bulk message may catch up on: after a pause it goes on, it does not hurry. A second, and the time of
- * one message: that of the next, which is part gone when a turn comes, would be lost at every turn otherwise.
- */
-export const longestCreditMs = (ratePerSecond: number): number => 1_000 + 1_000 / ratePerSecond;
+/** Milliseconds between two turns of a bulk message that are made up for: after a longer pause it goes on, it does not hurry. */
+export const longestPauseMs = (ratePerSecond: number): number => Math.max(1_000, 1_000 / ratePerSecond);
+
+/** The same and the time of one message: what of it had gone at the turn before would be lost at every turn otherwise. */
+export const longestCreditMs = (ratePerSecond: number): number => longestPauseMs(ratePerSecond) + 1_000 / ratePerSecond;
 
 /** How many messages the rate allows after so many milliseconds. */
 export const allowed = (elapsedMs: number, ratePerSecond: number): number =>
