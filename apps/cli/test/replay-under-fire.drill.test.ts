@@ -7,9 +7,8 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkout } from "../src/checkout.ts";
 import { endProcess, isAlive } from "../src/process-mark.ts";
-import { environment, familyOf, onsale, opened, readinessIs, shopFolder } from "./command-line.ts";
+import { environment, familyOf, main, onsale, opened, readinessIs, shopFolder } from "./command-line.ts";
 
-const main = new URL("../src/main.ts", import.meta.url);
 const longMs = 300_000;
 
 // What counts here is orders: with all lines and customers most of the time would go into shelves and passwords. Of the

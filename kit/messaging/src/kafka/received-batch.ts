@@ -59,8 +59,8 @@ const transactionalBit = 1 << 4;
 const controlBit = 1 << 5;
 
 /**
- * Bytes that a batch's records may take. Ours take half a megabyte. A stranger's of that size may hold gigabytes when it is compressed, and would
- * end every process that reads it, one after the other.
+ * Bytes that a batch's records may take. Ours take half a megabyte. A stranger's of that size may hold gigabytes when it is
+ * compressed, and would end every process that reads it, one after the other.
  */
 export const mostRecordBytes = 32 * 1024 * 1024;
 
